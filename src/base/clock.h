@@ -1,0 +1,11 @@
+/* base/clock.h - what time it is, in nanoseconds. */
+#ifndef GLIM_BASE_CLOCK_H
+#define GLIM_BASE_CLOCK_H
+
+#include <stdint.h>
+
+int64_t clock_real_ns(void); /* since 1970, UTC */
+int64_t clock_mono_ns(void); /* since some start, never back; CLOCK_MONOTONIC */
+int64_t clock_cpu_ns(void);  /* CPU time of this process */
+
+#endif

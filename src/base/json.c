@@ -1,0 +1,128 @@
+#include "base/json.h"
+
+#include <math.h>
+
+#include "base/utf8.h"
+
+static void value(struct json *j)
+{
+	if (j->comma)
+		buf_putc(j->out, ',');
+	j->comma = true;
+}
+
+static void open_with(struct json *j, char c)
+{
+	value(j);
+	buf_putc(j->out, c);
+	j->comma = false;
+}
+
+static void close_with(struct json *j, char c)
+{
+	buf_putc(j->out, c);
+	j->comma = true;
+}
+
+void json_object(struct json *j)
+{
+	open_with(j, '{');
+}
+
+void json_object_end(struct json *j)
+{
+	close_with(j, '}');
+}
+
+void json_array(struct json *j)
+{
+	open_with(j, '[');
+}
+
+void json_array_end(struct json *j)
+{
+	close_with(j, ']');
+}
+
+void json_key(struct json *j, const char *key)
+{
+	json_string(j, key);
+	buf_putc(j->out, ':');
+	j->comma = false;
+}
+
+static void put_escaped(struct buf *out, uint8_t c)
+{
+	switch (c) {
+	case '"':
+		buf_puts(out, "\\\"");
+		break;
+	case '\\':
+		buf_puts(out, "\\\\");
+		break;
+	case '\n':
+		buf_puts(out, "\\n");
+		break;
+	case '\t':
+		buf_puts(out, "\\t");
+		break;
+	case '\r':
+		buf_puts(out, "\\r");
+		break;
+	default:
+		if (c < 0x20 || c == 0x7f || c == '<' || c == '>' || c == '&')
+			buf_printf(out, "\\u%04x", c);
+		else
+			buf_putc(out, (char)c);
+	}
+}
+
+void json_string_n(struct json *j, const char *s, size_t len)
+{
+	value(j);
+	buf_putc(j->out, '"');
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_len(s + i, len - i);
+
+		if (n == 1)
+			put_escaped(j->out, (uint8_t)s[i]);
+		else if (n)
+			buf_append(j->out, s + i, n);
+		else
+			buf_puts(j->out, "\xef\xbf\xbd");
+		i += n ? n : 1;
+	}
+	buf_putc(j->out, '"');
+}
+
+void json_string(struct json *j, const char *s)
+{
+	json_string_n(j, s, strlen(s));
+}
+
+void json_int(struct json *j, int64_t v)
+{
+	value(j);
+	buf_printf(j->out, "%lld", (long long)v);
+}
+
+void json_double(struct json *j, double v)
+{
+	value(j);
+	if (isfinite(v))
+		buf_printf(j->out, "%.17g", v);
+	else
+		buf_puts(j->out, "null");
+}
+
+void json_bool(struct json *j, bool v)
+{
+	value(j);
+	buf_puts(j->out, v ? "true" : "false");
+}
+
+void json_null(struct json *j)
+{
+	value(j);
+	buf_puts(j->out, "null");
+}

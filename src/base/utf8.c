@@ -1,0 +1,52 @@
+#include "base/utf8.h"
+
+static bool tail(const uint8_t *p, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return false;
+	return true;
+}
+
+size_t utf8_len(const char *s, size_t len)
+{
+	const uint8_t *p = (const uint8_t *)s;
+
+	if (!len)
+		return 0;
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		return len >= 2 && tail(p, 2) ? 2 : 0;
+	if (p[0] >= 0xe0 && p[0] <= 0xef) {
+		if (len < 3 || !tail(p, 3) || (p[0] == 0xe0 && p[1] < 0xa0) ||
+		    (p[0] == 0xed && p[1] > 0x9f))
+			return 0;
+		return 3;
+	}
+	if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+		if (len < 4 || !tail(p, 4) || (p[0] == 0xf0 && p[1] < 0x90) ||
+		    (p[0] == 0xf4 && p[1] > 0x8f))
+			return 0;
+		return 4;
+	}
+	return 0;
+}
+
+void utf8_put_printable(struct buf *out, const char *s, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_len(s + i, len - i);
+		uint8_t c = (uint8_t)s[i];
+		/* U+0080 to U+009F are control characters of terminals too. */
+		bool c1 = n == 2 && c == 0xc2 && (uint8_t)s[i + 1] < 0xa0;
+
+		if (!n || c1 || c < 0x20 || c == 0x7f) {
+			for (size_t k = 0; k < (n ? n : 1); k++)
+				buf_printf(out, "\\x%02x", (uint8_t)s[i + k]);
+		} else {
+			buf_append(out, s + i, n);
+		}
+		i += n ? n : 1;
+	}
+}

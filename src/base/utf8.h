@@ -1,0 +1,12 @@
+/* base/utf8.h - text from strangers: is it UTF-8, and what may a terminal see of it. */
+#ifndef GLIM_BASE_UTF8_H
+#define GLIM_BASE_UTF8_H
+
+#include "base/buf.h"
+
+/* Bytes of the well-formed character at s (1 to 4), 0 when there is none within len bytes. */
+size_t utf8_len(const char *s, size_t len);
+/* Append s with control characters and bytes that are not UTF-8 as \xNN: safe on a terminal. */
+void utf8_put_printable(struct buf *out, const char *s, size_t len);
+
+#endif

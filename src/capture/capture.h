@@ -1,0 +1,51 @@
+/* capture/capture.h - from the kernel's samples to profiles of one window.
+ *
+ * A capture loads the probes, drains their ring, names every frame and adds up a profile; whoever
+ * asks takes the profile of the time since it last asked. One event loop drives it: wait on
+ * capture_fd (or at least every 250 ms), then call capture_drain.
+ *
+ * Memory: a capture owns all but the profiles it hands out. Threads: one at a time a capture. */
+#ifndef GLIM_CAPTURE_H
+#define GLIM_CAPTURE_H
+
+#include "profile/profile.h"
+
+struct capture; /* opaque */
+struct capture_config {
+	unsigned int hz; /* samples a second and CPU */
+	pid_t self;	 /* never sampled; 0: sample ourselves too */
+	bool kernel_stacks;
+};
+struct capture_stats {
+	uint64_t samples;		      /* taken by the probe since start */
+	uint64_t outcomes[OUTCOME_COUNT];     /* of those, each counted once */
+	uint64_t lost_ring;		      /* the ring was full */
+	uint64_t lost_scratch;		      /* a sample met another one on the same CPU */
+	uint64_t processes, python_processes; /* known now */
+	uint64_t bpf_run_ns, bpf_runs; /* from the kernel, 0 while kernel.bpf_stats_enabled is 0 */
+	uint64_t map_bytes;	       /* memory of BPF maps */
+};
+
+/* What this host lacks is said in e in one sentence with the cure: -EPERM (privileges), -ENOTSUP
+ * (kernel, BTF). Refused RLIMIT_MEMLOCK is not an error. */
+int capture_open(const struct capture_config *cfg, struct capture **ret, struct err *e);
+void capture_close(struct capture *c);
+int capture_fd(const struct capture *c);
+/* Take all waiting samples in; bounded work a call. Returns how many. */
+int capture_drain(struct capture *c, struct err *e);
+/* Hand out the profile of the window since the last call (type cpu, unit nanoseconds, labels
+ * process, pid, thread; Python frames with function, file and line; cut stacks carry a FRAME_MARK
+ * at their root end). The caller frees it. */
+struct profile *capture_take(struct capture *c);
+void capture_stats(struct capture *c, struct capture_stats *ret);
+
+/* What of this is possible here, without starting: for `glim doctor`. */
+struct capture_check {
+	const char *name; /* "kernel", "btf", "privileges", "perf events", "bpf" ... */
+	bool ok;
+	char detail[256]; /* what was found */
+	char cure[256];	  /* what to do, "" when ok */
+};
+size_t capture_checks(struct capture_check *ret, size_t max);
+
+#endif

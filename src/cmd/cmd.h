@@ -1,0 +1,23 @@
+/* cmd/cmd.h - the table of subcommands. One file a command: cmd_NAME.c with int cmd_NAME(argc,
+ * argv).
+ *
+ * argv[0] is the command's name. The value is the exit status: 0 done, 1 failed (the reason was
+ * printed), 2 wrong usage. */
+#ifndef GLIM_CMD_H
+#define GLIM_CMD_H
+
+#define GLIM_COMMANDS(X)                                                                           \
+	X(agent, "profile this host and send it to a server")                                      \
+	X(server, "keep profiles and show them in a browser")                                      \
+	X(record, "profile into a file")                                                           \
+	X(doctor, "say what works on this host, and how to mend what does not")
+
+#define X(name, summary) int cmd_##name(int argc, char **argv);
+GLIM_COMMANDS(X)
+#undef X
+
+/* Say on standard error what was wrong and where the help is; returns 2. */
+int cmd_usage_error(const char *command, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,39 @@
+/* symbol/symbol.h - from an address in a file, or in the kernel, to the name of a function.
+ *
+ * A symbolizer keeps one table a file (found by dev, inode, size and mtime), shared by all
+ * processes that map it, with a bound on its memory: the tables used least go first. Names are
+ * demangled (C++, both Rust manglings). ELF files are from strangers: every size and offset is
+ * checked and nothing is mapped, so that a file which shrinks cannot kill us.
+ *
+ * Memory: returned text lives in the symbolizer until the next call of symbolizer_trim.
+ * Threads: one at a time. */
+#ifndef GLIM_SYMBOL_H
+#define GLIM_SYMBOL_H
+
+#include "process/process.h"
+
+struct symbolizer; /* opaque */
+struct symbol {
+	const char *name;   /* demangled; "" when unknown */
+	const char *module; /* base name of the file, "[kernel]", "[vdso]", "[anon]" or a kernel
+			       module */
+	uint64_t address; /* in the file, as its ELF headers count (virtual address of the file) */
+};
+
+int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e);
+void symbolizer_free(struct symbolizer *s);
+/* Name an address of a process. Never fails for lack of a name: the name is then "". */
+void symbolizer_user(struct symbolizer *s, const struct process *p, const struct mapping *m,
+		     uint64_t address, struct symbol *ret);
+/* Name a kernel address, from /proc/kallsyms (read once; again when a module was loaded is not
+ * needed). */
+void symbolizer_kernel(struct symbolizer *s, uint64_t address, struct symbol *ret);
+/* Give memory back down to the bound. */
+void symbolizer_trim(struct symbolizer *s);
+struct symbolizer_stats {
+	size_t files, bytes, symbols;
+	uint64_t hits, misses; /* addresses with and without a name */
+};
+void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret);
+
+#endif
