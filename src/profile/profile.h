@@ -100,7 +100,8 @@ void profile_free(struct profile *p);
 void profile_cleanup(struct profile **p);
 #define cleanup_profile cleanup(profile_cleanup)
 
-/* Number of the equal thing, added when new. Numbers given must belong to p. */
+/* Number of the equal thing, added when new. Numbers given must belong to p; text ends at the first
+ * NUL byte. */
 uint32_t profile_string(struct profile *p, const char *s);
 uint32_t profile_string_n(struct profile *p, const char *s, size_t len);
 uint32_t profile_function(struct profile *p, const struct profile_function *f);
@@ -108,7 +109,7 @@ uint32_t profile_frame(struct profile *p, const struct profile_frame *f);
 uint32_t profile_stack(struct profile *p, uint32_t parent, uint32_t frame);
 /* labels: n pairs in any order; sorted here by key text; a repeated key keeps its last value. */
 uint32_t profile_labels(struct profile *p, const struct profile_label *labels, size_t n);
-/* Add to the sample (stack, labels). */
+/* Add to the sample (stack, labels); sums stop at the end of their range. */
 void profile_add(struct profile *p, uint32_t stack, uint32_t labels, int64_t count, int64_t value);
 
 /* Value of a label in a set, NULL when it has none. */
@@ -120,7 +121,8 @@ int64_t profile_total_value(const struct profile *p);
 int64_t profile_total_count(const struct profile *p);
 
 /* Add all samples of src to dst; type and unit must be equal. keep: only these label keys survive
- * (all when keep is NULL). The time range of dst grows to cover both; period becomes the mean. */
+ * (all when keep is NULL). The time range of dst grows to cover both; period becomes the mean,
+ * weighted by counts; the id of dst stays. */
 int profile_merge(struct profile *dst, const struct profile *src, const char *const *keep,
 		  size_t nkeep, struct err *e);
 
