@@ -2,15 +2,13 @@
  * argv).
  *
  * argv[0] is the command's name. The value is the exit status: 0 done, 1 failed (the reason was
- * printed), 2 wrong usage. */
+ * printed), 2 wrong usage. A command prints its own help on standard output for --help.
+ * To add one: a line here, a file in meson.build. */
 #ifndef GLIM_CMD_H
 #define GLIM_CMD_H
 
-#define GLIM_COMMANDS(X)                                                                           \
-	X(agent, "profile this host and send it to a server")                                      \
-	X(server, "keep profiles and show them in a browser")                                      \
-	X(record, "profile into a file")                                                           \
-	X(doctor, "say what works on this host, and how to mend what does not")
+/* X(name, summary), in the order in which help lists them. */
+#define GLIM_COMMANDS(X)
 
 #define X(name, summary) int cmd_##name(int argc, char **argv);
 GLIM_COMMANDS(X)
