@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Counts what test runners reported, and sums it up for ./dev test.
+
+usage: count-tests.py meson TESTLOG.json     cmocka programs run by meson
+       count-tests.py junit FILE.xml...      pytest and other writers of JUnit files
+       count-tests.py tap FILE               TAP, as node's test runner writes it
+       count-tests.py report FOLDER          all counts in FOLDER; exit status 1 unless all is well
+
+The first three print "passed failed skipped", which ./dev keeps as FOLDER/PART beside
+FOLDER/PART.status ("exit-status seconds").
+"""
+import json
+import os
+import re
+import sys
+import xml.etree.ElementTree as xml
+
+
+def count_meson(path):
+    passed = failed = skipped = 0
+    with open(path) as f:
+        for line in f:
+            test = json.loads(line)
+            text = (test.get("stdout") or "") + (test.get("stderr") or "")
+            # cmocka says: [  PASSED  ] 3 test(s).
+            said = {w: sum(map(int, re.findall(r"^\[ +%s +\] (\d+) test\(s\)" % w, text, re.M)))
+                    for w in ("PASSED", "FAILED", "SKIPPED")}
+            passed += said["PASSED"]
+            failed += said["FAILED"]
+            skipped += said["SKIPPED"]
+            if test["result"] == "SKIP" and not said["SKIPPED"]:
+                skipped += 1
+            elif test["result"] == "OK" and not any(said.values()):
+                passed += 1
+            elif test["result"] not in ("OK", "SKIP") and not said["FAILED"]:
+                failed += 1  # a crash, a sanitizer's report, a time-out
+    return passed, failed, skipped
+
+
+def count_junit(paths):
+    total = failed = skipped = 0
+    for path in paths:
+        for suite in xml.parse(path).iter("testsuite"):
+            total += int(suite.get("tests", 0))
+            failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            skipped += int(suite.get("skipped", 0))
+    return total - failed - skipped, failed, skipped
+
+
+def count_tap(path):
+    said = {}
+    with open(path, errors="replace") as f:
+        for word, n in re.findall(r"^# (pass|fail|cancelled|skipped|todo) (\d+)$", f.read(), re.M):
+            said[word] = said.get(word, 0) + int(n)
+    return (said.get("pass", 0), said.get("fail", 0) + said.get("cancelled", 0),
+            said.get("skipped", 0) + said.get("todo", 0))
+
+
+def report(folder):
+    passed = failed = 0
+    print()
+    parts = sorted((os.path.getmtime(os.path.join(folder, f)), f[:-len(".status")])
+                   for f in os.listdir(folder) if f.endswith(".status"))
+    for _, part in parts:
+        with open(os.path.join(folder, part + ".status")) as f:
+            status, seconds = map(int, f.read().split())
+        try:
+            with open(os.path.join(folder, part)) as f:
+                p, f_, s = map(int, f.read().split())
+        except (OSError, ValueError):
+            p = f_ = s = 0
+        note = ""
+        if s:
+            note = ", %d skipped: a test that must run and did not is a failure" % s
+            f_ += s
+        if p + f_ == 0 or (status and not f_):
+            note += ", exit status %d%s" % (status, "" if p + f_ else " and no test ran")
+            f_ += 1
+        print("%-12s %5d passed %4d failed  %4d s%s" % (part, p, f_, seconds, note))
+        passed += p
+        failed += f_
+    print("\n%d passed, %d failed" % (passed, failed))
+    return 0 if parts and passed and not failed else 1
+
+
+def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    what, args = sys.argv[1], sys.argv[2:]
+    if what == "report":
+        sys.exit(report(args[0]))
+    if what == "junit":
+        counts = count_junit(args)
+    else:
+        counts = {"meson": count_meson, "tap": count_tap}[what](args[0])
+    print("%d %d %d" % counts)
+
+
+if __name__ == "__main__":
+    main()
