@@ -146,8 +146,10 @@ static void fail_exchange(struct http *h, const char *why)
 	unsigned long error = h->ssl && h->bev ? bufferevent_get_openssl_error(h->bev) : 0;
 
 	h->answer.status = 0;
-	if (!h->ssl || h->was_connected ||
-	    !tls_failure(h->ssl, error, h->answer.error, sizeof(h->answer.error)))
+	if (h->ssl && !h->was_connected &&
+	    tls_failure(h->ssl, error, h->answer.error, sizeof(h->answer.error)))
+		h->tried = h->naddresses; /* another address would bring the same */
+	else
 		snprintf(h->answer.error, sizeof(h->answer.error), "%s", why);
 	soon(h, after_failure);
 }
