@@ -26,23 +26,29 @@ struct process {
 	uint64_t start_time; /* clock ticks since boot: tells a reused pid */
 	char comm[16];
 	VEC(struct mapping) mappings; /* sorted by start; only executable ones */
+	size_t mappings_dropped;      /* left out: more than a bound, or torn while reading */
 };
 
+/* Kernel threads and zombies have no mappings: not an error. */
 int process_read(pid_t pid, struct process *ret, struct err *e);
-/* Read the mappings again; returns 1 when they changed, 0 when not. */
+/* Read name and mappings again; returns 1 when the mappings changed, 0 when not, and -ESRCH also
+ * when the pid is another process by now. p is untouched on failure. */
 int process_refresh(struct process *p, struct err *e);
 void process_fini(struct process *p);
+/* The executable mapping that holds the address, or NULL. */
 const struct mapping *process_find_mapping(const struct process *p, uint64_t address);
 
-/* Open the file behind a mapping even when it was deleted, replaced, or lives in another mount
- * namespace. */
+/* Open the file behind a mapping for reading, even when it was deleted, replaced, or lives in
+ * another mount namespace; the vdso is copied into a file in memory. Returns a descriptor; only
+ * regular files are opened (-ENODEV), and never another file of the same name (-ESTALE). */
 int process_open_mapping(const struct process *p, const struct mapping *m);
 /* Copy memory of the process; all n bytes or a negative errno (-EFAULT, -ESRCH, -EPERM). */
 int process_read_memory(pid_t pid, uint64_t address, void *buf, size_t n);
-/* A terminated string of at most max bytes; returns its length. */
+/* A string of fewer than max bytes and its end; returns its length, -ENAMETOOLONG when no end is
+ * among the first max bytes. */
 int process_read_string(pid_t pid, uint64_t address, char *buf, size_t max);
 
-/* All pids of the machine, in ret_pids. */
+/* All pids that this /proc shows, in ret_pids, whose old content goes. */
 typedef VEC(pid_t) pid_vec;
 int process_list(pid_vec *ret_pids);
 

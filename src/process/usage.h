@@ -12,14 +12,15 @@
 struct process_usage {
 	pid_t pid;
 	char comm[16];
-	double cpu_seconds; /* since the last reading, or since it started when that is later */
+	double cpu_seconds; /* since the last reading, or since it started when that is later; 0 in
+			       the first reading */
 	uint64_t rss_bytes;
 };
 struct usage {
 	int64_t time_ns;	 /* of this reading, CLOCK_REALTIME */
 	int64_t interval_ns;	 /* since the last; 0: the first */
 	double host_cpu_seconds; /* busy CPU time of all CPUs in the interval, without idle and
-				    iowait */
+				    iowait, nor time stolen by a hypervisor */
 	unsigned int cpus;	 /* online */
 	uint64_t memory_total, memory_used; /* used: total - available */
 	VEC(struct process_usage) processes;

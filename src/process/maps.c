@@ -1,0 +1,143 @@
+#include "process/process_priv.h"
+
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum {
+	/* Far more than vm.max_map_count lets a process have by default (65,530 of all kinds). */
+	MAX_EXECUTABLE_MAPPINGS = 1 << 16,
+	/* A path is at most PATH_MAX (4,096) bytes, and four times that when it is all newlines. */
+	LINE_BUFFER = 32 * 1024,
+};
+
+void maps_free(struct process *p)
+{
+	for (size_t i = 0; i < p->mappings.len; i++)
+		free(p->mappings.data[i].path);
+	vec_fini(&p->mappings);
+}
+
+/* A number up to the character that must end it; NULL when the text is not like that. */
+static const char *number(const char *s, const char *end, unsigned int base, char stop,
+			  uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	for (; s < end && *s != stop; s++) {
+		unsigned int digit = *s >= '0' && *s <= '9'   ? (unsigned int)(*s - '0')
+				     : *s >= 'a' && *s <= 'f' ? (unsigned int)(*s - 'a' + 10)
+							      : 99;
+
+		if (digit >= base || v > (UINT64_MAX - digit) / base)
+			return NULL;
+		v = v * base + digit;
+	}
+	*ret = v;
+	return s < end ? s + 1 : NULL;
+}
+
+/* The kernel writes a newline of a path as \012 and leaves all else alone, the backslash too
+ * (Linux 6.1 fs/proc/task_mmu.c:show_map_vma(), seq_file_path(m, file, "\n")). */
+static char *unescape(const char *s, size_t n)
+{
+	char *out = xcalloc(n + 1, 1);
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (n - i >= 4 && !memcmp(s + i, "\\012", 4)) {
+			out[len++] = '\n';
+			i += 3;
+		} else {
+			out[len++] = s[i];
+		}
+	}
+	return out;
+}
+
+static void parse_path(struct mapping *m, const char *s, const char *end)
+{
+	static const char deleted[] = " (deleted)";
+	size_t n, tail = sizeof(deleted) - 1;
+
+	while (s < end && *s == ' ')
+		s++;
+	n = (size_t)(end - s);
+	m->deleted = n > tail && *s == '/' && !memcmp(end - tail, deleted, tail);
+	m->path = unescape(s, m->deleted ? n - tail : n);
+}
+
+/* One line: "start-end perms offset major:minor inode   path". Returns 1 for an executable one,
+ * which ret then holds, 0 for others. */
+static int parse_line(const char *s, const char *end, struct mapping *ret)
+{
+	struct mapping m = {};
+	uint64_t major, minor;
+
+	s = number(s, end, 16, '-', &m.start);
+	s = s ? number(s, end, 16, ' ', &m.end) : NULL;
+	if (!s || end - s < 5 || m.start >= m.end)
+		return -EBADMSG;
+	if (s[2] != 'x')
+		return 0;
+	s = number(s + 5, end, 16, ' ', &m.offset);
+	s = s ? number(s, end, 16, ':', &major) : NULL;
+	s = s ? number(s, end, 16, ' ', &minor) : NULL;
+	s = s ? number(s, end, 10, ' ', &m.inode) : NULL;
+	if (!s)
+		return -EBADMSG;
+	m.dev = makedev(major, minor);
+	parse_path(&m, s, end);
+	*ret = m;
+	return 1;
+}
+
+static int take_line(struct process *p, const char *s, const char *end)
+{
+	struct mapping m;
+	int r = parse_line(s, end, &m);
+
+	if (r <= 0)
+		return r;
+	const struct mapping *last =
+		p->mappings.len ? &p->mappings.data[p->mappings.len - 1] : NULL;
+
+	/* The kernel goes up by address even when the process changes its mappings meanwhile; the
+	 * searches rely on it. */
+	if ((last && m.start < last->end) || p->mappings.len == MAX_EXECUTABLE_MAPPINGS) {
+		free(m.path);
+		p->mappings_dropped++;
+		return 0;
+	}
+	vec_push(&p->mappings, m);
+	return 0;
+}
+
+int maps_read(int fd, struct process *p)
+{
+	char text[LINE_BUFFER];
+	size_t have = 0;
+
+	for (;;) {
+		ssize_t n = read(fd, text + have, sizeof(text) - have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return gone(errno);
+		if (n == 0)
+			return have ? -EBADMSG : 0;
+		const char *s = text, *end = text + have + n, *newline;
+
+		while ((newline = memchr(s, '\n', (size_t)(end - s)))) {
+			int r = take_line(p, s, newline);
+
+			if (r)
+				return r;
+			s = newline + 1;
+		}
+		have = (size_t)(end - s);
+		if (have == sizeof(text))
+			return -EBADMSG;
+		memmove(text, s, have);
+	}
+}

@@ -1,0 +1,31 @@
+/* process/process_priv.h - what the files of this folder share. */
+#ifndef GLIM_PROCESS_PRIV_H
+#define GLIM_PROCESS_PRIV_H
+
+#include "process/process.h"
+
+/* What Glim wants of one /proc/PID/stat line. */
+struct stat_line {
+	char comm[16];
+	char state;
+	uint64_t cpu_ticks; /* user and system, of all threads, dead ones too */
+	uint64_t start_time;
+	uint64_t rss_pages;
+};
+
+/* Parse the n bytes of a stat line; -EBADMSG when it is none. */
+int stat_line_parse(const char *s, size_t n, struct stat_line *ret);
+/* Read /proc/PID/stat below the descriptor of /proc; -ESRCH when the process is gone. */
+int stat_line_read(int proc_fd, pid_t pid, struct stat_line *ret);
+
+/* Append the executable lines of a maps file to p; what was read before a failure stays there. */
+int maps_read(int fd, struct process *p);
+void maps_free(struct process *p);
+
+/* "No such file" below /proc/PID and "no such process" are the same thing to us. */
+static inline int gone(int error)
+{
+	return error == ENOENT ? -ESRCH : -error;
+}
+
+#endif
