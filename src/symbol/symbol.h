@@ -17,22 +17,26 @@ struct symbol {
 	const char *name;   /* demangled; "" when unknown */
 	const char *module; /* base name of the file, "[kernel]", "[vdso]", "[anon]" or a kernel
 			       module */
-	uint64_t address; /* in the file, as its ELF headers count (virtual address of the file) */
+	uint64_t address;   /* in the file, as its ELF headers count; where it cannot be read the
+			       offset in the file, and the address itself where there is no file */
 };
 
 int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e);
 void symbolizer_free(struct symbolizer *s);
-/* Name an address of a process. Never fails for lack of a name: the name is then "". */
+/* Name an address of a process; m is the mapping that holds it, or NULL. Never fails for lack of a
+ * name: the name is then "". */
 void symbolizer_user(struct symbolizer *s, const struct process *p, const struct mapping *m,
 		     uint64_t address, struct symbol *ret);
 /* Name a kernel address, from /proc/kallsyms (read once; again when a module was loaded is not
  * needed). */
 void symbolizer_kernel(struct symbolizer *s, uint64_t address, struct symbol *ret);
-/* Give memory back down to the bound. */
+/* 0 when kernel addresses can be named; else a negative errno, with the reason and what to do. */
+int symbolizer_kernel_status(struct symbolizer *s, struct err *e);
+/* Give memory back down to the bound, and close all files. Call it after each window. */
 void symbolizer_trim(struct symbolizer *s);
 struct symbolizer_stats {
-	size_t files, bytes, symbols;
-	uint64_t hits, misses; /* addresses with and without a name */
+	size_t files, bytes, symbols; /* in memory now, those of the kernel included */
+	uint64_t hits, misses;	      /* addresses with and without a name */
 };
 void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret);
 

@@ -1,0 +1,51 @@
+#include "symbol/demangle.h"
+
+#include <libiberty/demangle.h>
+#include <setjmp.h>
+
+struct output {
+	char text[DEMANGLE_MAX_OUT + 1];
+	size_t len;
+	jmp_buf full;
+};
+
+static void add(const char *s, size_t n, void *arg)
+{
+	struct output *o = arg;
+	size_t room = DEMANGLE_MAX_OUT - o->len;
+
+	memcpy(o->text + o->len, s, MIN(n, room));
+	o->len += MIN(n, room);
+	/* libiberty's callback cannot stop it. The printers that call it own no memory but the
+	 * stack (they are made for signal handlers), so that a jump out of them leaks nothing. */
+	if (n > room)
+		longjmp(o->full, 1);
+}
+
+static bool run(const char *name, struct output *o)
+{
+	if (setjmp(o->full)) {
+		memcpy(o->text + DEMANGLE_MAX_OUT - 3, "...", 3);
+		return true;
+	}
+	/* Rust's first mangling looks like C++ with a hash as the last part: Rust goes first. */
+	return rust_demangle_callback(name, DMGL_NO_OPTS, add, o) ||
+	       cplus_demangle_v3_callback(name, DMGL_NO_OPTS, add, o);
+}
+
+static bool looks_mangled(const char *name)
+{
+	return !strncmp(name, "_Z", 2) || !strncmp(name, "_R", 2);
+}
+
+char *demangle(const char *name)
+{
+	struct output o = {};
+	size_t n = strnlen(name, DEMANGLE_MAX_IN + 1);
+
+	if (looks_mangled(name) && n <= DEMANGLE_MAX_IN && run(name, &o) && o.len)
+		return xstrdup(o.text);
+	if (n <= DEMANGLE_MAX_OUT)
+		return xstrdup(name);
+	return xasprintf("%.*s...", DEMANGLE_MAX_OUT - 3, name);
+}

@@ -1,0 +1,379 @@
+#include "symbol/symbol.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "symbol/demangle.h"
+#include "symbol/elf_file.h"
+#include "symbol/kallsyms.h"
+#include "symbol/table.h"
+
+enum {
+	/* What is remembered of mappings and files without their tables; over it, all is forgotten
+	 * and built again from what is in use. */
+	MAX_PLACES = 1 << 16,
+	MAX_FILES = 1 << 13,
+	MAX_MODULE_NAMES = 1 << 14,
+	NAME_OVERHEAD = 48, /* of a name in the cache: its slot and the allocator's share */
+};
+
+struct file_key {
+	uint64_t dev, inode, size, mtime_ns;
+};
+struct file {
+	struct file_key key;
+	bool loaded;	      /* or tried and found to be of no use: then elf is NULL */
+	struct elf_file *elf; /* its descriptor is closed (-1) between windows */
+	struct symbol_table table;
+	struct map64 names; /* address of a symbol -> its name, a char * */
+	size_t name_bytes;
+	uint64_t last_used;
+};
+struct symbolizer {
+	size_t max_bytes;
+	size_t bytes; /* of tables and names of files */
+	uint64_t clock;
+	VEC(struct file *) files;
+	struct hash_index index; /* files by key */
+	struct map64 places;	 /* a mapping of a process -> struct place */
+	struct strtab modules;
+	struct kallsyms kernel;
+	bool kernel_read;
+	int kernel_status;
+	struct err kernel_err;
+	uint64_t hits, misses;
+};
+
+/* What a mapping is: a module name, and a file or HASH_NONE. Travels as one number. */
+struct place {
+	uint32_t file, module;
+};
+
+static uint64_t place_pack(struct place p)
+{
+	return (uint64_t)p.module << 32 | p.file;
+}
+
+static struct place place_unpack(uint64_t v)
+{
+	return (struct place){(uint32_t)v, (uint32_t)(v >> 32)};
+}
+
+int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e)
+{
+	if (max_bytes < sizeof(struct table_symbol))
+		return err_set(e, -EINVAL, "%zu bytes are too few for any symbol", max_bytes);
+	struct symbolizer *s = xcalloc(1, sizeof(*s));
+
+	s->max_bytes = max_bytes;
+	*ret = s;
+	return 0;
+}
+
+static size_t table_bytes(const struct file *f)
+{
+	return f->table.len * sizeof(*f->table.symbols);
+}
+
+/* Only the table: names that callers hold stay. */
+static void drop_table(struct symbolizer *s, struct file *f)
+{
+	s->bytes -= table_bytes(f);
+	symbol_table_fini(&f->table);
+	elf_file_close(f->elf);
+	f->elf = NULL;
+	f->loaded = false;
+}
+
+static void drop_names(struct symbolizer *s, struct file *f)
+{
+	struct map64_slot *slot;
+
+	for (size_t i = 0; (slot = map64_each(&f->names, &i));)
+		free((void *)(uintptr_t)slot->value);
+	map64_fini(&f->names);
+	s->bytes -= f->name_bytes;
+	f->name_bytes = 0;
+}
+
+static void forget_all(struct symbolizer *s)
+{
+	for (size_t i = 0; i < s->files.len; i++) {
+		drop_table(s, s->files.data[i]);
+		drop_names(s, s->files.data[i]);
+		free(s->files.data[i]);
+	}
+	vec_fini(&s->files);
+	hash_index_fini(&s->index);
+	map64_fini(&s->places);
+	strtab_fini(&s->modules);
+}
+
+void symbolizer_free(struct symbolizer *s)
+{
+	if (!s)
+		return;
+	forget_all(s);
+	kallsyms_fini(&s->kernel);
+	free(s);
+}
+
+static int by_last_use(const void *x, const void *y)
+{
+	const struct file *const *a = x, *const *b = y;
+
+	return (*a)->last_used < (*b)->last_used ? -1 : (*a)->last_used > (*b)->last_used;
+}
+
+/* Give back tables, oldest first, until the bound is kept; names too when nobody holds them. */
+static void shrink(struct symbolizer *s, const struct file *keep, bool names)
+{
+	if (s->bytes <= s->max_bytes)
+		return;
+	cleanup_free struct file **order = xreallocarray(NULL, s->files.len, sizeof(*order));
+
+	memcpy(order, s->files.data, s->files.len * sizeof(*order));
+	qsort(order, s->files.len, sizeof(*order), by_last_use);
+	for (size_t i = 0; i < s->files.len && s->bytes > s->max_bytes; i++) {
+		if (order[i] == keep)
+			continue;
+		drop_table(s, order[i]);
+		if (names)
+			drop_names(s, order[i]);
+	}
+}
+
+void symbolizer_trim(struct symbolizer *s)
+{
+	shrink(s, NULL, true);
+	/* An open file would keep its file system busy: containers could not be removed. */
+	for (size_t i = 0; i < s->files.len; i++) {
+		struct elf_file *elf = s->files.data[i]->elf;
+
+		if (elf && elf->fd >= 0 && s->files.data[i]->key.dev) {
+			close(elf->fd);
+			elf->fd = -1;
+		}
+	}
+	if (s->places.len > MAX_PLACES || s->files.len > MAX_FILES ||
+	    strtab_count(&s->modules) > MAX_MODULE_NAMES)
+		forget_all(s);
+}
+
+/* Every process has a copy of the vdso, in no file: its content is its identity. */
+static int vdso_key(int fd, struct file_key *key)
+{
+	cleanup_free char *text = xcalloc(key->size, 1);
+
+	if (pread(fd, text, key->size, 0) != (ssize_t)key->size)
+		return -EIO;
+	*key = (struct file_key){.inode = hash_bytes(text, key->size), .size = key->size};
+	return 0;
+}
+
+static int key_of(int fd, const struct mapping *m, struct file_key *ret)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	*ret = (struct file_key){
+		.dev = st.st_dev,
+		.inode = st.st_ino,
+		.size = (uint64_t)st.st_size,
+		.mtime_ns =
+			(uint64_t)st.st_mtim.tv_sec * NSEC_PER_SEC + (uint64_t)st.st_mtim.tv_nsec,
+	};
+	return m->inode ? 0 : vdso_key(fd, ret);
+}
+
+/* Open the file behind a mapping if it is the one that key speaks of. */
+static int open_keyed(const struct process *p, const struct mapping *m, const struct file_key *key)
+{
+	cleanup_close int fd = process_open_mapping(p, m);
+	struct file_key now;
+
+	if (fd < 0)
+		return fd;
+	int r = key_of(fd, m, &now);
+
+	if (!r && memcmp(&now, key, sizeof(now)))
+		r = -ESTALE;
+	return r ? r : take_fd(&fd);
+}
+
+/* Number of the file with a key, new or known. */
+static uint32_t file_by_key(struct symbolizer *s, const struct file_key *key)
+{
+	uint64_t hash = hash_bytes(key, sizeof(*key));
+	struct hash_iter it;
+
+	for (uint32_t i = hash_index_first(&s->index, hash, &it); i != HASH_NONE;
+	     i = hash_index_next(&s->index, &it))
+		if (!memcmp(&s->files.data[i]->key, key, sizeof(*key)))
+			return i;
+	struct file *f = xcalloc(1, sizeof(*f));
+
+	f->key = *key;
+	hash_index_add(&s->index, hash, (uint32_t)s->files.len);
+	vec_push(&s->files, f);
+	return (uint32_t)s->files.len - 1;
+}
+
+static void load(struct symbolizer *s, struct file *f, int fd)
+{
+	f->loaded = true;
+	if (elf_file_open(fd, &f->elf, NULL))
+		return;
+	/* A file without symbols still turns offsets into addresses. */
+	if (!symbol_table_read(f->elf, s->max_bytes / sizeof(struct table_symbol), &f->table, NULL))
+		s->bytes += table_bytes(f);
+	vec_fini(&f->elf->sections);
+	free(f->elf->section_names);
+	f->elf->section_names = NULL;
+	f->elf->section_names_size = 0;
+	shrink(s, f, false);
+}
+
+static const char *module_of(const struct mapping *m)
+{
+	const char *slash = strrchr(m->path, '/');
+
+	if (!m->path[0])
+		return "[anon]";
+	return m->path[0] == '/' && slash[1] ? slash + 1 : m->path;
+}
+
+static struct place find_place(struct symbolizer *s, const struct process *p,
+			       const struct mapping *m)
+{
+	/* A mapping holds its inode, so that it stays one file for as long as it is there. */
+	const uint64_t id[] = {(uint64_t)p->pid, p->start_time, m->start,
+			       m->offset,	 m->dev,	m->inode};
+	uint64_t hash = hash_bytes(id, sizeof(id));
+	const uint64_t *known = map64_get(&s->places, hash);
+
+	if (known)
+		return place_unpack(*known);
+	struct place place = {HASH_NONE, strtab_puts(&s->modules, module_of(m))};
+	cleanup_close int fd = process_open_mapping(p, m);
+	struct file_key key;
+
+	if (fd >= 0 && !key_of(fd, m, &key)) {
+		place.file = file_by_key(s, &key);
+		if (!s->files.data[place.file]->loaded)
+			load(s, s->files.data[place.file], take_fd(&fd));
+	}
+	map64_set(&s->places, hash, place_pack(place));
+	return place;
+}
+
+/* The file of a place with its table in memory, or NULL. */
+static struct file *loaded_file(struct symbolizer *s, struct place place, const struct process *p,
+				const struct mapping *m)
+{
+	if (place.file == HASH_NONE)
+		return NULL;
+	struct file *f = s->files.data[place.file];
+
+	f->last_used = ++s->clock;
+	if (!f->loaded) {
+		int fd = open_keyed(p, m, &f->key);
+
+		if (fd < 0)
+			return NULL;
+		load(s, f, fd);
+	}
+	return f->elf ? f : NULL;
+}
+
+static const char *name_of(struct symbolizer *s, struct file *f, const struct table_symbol *sym,
+			   const struct process *p, const struct mapping *m)
+{
+	const uint64_t *known = map64_get(&f->names, f->table.base + sym->start);
+	cleanup_free char *raw = NULL;
+
+	if (known)
+		return (const char *)(uintptr_t)*known;
+	if (f->elf->fd < 0)
+		f->elf->fd = open_keyed(p, m, &f->key);
+	if (f->elf->fd < 0 || symbol_table_name(&f->table, sym, f->elf->fd, &raw))
+		return "";
+	char *name = demangle(raw);
+	size_t bytes = strlen(name) + NAME_OVERHEAD;
+
+	map64_set(&f->names, f->table.base + sym->start, (uintptr_t)name);
+	f->name_bytes += bytes;
+	s->bytes += bytes;
+	return name;
+}
+
+void symbolizer_user(struct symbolizer *s, const struct process *p, const struct mapping *m,
+		     uint64_t address, struct symbol *ret)
+{
+	struct symbol found = {"", "[anon]", address};
+
+	if (m) {
+		struct place place = find_place(s, p, m);
+		struct file *f = loaded_file(s, place, p, m);
+
+		found.module = strtab_get(&s->modules, place.module);
+		if (m->inode)
+			found.address = address - m->start + m->offset;
+		if (f && !elf_file_offset_to_address(f->elf, address - m->start + m->offset,
+						     &found.address)) {
+			const struct table_symbol *sym =
+				symbol_table_find(&f->table, found.address);
+
+			if (sym)
+				found.name = name_of(s, f, sym, p, m);
+		}
+	}
+	if (*found.name)
+		s->hits++;
+	else
+		s->misses++;
+	*ret = found;
+}
+
+static void read_kernel(struct symbolizer *s)
+{
+	if (s->kernel_read)
+		return;
+	s->kernel_read = true;
+	s->kernel_status = kallsyms_read("/proc/kallsyms", &s->kernel, &s->kernel_err);
+}
+
+int symbolizer_kernel_status(struct symbolizer *s, struct err *e)
+{
+	read_kernel(s);
+	return s->kernel_status ? err_set(e, s->kernel_status, "%s", s->kernel_err.msg) : 0;
+}
+
+void symbolizer_kernel(struct symbolizer *s, uint64_t address, struct symbol *ret)
+{
+	struct symbol found = {"", "[kernel]", address};
+
+	read_kernel(s);
+	if (!s->kernel_status && kallsyms_find(&s->kernel, address, &found.name, &found.module))
+		s->hits++;
+	else
+		s->misses++;
+	*ret = found;
+}
+
+void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret)
+{
+	struct symbolizer_stats st = {
+		.bytes = s->bytes + kallsyms_bytes(&s->kernel),
+		.symbols = s->kernel.symbols.len,
+		.hits = s->hits,
+		.misses = s->misses,
+	};
+
+	for (size_t i = 0; i < s->files.len; i++) {
+		st.files += s->files.data[i]->loaded;
+		st.symbols += s->files.data[i]->table.len;
+	}
+	*ret = st;
+}
