@@ -1,0 +1,214 @@
+// A profile as columns. The answer of the server becomes typed arrays once; everything that draws,
+// searches or hits reads those arrays and makes no object a frame.
+//
+// Invariants: nodes are in depth-first order, node 0 is the root, `parent[n] < n`, the subtree of n
+// is the range [n, end[n]), and within a row (one depth) nodes are in order of `start`.
+import type { FlameData } from "../api/types";
+
+export const KIND = { none: 0, native: 1, kernel: 2, python: 3, mark: 4, process: 5 } as const;
+export const KIND_NAME = ["", "native", "kernel", "Python", "mark", "process"] as const;
+
+export const ROOT = -1;
+export const REST = -2;
+
+export interface Profile {
+	service: string;
+	unit: string;
+	seconds: number;
+	total: number;
+	samples: number;
+	period: number;
+	truncated: number;
+	strings: readonly string[];
+	frameName: Int32Array;
+	frameFile: Int32Array;
+	frameStart: Int32Array;
+	frameKind: Uint8Array;
+	frameModule: Int32Array;
+	count: number;
+	depth: Uint16Array;
+	frame: Int32Array;
+	line: Int32Array;
+	self: Float64Array;
+	sum: Float64Array; /* total of the node */
+	start: Float64Array; /* where the node begins, in the unit of the profile */
+	parent: Int32Array;
+	end: Int32Array;
+	rows: number;
+	rowStart: Int32Array; /* row d is rowNode[rowStart[d]] up to rowNode[rowStart[d + 1]] */
+	rowNode: Int32Array;
+}
+
+/* Fill start, parent and end in one pass over the depth-first order. */
+function link(p: Profile): void {
+	const n = p.count;
+	const open = new Int32Array(p.rows + 1); /* the open node of each depth */
+	const cursor = new Float64Array(p.rows + 1); /* where the next child of it begins */
+	let above = -1;
+	for (let i = 0; i < n; i++) {
+		const d = p.depth[i] as number;
+		for (let k = above; k >= d; k--)
+			p.end[open[k] as number] = i;
+		const start = d === 0 ? 0 : cursor[d - 1] as number;
+		p.parent[i] = d === 0 ? -1 : open[d - 1] as number;
+		p.start[i] = start;
+		if (d > 0)
+			cursor[d - 1] = start + (p.sum[i] as number);
+		cursor[d] = start;
+		open[d] = i;
+		above = d;
+	}
+	for (let k = above; k >= 0; k--)
+		p.end[open[k] as number] = n;
+}
+
+function index(p: Profile): void {
+	for (let i = 0; i < p.count; i++)
+		p.rowStart[(p.depth[i] as number) + 1]!++;
+	for (let d = 0; d < p.rows; d++)
+		p.rowStart[d + 1]! += p.rowStart[d] as number;
+	const fill = p.rowStart.slice();
+	for (let i = 0; i < p.count; i++)
+		p.rowNode[fill[p.depth[i] as number]!++] = i;
+}
+
+/* The depths must be a walk: each node at most one level below the one before it. */
+function deepest(depth: ArrayLike<number>): number {
+	let max = 0, before = -1;
+	for (let i = 0; i < depth.length; i++) {
+		const d = depth[i] as number;
+		if (d > before + 1 || (d === 0 && i > 0) || d < 0)
+			throw new Error("The profile that came is not in depth-first order.");
+		before = d;
+		if (d > max)
+			max = d;
+	}
+	return max;
+}
+
+export function decode(data: FlameData): Profile {
+	const n = data.nodes.depth.length;
+	if (n === 0)
+		throw new Error("The profile that came has no root.");
+	const rows = deepest(data.nodes.depth) + 1;
+	const p: Profile = {
+		service: data.service,
+		unit: data.unit,
+		seconds: data.seconds,
+		total: data.total,
+		samples: data.samples,
+		period: data.period,
+		truncated: data.truncated_stacks,
+		strings: data.strings,
+		frameName: Int32Array.from(data.frames.name),
+		frameFile: Int32Array.from(data.frames.file),
+		frameStart: Int32Array.from(data.frames.start),
+		frameKind: Uint8Array.from(data.frames.kind),
+		frameModule: Int32Array.from(data.frames.module),
+		count: n,
+		depth: new Uint16Array(data.nodes.depth),
+		frame: new Int32Array(data.nodes.frame),
+		line: new Int32Array(data.nodes.line),
+		self: new Float64Array(data.nodes.self),
+		sum: new Float64Array(data.nodes.total),
+		start: new Float64Array(n),
+		parent: new Int32Array(n),
+		end: new Int32Array(n),
+		rows,
+		rowStart: new Int32Array(rows + 1),
+		rowNode: new Int32Array(n),
+	};
+	link(p);
+	index(p);
+	return p;
+}
+
+/* Same order of magnitude for every reader: the node of row `depth` that covers `x`, or -1. */
+export function nodeAt(p: Profile, depth: number, x: number): number {
+	if (depth < 0 || depth >= p.rows)
+		return -1;
+	const first = p.rowStart[depth] as number;
+	const i = lastBefore(p, first, p.rowStart[depth + 1] as number, x);
+	if (i < first)
+		return -1;
+	const node = p.rowNode[i] as number;
+	return x < (p.start[node] as number) + (p.sum[node] as number) ? node : -1;
+}
+
+/* Index of the last entry of rowNode in [lo, hi) whose node starts at or before x; lo - 1 if none. */
+export function lastBefore(p: Profile, lo: number, hi: number, x: number): number {
+	let a = lo, b = hi;
+	while (a < b) {
+		const mid = (a + b) >> 1;
+		if ((p.start[p.rowNode[mid] as number] as number) <= x)
+			a = mid + 1;
+		else
+			b = mid;
+	}
+	return a - 1;
+}
+
+export function frameName(p: Profile, frame: number): string {
+	if (frame === ROOT)
+		return p.service;
+	if (frame === REST)
+		return "(too narrow to show)";
+	return p.strings[p.frameName[frame] as number] || "(no name)";
+}
+
+export function nodeName(p: Profile, node: number): string {
+	return frameName(p, p.frame[node] as number);
+}
+
+export function nodeKind(p: Profile, node: number): number {
+	const f = p.frame[node] as number;
+	return f < 0 ? KIND.none : p.frameKind[f] as number;
+}
+
+export function frameFile(p: Profile, frame: number): string {
+	return frame < 0 ? "" : p.strings[p.frameFile[frame] as number] ?? "";
+}
+
+export function frameModule(p: Profile, frame: number): string {
+	return frame < 0 ? "" : p.strings[p.frameModule[frame] as number] ?? "";
+}
+
+/* file:line of a node: the line where its time was seen, else where the function starts. */
+export function nodeLine(p: Profile, node: number): string {
+	const f = p.frame[node] as number;
+	const file = frameFile(p, f);
+	if (file === "")
+		return "";
+	const line = (p.line[node] as number) || (p.frameStart[f] as number);
+	return line > 0 ? `${file}:${line}` : file;
+}
+
+/* The path from the root down to the node, both included. */
+export function pathOf(p: Profile, node: number): number[] {
+	const path: number[] = [];
+	for (let n = node; n >= 0; n = p.parent[n] as number)
+		path.push(n);
+	return path.reverse();
+}
+
+/* Process of the stack that a node belongs to, -1 above the processes. */
+export function processOf(p: Profile, node: number): number {
+	for (let n = node; n >= 0; n = p.parent[n] as number)
+		if (nodeKind(p, n) === KIND.process)
+			return n;
+	return -1;
+}
+
+/* The stack as folded text: root first, without the root of everything. */
+export function stackText(p: Profile, node: number): string {
+	return pathOf(p, node).slice(1).map((n) => nodeName(p, n)).join(";");
+}
+
+export function samplesOf(p: Profile, weight: number): number {
+	return p.period > 0 ? weight / p.period : 0;
+}
+
+/* CPU cores that a weight means over the time that has data. */
+export function coresOf(p: Profile, weight: number): number {
+	return p.seconds > 0 ? weight / 1e9 / p.seconds : 0;
+}

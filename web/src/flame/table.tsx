@@ -1,0 +1,150 @@
+// The table of functions: the accessible twin of the graph. Only rows on the screen are in the document.
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { percent, sig3 } from "../format/number";
+import { useTheme } from "../state/theme";
+import { kindFill } from "./colour";
+import type { Functions } from "./functions";
+import { coresOf, frameFile, frameName, KIND_NAME } from "./profile";
+import type { Profile } from "./profile";
+
+const ROW = 26;
+const SPARE = 6;
+
+const COLUMNS = [
+	{ id: "self", title: "Self", num: true },
+	{ id: "total", title: "Total", num: true },
+	{ id: "name", title: "Function", num: false },
+] as const;
+
+export interface TableProps {
+	profile: Profile;
+	functions: Functions;
+	root: number;
+	matched: Uint8Array | null;
+	selectedFrame: number;
+	sort: string;
+	onSort: (sort: string) => void;
+	onSelect: (frame: number) => void;
+	onOpen: (frame: number) => void;
+}
+
+function order(p: Profile, f: Functions, matched: Uint8Array | null, sort: string): Int32Array {
+	const rows = matched ? f.frame.filter((x) => matched[x] === 1) : f.frame.slice();
+	const down = !sort.startsWith("+");
+	const by = sort.replace(/^[-+]/, "") || "self";
+	if (by === "name")
+		rows.sort((a, b) => frameName(p, a).localeCompare(frameName(p, b)) || a - b);
+	else {
+		const w = by === "total" ? f.total : f.self;
+		rows.sort((a, b) => (w[a] as number) - (w[b] as number) || b - a);
+	}
+	return down === (by !== "name") ? rows.reverse() : rows;
+}
+
+function Head({ id, title, num, sort, onSort }:
+		{ id: string; title: string; num: boolean; sort: string; onSort: (s: string) => void }) {
+	const active = (sort.replace(/^[-+]/, "") || "self") === id;
+	const up = sort.startsWith("+");
+	const ascending = active && (id === "name" ? !up : up);
+	return (
+		<span role="columnheader" class={num ? "num" : ""} aria-sort={!active ? "none" : ascending ? "ascending" : "descending"}>
+			<button type="button" class="sort" onClick={() => onSort(active && !up ? `+${id}` : id)}>
+				{title}<span class={`sort-mark ${active ? "" : "off"}`} aria-hidden="true">{ascending ? "↑" : "↓"}</span>
+			</button>
+		</span>
+	);
+}
+
+function Weight({ p, weight, all }: { p: Profile; weight: number; all: number }) {
+	const share = all > 0 ? weight / all : 0;
+	return (
+		<span role="gridcell" class="weight" title={`${sig3(coresOf(p, weight))} cores`}>
+			<span class="weight-bar" style={{ transform: `scaleX(${Math.min(1, share).toFixed(4)})` }} />
+			<span class="num">{percent(share)}</span>
+		</span>
+	);
+}
+
+export function FunctionTable(props: TableProps) {
+	const { profile: p, functions, root, matched, selectedFrame, sort, onSort, onSelect, onOpen } = props;
+	const { theme } = useTheme();
+	const body = useRef<HTMLDivElement>(null);
+	const [view, setView] = useState({ top: 0, height: 600 });
+	const rows = useMemo(() => order(p, functions, matched, sort), [p, functions, matched, sort]);
+	const all = p.sum[root] as number;
+	const at = selectedFrame < 0 ? -1 : rows.indexOf(selectedFrame);
+
+	useLayoutEffect(() => {
+		const el = body.current as HTMLDivElement;
+		const measure = () => setView({ top: el.scrollTop, height: el.clientHeight });
+		const watch = new ResizeObserver(measure);
+		watch.observe(el);
+		el.addEventListener("scroll", measure, { passive: true });
+		return () => {
+			watch.disconnect();
+			el.removeEventListener("scroll", measure);
+		};
+	}, []);
+
+	useLayoutEffect(() => {
+		const el = body.current as HTMLDivElement;
+		if (at < 0)
+			return;
+		if (at * ROW < el.scrollTop)
+			el.scrollTop = at * ROW;
+		else if ((at + 1) * ROW > el.scrollTop + el.clientHeight)
+			el.scrollTop = (at + 1) * ROW - el.clientHeight;
+	}, [at]);
+
+	const onKey = (e: KeyboardEvent) => {
+		const page = Math.max(1, Math.floor(view.height / ROW) - 1);
+		const step: Record<string, number> = {
+			ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -rows.length, End: rows.length,
+		};
+		if (e.key === "Enter" && at >= 0) {
+			e.preventDefault();
+			return onOpen(selectedFrame);
+		}
+		const by = step[e.key];
+		if (by === undefined || rows.length === 0 || e.ctrlKey || e.metaKey || e.altKey)
+			return;
+		e.preventDefault();
+		onSelect(rows[Math.max(0, Math.min(rows.length - 1, at + by))] as number);
+	};
+
+	const first = Math.max(0, Math.floor(view.top / ROW) - SPARE);
+	const last = Math.min(rows.length, Math.ceil((view.top + view.height) / ROW) + SPARE);
+	const visible = [];
+	for (let i = first; i < last; i++) {
+		const f = rows[i] as number;
+		const kind = p.frameKind[f] as number;
+		const file = frameFile(p, f), line = p.frameStart[f] as number;
+		visible.push(
+			<div role="row" key={f} id={`fn-${f}`} aria-rowindex={i + 2} aria-selected={f === selectedFrame}
+				class="fn-row" style={{ transform: `translateY(${i * ROW}px)` }}
+				onClick={() => onSelect(f)} onDblClick={() => onOpen(f)}>
+				<Weight p={p} weight={functions.self[f] as number} all={all} />
+				<Weight p={p} weight={functions.total[f] as number} all={all} />
+				<span role="gridcell" class="fn-name">
+					<span class="dot" style={{ background: kindFill(theme, kind) }} title={KIND_NAME[kind] ?? ""} />
+					<span class="clip"><span class="fn-text">{frameName(p, f)}</span>
+						{file !== "" && <span class="fn-file">{file}{line > 0 ? `:${line}` : ""}</span>}</span>
+				</span>
+			</div>);
+	}
+	return (
+		<div class="fn-table" role="grid" tabIndex={0} aria-label="Functions, with the share of the shown part that is their own and that is under them"
+			aria-rowcount={rows.length + 1} aria-activedescendant={at >= first && at < last && at >= 0 ? `fn-${selectedFrame}` : undefined}
+			onKeyDown={onKey}>
+			<div role="rowgroup" class="fn-head">
+				<div role="row" aria-rowindex={1} class="fn-row">
+					{COLUMNS.map((c) => <Head key={c.id} {...c} sort={sort} onSort={onSort} />)}
+				</div>
+			</div>
+			<div role="rowgroup" class="fn-body" ref={body}>
+				<div class="fn-space" role="presentation" style={{ height: `${rows.length * ROW}px` }}>{visible}</div>
+			</div>
+			{rows.length === 0 && <p class="fn-none">{matched ? "No function here matches the search." : "No function in this range."}</p>}
+		</div>
+	);
+}

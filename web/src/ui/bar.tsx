@@ -1,0 +1,63 @@
+// The line at the top: where the reader is, what narrows it, and the few things that are everywhere.
+import type { ComponentChildren } from "preact";
+import type { Account } from "../api/types";
+import { follow, href } from "../state/location";
+import { choose, useTheme } from "../state/theme";
+import type { Choice } from "../state/theme";
+import { Brand, Icon } from "./icons";
+import type { IconName } from "./icons";
+import { Popover } from "./popover";
+
+const THEMES: readonly [Choice, string, IconName][] = [
+	["system", "As the system", "screen"], ["light", "Light", "sun"], ["dark", "Dark", "moon"],
+];
+
+function ThemeSwitch() {
+	const { theme, choice } = useTheme();
+	return (
+		<Popover title="Light or dark" cls="button quiet square" right
+			label={<Icon name={theme === "dark" ? "moon" : "sun"} />}>
+			{(close) => THEMES.map(([c, name, icon]) => (
+				<button type="button" class="choice" role="menuitemradio" aria-checked={c === choice} key={c}
+					onClick={() => {
+						choose(c);
+						close();
+					}}>
+					<Icon name={icon} /><span>{name}</span>{c === choice && <Icon name="check" />}
+				</button>
+			))}
+		</Popover>
+	);
+}
+
+export interface BarProps {
+	account?: Account;
+	leave?: () => void;
+	children?: ComponentChildren;
+}
+
+export function Bar({ account, leave, children }: BarProps) {
+	return (
+		<header class="bar">
+			<a class="brand" href={href({ page: "home" })} onClick={follow({ page: "home" })}
+				aria-label="Glim, all services"><Brand /><span>glim</span></a>
+			<div class="bar-middle">{children}</div>
+			<div class="bar-end">
+				<ThemeSwitch />
+				{account && (
+					<Popover title={`Account ${account.email}`} cls="button quiet square" right
+						label={<Icon name="user" />}>
+						{() => (
+							<>
+								<div class="panel-head"><strong>{account.email}</strong><span>{account.role}</span></div>
+								<a class="choice" href={href({ page: "home" })} onClick={follow({ page: "home" })}>All services</a>
+								<a class="choice" href={href({ page: "keys" })} onClick={follow({ page: "keys" })}>API keys</a>
+								<button type="button" class="choice" onClick={leave}>Sign out</button>
+							</>
+						)}
+					</Popover>
+				)}
+			</div>
+		</header>
+	);
+}
