@@ -3,7 +3,7 @@
 
 usage: count-tests.py meson TESTLOG.json     cmocka programs run by meson
        count-tests.py junit FILE.xml...      pytest and other writers of JUnit files
-       count-tests.py tap FILE               TAP, as node's test runner writes it
+       count-tests.py node FILE              what node's test runner prints (TAP or spec)
        count-tests.py report FOLDER          all counts in FOLDER; exit status 1 unless all is well
 
 The first three print "passed failed skipped", which ./dev keeps as FOLDER/PART beside
@@ -47,10 +47,10 @@ def count_junit(paths):
     return total - failed - skipped, failed, skipped
 
 
-def count_tap(path):
+def count_node(path):
     said = {}
-    with open(path, errors="replace") as f:
-        for word, n in re.findall(r"^# (pass|fail|cancelled|skipped|todo) (\d+)$", f.read(), re.M):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        for word, n in re.findall(r"^(?:#|\u2139) (pass|fail|cancelled|skipped|todo) (\d+)$", f.read(), re.M):
             said[word] = said.get(word, 0) + int(n)
     return (said.get("pass", 0), said.get("fail", 0) + said.get("cancelled", 0),
             said.get("skipped", 0) + said.get("todo", 0))
@@ -92,7 +92,7 @@ def main():
     if what == "junit":
         counts = count_junit(args)
     else:
-        counts = {"meson": count_meson, "tap": count_tap}[what](args[0])
+        counts = {"meson": count_meson, "node": count_node}[what](args[0])
     print("%d %d %d" % counts)
 
 

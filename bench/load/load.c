@@ -1,5 +1,6 @@
 /* A process for benchmarks: `load idle` wakes once a second, `load light` works 1 % of the time,
- * `load busy` works all the time, some 30 calls deep. Built by bench/load.py with frame pointers. */
+ * `load busy` works all the time, some 30 calls deep. Built by bench/load.py with frame pointers.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
