@@ -2,6 +2,7 @@
 #include "process/process_priv.h"
 
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -10,15 +11,10 @@
 enum {
 	/* /proc/stat grows with CPUs and interrupts: 64 bytes a CPU, 4 an interrupt. */
 	MAX_PROC_FILE = 16 << 20,
-	PID_BITS = 22, /* Linux 6.1 include/linux/threads.h: PID_MAX_LIMIT is 4 Mi */
+	/* The memory of a process that does not run changes too (it is swapped out, or shared pages
+	 * go): its stat is read again after so many readings. */
+	MAX_AGE = 6,
 };
-
-/* A process by pid and start together: a pid that is used again is another process. 42 bits of
- * clock ticks last 1,394 years. */
-static uint64_t key_of(pid_t pid, uint64_t start_time)
-{
-	return start_time << PID_BITS | (uint64_t)pid;
-}
 
 /* Sum the first line of /proc/stat and count the lines of CPUs; Linux 6.1 fs/proc/stat.c. */
 static int parse_host(const char *s, uint64_t *ret_busy, unsigned int *ret_cpus)
@@ -75,48 +71,115 @@ static int read_memory(struct usage *u, struct err *e)
 }
 
 /* Ticks since last, as seconds; counters of the kernel can step back a little. */
-static double seconds_since(uint64_t now, uint64_t last)
+static double ticks_since(uint64_t now, uint64_t last)
 {
 	return now > last ? (double)(now - last) / (double)sysconf(_SC_CLK_TCK) : 0;
 }
 
-static void add_process(struct usage *u, pid_t pid, const struct stat_line *l, struct map64 *seen)
+/* CPU time of all threads of a process, those that ended too. The number of the clock is as Linux
+ * 6.1 include/linux/posix-timers.h:make_process_cpuclock() makes it, CPUCLOCK_SCHED is 2;
+ * clock_getcpuclockid() would cost one more system call. */
+static int cpu_clock(pid_t pid, int64_t *ret_ns)
 {
-	uint64_t key = key_of(pid, l->start_time);
-	const uint64_t *last = map64_get(&u->last, key);
-	/* Nobody knows how much of the CPU time before the first reading was of late. */
-	uint64_t from = last ? *last : u->interval_ns ? 0 : l->cpu_ticks;
-	struct process_usage p = {
-		.pid = pid,
-		.cpu_seconds = seconds_since(l->cpu_ticks, from),
-		.rss_bytes = l->rss_pages * (uint64_t)sysconf(_SC_PAGESIZE),
-	};
+	struct timespec t;
 
-	memcpy(p.comm, l->comm, sizeof(p.comm));
-	map64_set(seen, key, l->cpu_ticks);
-	vec_push(&u->processes, p);
+	if (clock_gettime((clockid_t)(~(unsigned int)pid << 3 | 2), &t))
+		return -errno;
+	*ret_ns = t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+	return 0;
+}
+
+/* The readings of a process: before and now. */
+struct entry {
+	struct process_usage usage;
+	struct usage_seen seen;
+};
+
+/* Read the stat of a process into e. known: e is what was read last time. */
+static int read_stat(int proc_fd, pid_t pid, bool known, struct entry *e)
+{
+	struct stat_line l;
+	int r = stat_line_read(proc_fd, pid, &l);
+
+	if (r)
+		return r;
+	/* The pid is used again, by a process whose CPU time starts at 0. */
+	if (known && l.start_time != e->seen.start_time)
+		e->seen.cpu_ns = 0;
+	e->usage.pid = pid;
+	memcpy(e->usage.comm, l.comm, sizeof(l.comm));
+	e->usage.rss_bytes = l.rss_pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	e->seen.start_time = l.start_time;
+	/* Not all in the same reading. */
+	e->seen.age = known ? 0 : (unsigned int)pid % MAX_AGE;
+	return 0;
+}
+
+static int read_process(const struct usage *u, int proc_fd, pid_t pid, bool known, struct entry *e)
+{
+	int64_t cpu_ns = 0;
+	int r = cpu_clock(pid, &cpu_ns);
+
+	if (r)
+		return r;
+	if (!known || cpu_ns != e->seen.cpu_ns || ++e->seen.age >= MAX_AGE)
+		r = read_stat(proc_fd, pid, known, e);
+	if (r)
+		return r;
+	/* Nobody knows how much of the CPU time before the first reading was of late. */
+	int64_t from = known || u->interval_ns ? e->seen.cpu_ns : cpu_ns;
+
+	e->usage.cpu_seconds = cpu_ns > from ? (double)(cpu_ns - from) / NSEC_PER_SEC : 0;
+	e->seen.cpu_ns = cpu_ns;
+	return 0;
+}
+
+static int by_pid(const void *x, const void *y)
+{
+	const pid_t *a = x, *b = y;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+/* Walk the pids of now along with the processes of last time, both in order. */
+static void read_all(struct usage *u, int proc_fd, const pid_vec *pids)
+{
+	process_usage_vec processes = {};
+	usage_seen_vec seen = {};
+	size_t old = 0;
+
+	for (size_t i = 0; i < pids->len; i++) {
+		struct entry e = {};
+
+		while (old < u->processes.len && u->processes.data[old].pid < pids->data[i])
+			old++;
+		bool known = old < u->processes.len && u->processes.data[old].pid == pids->data[i];
+
+		if (known)
+			e = (struct entry){u->processes.data[old], u->seen.data[old]};
+		/* What ended since the list was made is not there: no error. */
+		if (read_process(u, proc_fd, pids->data[i], known, &e))
+			continue;
+		vec_push(&processes, e.usage);
+		vec_push(&seen, e.seen);
+	}
+	vec_fini(&u->processes);
+	vec_fini(&u->seen);
+	u->processes = processes;
+	u->seen = seen;
 }
 
 static int read_processes(struct usage *u, struct err *e)
 {
 	cleanup_close int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	pid_vec pids = {};
-	struct map64 seen = {};
 	int r = proc_fd < 0 ? -errno : process_list(&pids);
 
 	if (r)
 		return err_sys(e, r, "cannot list the processes in /proc");
-	vec_clear(&u->processes);
-	for (size_t i = 0; i < pids.len; i++) {
-		struct stat_line l;
-
-		/* What ended since the list was made is not there: no error. */
-		if (!stat_line_read(proc_fd, pids.data[i], &l))
-			add_process(u, pids.data[i], &l, &seen);
-	}
+	qsort(pids.data, pids.len, sizeof(*pids.data), by_pid);
+	read_all(u, proc_fd, &pids);
 	vec_fini(&pids);
-	map64_fini(&u->last);
-	u->last = seen;
 	return 0;
 }
 
@@ -134,7 +197,7 @@ int usage_read(struct usage *u, struct err *e)
 
 	u->time_ns = clock_real_ns();
 	u->interval_ns = u->last_mono_ns ? mono - u->last_mono_ns : 0;
-	u->host_cpu_seconds = u->interval_ns ? seconds_since(busy, u->last_busy_ticks) : 0;
+	u->host_cpu_seconds = u->interval_ns ? ticks_since(busy, u->last_busy_ticks) : 0;
 	u->cpus = cpus;
 	u->last_mono_ns = mono;
 	u->last_busy_ticks = busy;
@@ -144,6 +207,6 @@ int usage_read(struct usage *u, struct err *e)
 void usage_fini(struct usage *u)
 {
 	vec_fini(&u->processes);
-	map64_fini(&u->last);
+	vec_fini(&u->seen);
 	*u = (struct usage){};
 }

@@ -1,12 +1,12 @@
-/* process/usage.h - CPU and memory of the host and of each process, from /proc.
+/* process/usage.h - CPU and memory of the host and of each process.
  *
- * A struct usage remembers the last reading, so that the next gives the CPU time in between. Cost
- * is one short read a process a reading. Memory: belongs to the struct until usage_fini. Threads:
- * one at a time. */
+ * CPU time is asked of the kernel's clock of each process: one short system call a process, in
+ * nanoseconds. /proc/PID/stat, ten times as dear, is read of those that ran since the last reading
+ * and now and then of the others. Memory: belongs to the struct until usage_fini. Threads: one at
+ * a time. */
 #ifndef GLIM_PROCESS_USAGE_H
 #define GLIM_PROCESS_USAGE_H
 
-#include "base/hash.h"
 #include "process/process.h"
 
 struct process_usage {
@@ -16,6 +16,15 @@ struct process_usage {
 			       the first reading */
 	uint64_t rss_bytes;
 };
+/* What is remembered of a process; opaque to callers. */
+struct usage_seen {
+	uint64_t start_time;
+	int64_t cpu_ns;
+	unsigned int age; /* readings since its stat was read */
+};
+typedef VEC(struct process_usage) process_usage_vec;
+typedef VEC(struct usage_seen) usage_seen_vec;
+
 struct usage {
 	int64_t time_ns;	 /* of this reading, CLOCK_REALTIME */
 	int64_t interval_ns;	 /* since the last; 0: the first */
@@ -23,8 +32,8 @@ struct usage {
 				    iowait, nor time stolen by a hypervisor */
 	unsigned int cpus;	 /* online */
 	uint64_t memory_total, memory_used; /* used: total - available */
-	VEC(struct process_usage) processes;
-	struct map64 last; /* of each process: ticks then; opaque to callers */
+	process_usage_vec processes;	    /* by pid */
+	usage_seen_vec seen;		    /* of each of them */
 	uint64_t last_busy_ticks;
 	int64_t last_mono_ns;
 };
