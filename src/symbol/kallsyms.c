@@ -4,6 +4,7 @@ enum {
 	MAX_SYMBOLS = 4 << 20,
 	/* Nothing tells where the last function before a hole ends: it is given this much. */
 	MAX_FUNCTION = 1 << 20,
+	READ_SIZE = 1 << 16, /* stdio would read 1 KiB at a time, as stat advises for /proc */
 };
 
 struct line {
@@ -116,6 +117,7 @@ int kallsyms_read(const char *path, struct kallsyms *ret, struct err *e)
 
 	if (!f)
 		return err_sys(e, -errno, "cannot read %s", path);
+	setvbuf(f, NULL, _IOFBF, READ_SIZE);
 	int r = read_items(f, &k, &items, &hidden);
 
 	if (r)
