@@ -2,7 +2,8 @@
 
 #include <stdarg.h>
 
-enum { ARENA_BLOCK = 64 * 1024, ARENA_ALIGN = 16 };
+/* Blocks grow from small to large: thousands of small arenas must not cost 64 KiB each. */
+enum { ARENA_BLOCK_MIN = 1024, ARENA_BLOCK_MAX = 64 * 1024, ARENA_ALIGN = 16 };
 
 struct arena_block {
 	struct arena_block *next;
@@ -28,7 +29,9 @@ void *arena_alloc(struct arena *a, size_t n, size_t size)
 	CHECK(!__builtin_mul_overflow(n, size, &bytes) && bytes <= SIZE_MAX / 2);
 	bytes = (bytes + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
 	if (!a->blocks || a->blocks->size - a->used < bytes) {
-		size_t want = MAX(bytes, (size_t)ARENA_BLOCK);
+		size_t grown = a->blocks ? MIN(a->blocks->size * 2, (size_t)ARENA_BLOCK_MAX)
+					 : (size_t)ARENA_BLOCK_MIN;
+		size_t want = MAX(bytes, grown);
 		struct arena_block *b = xcalloc(1, sizeof(*b) + want);
 
 		b->size = want;

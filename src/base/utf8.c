@@ -50,3 +50,20 @@ void utf8_put_printable(struct buf *out, const char *s, size_t len)
 		i += n ? n : 1;
 	}
 }
+
+void utf8_put_valid(struct buf *out, const char *s, size_t len)
+{
+	size_t done = 0;
+
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_len(s + i, len - i);
+
+		i += n;
+		if (n)
+			continue;
+		buf_append(out, s + done, i - done);
+		buf_puts(out, "\xef\xbf\xbd");
+		done = ++i;
+	}
+	buf_append(out, s + done, len - done);
+}

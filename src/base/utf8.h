@@ -8,5 +8,7 @@
 size_t utf8_len(const char *s, size_t len);
 /* Append s with control characters and bytes that are not UTF-8 as \xNN: safe on a terminal. */
 void utf8_put_printable(struct buf *out, const char *s, size_t len);
+/* Append s with every byte that is not UTF-8 as U+FFFD: safe where UTF-8 is demanded. */
+void utf8_put_valid(struct buf *out, const char *s, size_t len);
 
 #endif

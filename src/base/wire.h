@@ -26,7 +26,7 @@ struct wire_field {
 
 static inline struct wire_reader wire_reader(const void *p, size_t n)
 {
-	return (struct wire_reader){p, (const uint8_t *)p + n, false};
+	return (struct wire_reader){p, n ? (const uint8_t *)p + n : p, false};
 }
 /* The next field of the message; false at the end or at malformed input (then r->error). */
 bool wire_next(struct wire_reader *r, struct wire_field *ret_f);

@@ -1,13 +1,25 @@
 /* format/format.h - files and wire formats that profiles come in and go out as.
  *
  * One const struct format a format, all of them listed in format.c. Reading makes profiles that the
- * caller frees; input is from strangers: every size is checked, limits in struct format_limits.
+ * caller frees; input is from strangers: every size is checked, limits in enum format_limit.
  * Threads: any, one call at a time an argument. */
 #ifndef GLIM_FORMAT_H
 #define GLIM_FORMAT_H
 
 #include "base/buf.h"
 #include "profile/profile.h"
+
+/* What a reader takes at most. Longer text is cut, deeper stacks keep their leaf side under a mark
+ * frame, further labels are left out; more profiles, entries or memory than this is an error. */
+enum format_limit {
+	FORMAT_MAX_DEPTH = 1024,	 /* frames of a stack */
+	FORMAT_MAX_TEXT = 64 * 1024,	 /* bytes of a name */
+	FORMAT_MAX_LABELS = 64,		 /* of a sample */
+	FORMAT_MAX_PROFILES = 16 * 1024, /* in one file or request */
+	FORMAT_MAX_ENTRIES = 4 << 20,	 /* of all tables together */
+	FORMAT_MAX_WORK = 64 << 20,	 /* frames walked for one file or request */
+	FORMAT_MAX_MEMORY = 512 << 20,	 /* bytes that the profiles may come to */
+};
 
 typedef VEC(struct profile *) profile_vec;
 void profile_vec_fini(profile_vec *v); /* frees the profiles too */

@@ -64,7 +64,7 @@ uint32_t profile_string(struct profile *p, const char *s)
 
 uint32_t profile_string_n(struct profile *p, const char *s, size_t len)
 {
-	return strtab_put(&p->strings, s, strnlen(s, len));
+	return len ? strtab_put(&p->strings, s, strnlen(s, len)) : 0;
 }
 
 static uint64_t pair(uint32_t a, uint32_t b)
@@ -244,6 +244,24 @@ size_t profile_unroll(const struct profile *p, uint32_t stack, uint32_t *ret_fra
 	return depth;
 }
 
+void profile_put_frame_name(const struct profile *p, uint32_t frame, struct buf *out)
+{
+	CHECK(frame < p->frames.len);
+	const struct profile_frame *f = &p->frames.data[frame];
+	const struct profile_function *function = &p->functions.data[f->function];
+
+	if (function->name)
+		buf_append(out, strtab_get(&p->strings, function->name),
+			   strtab_len(&p->strings, function->name));
+	else if (function->module)
+		buf_printf(out, "%s+0x%llx", strtab_get(&p->strings, function->module),
+			   (unsigned long long)f->address);
+	else if (f->address)
+		buf_printf(out, "0x%llx", (unsigned long long)f->address);
+	else
+		buf_puts(out, "unknown");
+}
+
 int64_t profile_total_value(const struct profile *p)
 {
 	int64_t total = 0;
@@ -260,6 +278,19 @@ int64_t profile_total_count(const struct profile *p)
 	for (size_t i = 0; i < p->samples.len; i++)
 		total = add_saturated(total, p->samples.data[i].count);
 	return total;
+}
+
+size_t profile_memory(const struct profile *p)
+{
+	/* An element and its share of the index that finds it, with room to grow. */
+	return sizeof(*p) + p->strings.text.total +
+	       2 * sizeof(struct strtab_entry) * p->strings.entries.len +
+	       2 * sizeof(struct profile_function) * p->functions.len +
+	       2 * sizeof(struct profile_frame) * p->frames.len +
+	       4 * sizeof(struct profile_stack) * p->stacks.len +
+	       2 * sizeof(struct profile_label) * p->label_pairs.len +
+	       4 * sizeof(struct profile_label_set) * p->label_sets.len +
+	       2 * sizeof(struct profile_sample) * p->samples.len;
 }
 
 /* Numbers of dst for those of src; HASH_NONE: not asked for yet. */

@@ -12,6 +12,7 @@
 #ifndef GLIM_PROFILE_H
 #define GLIM_PROFILE_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/strtab.h"
 
@@ -117,8 +118,12 @@ const char *profile_label_value(const struct profile *p, uint32_t labels, const 
 const char *profile_text(const struct profile *p, uint32_t string);
 /* Frames of a stack, leaf first, into ret_frames[max]; returns the depth, which may exceed max. */
 size_t profile_unroll(const struct profile *p, uint32_t stack, uint32_t *ret_frames, size_t max);
+/* Append what to show for a frame: the function's name, module+0xADDRESS where it has none. */
+void profile_put_frame_name(const struct profile *p, uint32_t frame, struct buf *out);
 int64_t profile_total_value(const struct profile *p);
 int64_t profile_total_count(const struct profile *p);
+/* Bytes that the profile holds, roughly; for limits. */
+size_t profile_memory(const struct profile *p);
 
 /* Add all samples of src to dst; type and unit must be equal. keep: only these label keys survive
  * (all when keep is NULL). The time range of dst grows to cover both; period becomes the mean,
