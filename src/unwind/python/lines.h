@@ -1,0 +1,14 @@
+/* unwind/python/lines.h - the line tables of CPython. Pure functions; bad tables give some line
+ * near the first one, never a read outside. */
+#ifndef GLIM_UNWIND_PYTHON_LINES_H
+#define GLIM_UNWIND_PYTHON_LINES_H
+
+#include "base/base.h"
+
+/* 3.8, 3.9: Objects/lnotab_notes.txt. 3.10: the same file there. 3.11: Objects/locations.md.
+ * lasti is the byte offset of the instruction. */
+int64_t lines_39(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti);
+int64_t lines_310(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti);
+int64_t lines_311(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti);
+
+#endif

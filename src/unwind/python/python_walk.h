@@ -1,0 +1,212 @@
+/* unwind/python/python_walk.h - one Python step. Part of unwind/walk.h.
+ *
+ * A thread's Python state is found by the key that CPython keeps for PyGILState, in glibc's block
+ * of thread-specific data, and is believed when it names this very thread. Where that fails the
+ * interpreters' lists of threads are searched. No text is read here: an entry is the code object,
+ * the instruction, and a check that tells a reused code object. */
+#ifndef GLIM_UNWIND_PYTHON_WALK_H
+#define GLIM_UNWIND_PYTHON_WALK_H
+
+WALK_INLINE int python_in_eval(const struct python_process *py, uint64_t pc)
+{
+	int i;
+
+#ifdef __clang__
+#pragma clang loop unroll(full)
+#endif
+	for (i = 0; i < PYTHON_EVAL_RANGES; i++)
+		if (pc >= py->eval_start[i] && pc < py->eval_end[i])
+			return 1;
+	return 0;
+}
+
+/* Believe a thread state when it names this thread. 1: taken, 0: another's, -1: unreadable. */
+WALK_INLINE int python_take_thread(struct walk *w, const struct python_process *py, uint64_t thread)
+{
+	if (WALK_READ(&w->pair[0], 8, thread + py->layout.thread_id))
+		return -1;
+	if (w->pair[0] != w->thread_base)
+		return 0;
+	if (WALK_READ(&w->pair[0], 8, thread + py->layout.thread_frame))
+		return -1;
+	if (py->layout.cframe && w->pair[0] &&
+	    WALK_READ(&w->pair[0], 8, w->pair[0] + py->layout.cframe_frame))
+		return -1;
+	w->python_frame = w->pair[0];
+	w->python_end = w->pair[0] ? UNWIND_PYTHON_COMPLETE : UNWIND_PYTHON_NONE;
+	return 1;
+}
+
+WALK_INLINE int python_read_key(struct walk *w, uint32_t key, uint64_t *ret_value)
+{
+	uint64_t block = w->thread_base + GLIBC_TSD_FIRST;
+
+	if (key >= UNWIND_TSD_FIRST_KEYS) {
+		uint32_t n = key / UNWIND_TSD_FIRST_KEYS;
+
+		if (n >= GLIBC_TSD_BLOCKS)
+			return -1;
+		if (WALK_READ(&w->pair[0], 8, w->thread_base + GLIBC_TSD_SECOND + n * 8))
+			return -1;
+		*ret_value = 0;
+		if (!w->pair[0])
+			return 0;
+		block = w->pair[0];
+	}
+	if (WALK_READ(&w->pair[0], 8, block + (key % UNWIND_TSD_FIRST_KEYS) * 16 + 8))
+		return -1;
+	*ret_value = w->pair[0];
+	return 0;
+}
+
+WALK_INLINE void python_search(struct walk *w, const struct python_process *py)
+{
+	if (WALK_READ(&w->interpreter, 8, py->runtime + py->layout.runtime_interpreters) ||
+	    !w->interpreter) {
+		w->interpreter = 0;
+		return;
+	}
+	if (WALK_READ(&w->thread_state, 8, w->interpreter + py->layout.interpreter_threads))
+		w->thread_state = 0;
+	w->phase = WALK_FIND_THREAD;
+}
+
+WALK_INLINE void python_start(struct walk *w, const struct python_process *py)
+{
+	uint64_t thread = 0;
+
+	if (py->layout.style == PYTHON_UNSUPPORTED) {
+		w->python_end = UNWIND_PYTHON_LAYOUT;
+		return;
+	}
+	if (py->search_threads) {
+		python_search(w, py);
+		return;
+	}
+	/* Py_tss_t: int _is_initialized, pthread_key_t _key. */
+	if (WALK_READ(&w->pair[0], 8, py->runtime + py->layout.runtime_key)) {
+		w->python_end = UNWIND_PYTHON_UNREAD;
+		return;
+	}
+	if (!(uint32_t)w->pair[0]) {
+		w->python_end = UNWIND_PYTHON_STARTING;
+		return;
+	}
+	if (python_read_key(w, w->pair[0] >> 32, &thread)) {
+		python_search(w, py);
+		return;
+	}
+	if (!thread)
+		return;
+	if (python_take_thread(w, py, thread) <= 0)
+		python_search(w, py);
+}
+
+WALK_INLINE void python_find_thread(struct walk *w, const struct python_process *py)
+{
+	int taken;
+
+	if (w->find_steps++ >= PYTHON_FIND_STEPS) {
+		w->python_end = UNWIND_PYTHON_DEEP;
+		w->phase = WALK_NATIVE;
+		return;
+	}
+	if (!w->thread_state) {
+		if (WALK_READ(&w->pair[0], 8, w->interpreter + py->layout.interpreter_next) ||
+		    !w->pair[0]) {
+			w->phase = WALK_NATIVE;
+			return;
+		}
+		w->interpreter = w->pair[0];
+		if (WALK_READ(&w->thread_state, 8, w->interpreter + py->layout.interpreter_threads))
+			w->thread_state = 0;
+		return;
+	}
+	taken = python_take_thread(w, py, w->thread_state);
+	if (taken) {
+		if (taken < 0)
+			w->python_end = UNWIND_PYTHON_UNREAD;
+		w->phase = WALK_NATIVE;
+		return;
+	}
+	if (WALK_READ(&w->thread_state, 8, w->thread_state + py->layout.thread_next)) {
+		w->python_end = UNWIND_PYTHON_UNREAD;
+		w->phase = WALK_NATIVE;
+	}
+}
+
+/* A word of the frame that was read into w->frame. */
+WALK_INLINE uint64_t python_frame_word(const struct walk *w, uint32_t offset)
+{
+	if (offset > PYTHON_FRAME_BYTES - 8)
+		return 0;
+	return *(const uint64_t *)(w->frame + offset);
+}
+
+/* 24 bits that a code object keeps for its life and that the next object at its place will hardly
+ * have: flags, first line, and where its names and tables lie (two modules of equal shape that are
+ * imported one after the other differ in nothing else). */
+WALK_INLINE uint32_t python_code_check(const uint32_t *words, const struct python_layout *l)
+{
+	uint32_t line = l->code_line_index, pointers = l->code_pointers_index, h, i;
+
+	if (line >= PYTHON_CODE_WORDS || pointers > PYTHON_CODE_WORDS - 2 * PYTHON_CODE_POINTERS)
+		return 0;
+	h = words[0] * 0x85ebca6bU ^ words[line] * 0x9e3779b1U;
+#ifdef __clang__
+#pragma clang loop unroll(full)
+#endif
+	for (i = 0; i < 2 * PYTHON_CODE_POINTERS; i++)
+		h = (h << 5 | h >> 27) ^ words[pointers + i] * 0xc2b2ae35U;
+	return (h ^ h >> 15) & 0xffffff;
+}
+
+WALK_INLINE int python_emit(struct walk *w, const struct python_process *py,
+			    struct unwind_entry *entries, uint64_t code)
+{
+	const struct python_layout *l = &py->layout;
+	uint32_t lasti;
+
+	if (WALK_READ(w->code, sizeof(w->code), code + l->code_flags))
+		return UNWIND_PYTHON_UNREAD;
+	lasti = python_frame_word(w, l->frame_instruction);
+	if (l->style == PYTHON_EACH_FRAME)
+		lasti <<= l->lasti_shift & 1;
+	else
+		lasti = python_frame_word(w, l->frame_instruction) - (code + l->code_start);
+	if (!walk_emit(w, entries, code, lasti, UNWIND_PYTHON | python_code_check(w->code, l) << 8))
+		return UNWIND_PYTHON_DEEP;
+	return 0;
+}
+
+/* Emit w->python_frame and go to the one that called it. Returns whether this was the last frame of
+ * one call of the interpreter's loop, -1 when the chain cannot be followed (python_end says why).
+ */
+WALK_INLINE int python_step(struct walk *w, const struct python_process *py,
+			    struct unwind_entry *entries)
+{
+	const struct python_layout *l = &py->layout;
+	uint32_t size = l->frame_size, boundary = l->frame_boundary;
+	int shim = 0, last = 1, failed;
+
+	if (size > PYTHON_FRAME_BYTES || boundary >= PYTHON_FRAME_BYTES ||
+	    WALK_READ(w->frame, size, w->python_frame)) {
+		w->python_end = UNWIND_PYTHON_UNREAD;
+		return -1;
+	}
+	if (l->style == PYTHON_IS_ENTRY)
+		last = w->frame[boundary] != 0;
+	else if (l->style == PYTHON_OWNER_SHIM)
+		shim = last = w->frame[boundary] >= PYTHON_OWNER_CSTACK;
+	if (!shim) {
+		failed = python_emit(w, py, entries, python_frame_word(w, l->frame_code));
+		if (failed) {
+			w->python_end = failed;
+			return -1;
+		}
+	}
+	w->python_frame = python_frame_word(w, l->frame_previous);
+	return last;
+}
+
+#endif

@@ -1,0 +1,174 @@
+#include "unwind/unwind.h"
+
+#include "base/hash.h"
+#include "unwind/python/layout.h"
+#include "unwind/python/python_file.h"
+
+enum {
+	MAX_FILES = 8192,
+	CHECKED_THREADS = 8, /* thread states that the thread key is tried on */
+};
+
+struct file_entry {
+	uint64_t dev, inode;
+	struct python_file python;
+};
+struct runtimes {
+	VEC(struct file_entry) files;
+	struct hash_index index;
+};
+
+struct runtimes *runtimes_new(void)
+{
+	return xcalloc(1, sizeof(struct runtimes));
+}
+
+void runtimes_free(struct runtimes *r)
+{
+	if (!r)
+		return;
+	vec_fini(&r->files);
+	hash_index_fini(&r->index);
+	free(r);
+}
+
+static void close_elf(struct elf_file **f)
+{
+	if (*f)
+		elf_file_close(*f);
+}
+
+/* 0 where the file was looked at (now or before). */
+static int look_at(struct runtimes *r, const struct process *p, const struct mapping *m,
+		   struct python_file *ret)
+{
+	uint64_t hash = hash_mix(m->dev, m->inode);
+	struct file_entry new = {.dev = m->dev, .inode = m->inode};
+	cleanup(close_elf) struct elf_file *f = NULL;
+	struct hash_iter it;
+	uint32_t i;
+	int fd;
+
+	for (i = hash_index_first(&r->index, hash, &it); i != HASH_NONE;
+	     i = hash_index_next(&r->index, &it))
+		if (r->files.data[i].dev == m->dev && r->files.data[i].inode == m->inode) {
+			*ret = r->files.data[i].python;
+			return 0;
+		}
+	fd = process_open_mapping(p, m);
+	if (fd < 0)
+		return fd;
+	if (!elf_file_open(fd, &f, NULL))
+		python_file_read(f, &new.python);
+	if (r->files.len >= MAX_FILES) {
+		vec_clear(&r->files);
+		hash_index_clear(&r->index);
+	}
+	hash_index_add(&r->index, hash, r->files.len);
+	vec_push(&r->files, new);
+	*ret = new.python;
+	return 0;
+}
+
+/* Where the file's virtual address 0 lies in the process. The mapping starts at a page border, the
+ * segment perhaps behind it. */
+static bool load_bias(const struct mapping *m, const struct python_file *f, uint64_t *ret)
+{
+	if (m->offset >= f->text_offset + f->text_size ||
+	    m->offset + (m->end - m->start) <= f->text_offset)
+		return false;
+	*ret = m->start - m->offset + f->text_offset - f->text;
+	return true;
+}
+
+static bool read_word(pid_t pid, uint64_t address, uint64_t *ret)
+{
+	return process_read_memory(pid, address, ret, sizeof(*ret)) >= 0;
+}
+
+/* Try the thread key on threads that are listed: does glibc's block hold their state? True where it
+ * does, or where there is no thread to try it on yet. */
+static bool key_works(pid_t pid, const struct python_process *py)
+{
+	const struct python_layout *l = &py->layout;
+	uint64_t key, interpreter, thread, base, at, value, seen = 0;
+
+	if (!read_word(pid, py->runtime + l->runtime_key, &key) || !(uint32_t)key ||
+	    !read_word(pid, py->runtime + l->runtime_interpreters, &interpreter) || !interpreter ||
+	    !read_word(pid, interpreter + l->interpreter_threads, &thread))
+		return true;
+	key >>= 32;
+	for (int i = 0; i < CHECKED_THREADS && thread; i++) {
+		if (!read_word(pid, thread + l->thread_id, &base))
+			break;
+		at = base + GLIBC_TSD_FIRST + key * 16;
+		if (key >= UNWIND_TSD_FIRST_KEYS) {
+			if (!read_word(pid,
+				       base + GLIBC_TSD_SECOND + key / UNWIND_TSD_FIRST_KEYS * 8,
+				       &at))
+				break;
+			at += key % UNWIND_TSD_FIRST_KEYS * 16;
+		}
+		if (base && read_word(pid, at + 8, &value)) {
+			if (value == thread)
+				return true;
+			seen++;
+		}
+		if (!read_word(pid, thread + l->thread_next, &thread))
+			break;
+	}
+	return !seen;
+}
+
+static int make_process(const struct process *p, const struct mapping *m,
+			const struct python_file *f, struct python_process *ret)
+{
+	struct python_process py = {.layout = f->layout};
+	uint64_t bias;
+
+	if (!load_bias(m, f, &bias))
+		return 0;
+	py.runtime = f->runtime + bias;
+	for (int i = 0; i < PYTHON_EVAL_RANGES && f->eval_start[i]; i++) {
+		py.eval_start[i] = f->eval_start[i] + bias;
+		py.eval_end[i] = f->eval_end[i] + bias;
+	}
+	if (f->layout.style != PYTHON_UNSUPPORTED)
+		py.search_threads = f->search_threads || !key_works(p->pid, &py);
+	*ret = py;
+	return 1;
+}
+
+int runtimes_find_python(struct runtimes *r, const struct process *p, struct python_process *ret,
+			 uint32_t *ret_version)
+{
+	const struct mapping *last = NULL;
+
+	for (size_t i = 0; i < p->mappings.len; i++) {
+		const struct mapping *m = &p->mappings.data[i];
+		struct python_file f;
+		int found;
+
+		if (!m->inode || (last && last->inode == m->inode && last->dev == m->dev))
+			continue;
+		last = m;
+		if (look_at(r, p, m, &f) || !f.found)
+			continue;
+		found = make_process(p, m, &f, ret);
+		if (found > 0)
+			*ret_version = f.version;
+		return found;
+	}
+	return 0;
+}
+
+bool runtimes_expect_python(struct runtimes *r, const struct process *p)
+{
+	struct python_file f;
+
+	for (size_t i = 0; i < p->mappings.len; i++)
+		if (p->mappings.data[i].inode && !look_at(r, p, &p->mappings.data[i], &f) &&
+		    f.needs_python)
+			return true;
+	return false;
+}

@@ -1,0 +1,43 @@
+/* unwind/unwind.h - the user-space half of unwinding: which runtimes a process has, and the names
+ * of their frames.
+ *
+ * What a file holds (an interpreter, its version, its layout) is looked up once a file and kept, so
+ * that a new process of a known program costs a few reads. Memory: a runtimes belongs to its maker;
+ * text of a code object belongs to whoever asked. Threads: one at a time. */
+#ifndef GLIM_UNWIND_H
+#define GLIM_UNWIND_H
+
+#include "process/process.h"
+#include "unwind/unwind_abi.h"
+
+struct runtimes; /* what is known of files */
+struct runtimes *runtimes_new(void);
+void runtimes_free(struct runtimes *r);
+
+/* Look for a Python interpreter among the mappings of p. Returns 1 and fills ret, 0 when there is
+ * none (yet). ret->layout.style is PYTHON_UNSUPPORTED for versions that we do not know;
+ * ret_version is then 0 or the version as PY_VERSION_HEX. */
+int runtimes_find_python(struct runtimes *r, const struct process *p, struct python_process *ret,
+			 uint32_t *ret_version);
+
+/* Whether a program that just started will map an interpreter by itself: it is linked with one. */
+bool runtimes_expect_python(struct runtimes *r, const struct process *p);
+
+/* A code object's text, read from the live process. Everything belongs to the struct. */
+struct python_code {
+	char *name; /* qualified where the version knows that (3.11); UTF-8 */
+	char *file;
+	uint32_t first_line;
+	uint32_t version; /* PY_VERSION_HEX: how the table is to be read */
+	uint8_t *lines;	  /* the line table as CPython keeps it */
+	size_t lines_len;
+};
+/* -EFAULT, -ESRCH...: not readable; -ESTALE: another object lies there now (its check differs);
+ * -EINVAL: what is there is no code object. */
+int python_code_read(pid_t pid, uint32_t version, const struct python_layout *layout,
+		     uint64_t address, uint32_t check, struct python_code *ret);
+void python_code_fini(struct python_code *c);
+/* Line of the instruction at this byte offset; the first line where the table has none. */
+uint32_t python_code_line(const struct python_code *c, uint32_t lasti);
+
+#endif

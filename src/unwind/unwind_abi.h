@@ -1,0 +1,108 @@
+/* unwind/unwind_abi.h - what the walk of a stack leaves behind, and what it must know to start.
+ *
+ * Shared by the BPF programs and by user space: fixed-width types only, sizes asserted on both
+ * sides. Offsets are those of x86-64. */
+#ifndef GLIM_UNWIND_ABI_H
+#define GLIM_UNWIND_ABI_H
+
+#include <stdint.h>
+
+enum {
+	UNWIND_MAX_ENTRIES = 1024, /* a power of two */
+};
+
+/* glibc 2.21 to 2.41 on x86-64, nptl/descr.h: where struct pthread, which the base of fs points at,
+ * has specific_1stblock and specific, of struct pthread_key_data {seq, data}. */
+enum {
+	GLIBC_TSD_FIRST = 784,
+	GLIBC_TSD_SECOND = 1296,
+	UNWIND_TSD_FIRST_KEYS = 32, /* keys below this are in the first block */
+	GLIBC_TSD_BLOCKS = 32,	    /* PTHREAD_KEYS_MAX / PTHREAD_KEY_2NDLEVEL_SIZE */
+};
+
+enum unwind_kind {
+	UNWIND_NATIVE = 1, /* address: program counter; lasti: 0 */
+	UNWIND_PYTHON = 2, /* address: code object; lasti: byte offset of the instruction */
+};
+/* Check bits of a native entry. */
+enum { UNWIND_EXACT_PC = 1 }; /* interrupted here; others are return addresses */
+
+struct unwind_entry {
+	uint64_t address;
+	uint32_t lasti;
+	uint32_t tag; /* enum unwind_kind | check << 8 */
+};
+_Static_assert(sizeof(struct unwind_entry) == 16, "shared with BPF");
+
+/* Why following native frames ended. */
+enum unwind_native_end {
+	UNWIND_NATIVE_NONE = 0,	   /* no user frames were asked for */
+	UNWIND_NATIVE_ZERO = 1,	   /* frame pointer or return address 0: the outermost frame */
+	UNWIND_NATIVE_BAD_FP = 2,  /* frame pointer is not one: unaligned or not above the stack */
+	UNWIND_NATIVE_UNREAD = 3,  /* frame could not be read */
+	UNWIND_NATIVE_OUTSIDE = 4, /* return address is no user address */
+	UNWIND_NATIVE_DEEP = 5,	   /* no room, or too many steps */
+};
+enum unwind_python_end {
+	UNWIND_PYTHON_NONE = 0,	    /* this thread runs no Python */
+	UNWIND_PYTHON_COMPLETE = 1, /* outermost frame reached */
+	UNWIND_PYTHON_UNREAD = 2,
+	UNWIND_PYTHON_DEEP = 3,
+	UNWIND_PYTHON_LAYOUT = 4,   /* a Python, but of a version that we do not know */
+	UNWIND_PYTHON_STARTING = 5, /* the runtime has no thread key yet */
+};
+
+/* Where the walker finds the fields of one CPython version. */
+struct python_layout {
+	uint16_t runtime_interpreters; /* first interpreter, in _PyRuntime */
+	uint16_t runtime_key;	       /* Py_tss_t autoTSSkey, in _PyRuntime */
+	uint16_t interpreter_next;
+	uint16_t interpreter_threads; /* first thread state */
+	uint16_t thread_next;
+	uint16_t thread_id; /* pthread_self of the thread, on glibc the base of fs */
+	uint16_t thread_frame;
+	uint16_t cframe_frame; /* current frame in _PyCFrame */
+	uint16_t frame_size;   /* bytes that may be read of every frame */
+	uint16_t frame_code;
+	uint16_t frame_previous;
+	uint16_t frame_instruction;   /* f_lasti, prev_instr or instr_ptr */
+	uint16_t frame_boundary;      /* is_entry or owner */
+	uint16_t code_flags;	      /* the start of the PYTHON_CODE_WORDS words that are read */
+	uint16_t code_line_index;     /* which of these words is co_firstlineno */
+	uint16_t code_pointers_index; /* where in them PYTHON_CODE_POINTERS pointers start */
+	uint16_t code_start;	      /* co_code_adaptive */
+	uint8_t style;		      /* enum python_style */
+	uint8_t cframe;		      /* thread_frame points at a _PyCFrame */
+	uint8_t lasti_shift;	      /* f_lasti counts units of 1 << lasti_shift bytes */
+	uint8_t unused[3];
+};
+_Static_assert(sizeof(struct python_layout) == 40, "shared with BPF");
+
+/* Which frames end one call of the interpreter's loop. */
+enum python_style {
+	PYTHON_EACH_FRAME = 1,	/* 3.8 to 3.10: one call a frame */
+	PYTHON_IS_ENTRY = 2,	/* 3.11: the frame whose is_entry is set */
+	PYTHON_OWNER_SHIM = 3,	/* 3.12 and later: a frame that is no Python frame, owner 3 */
+	PYTHON_UNSUPPORTED = 4, /* only says that this process runs a Python that we do not know */
+};
+enum {
+	PYTHON_CODE_WORDS = 24,	  /* of 4 bytes */
+	PYTHON_CODE_POINTERS = 6, /* of 8 bytes */
+	PYTHON_FRAME_BYTES = 128,
+	PYTHON_EVAL_RANGES = 4,
+	PYTHON_FIND_STEPS = 256, /* thread states looked at when the key does not help */
+	PYTHON_OWNER_CSTACK = 3, /* CPython 3.12 to 3.13, Include/internal/pycore_frame.h */
+};
+
+/* What the walker must know of a process that runs Python. */
+struct python_process {
+	uint64_t runtime;			 /* address of _PyRuntime */
+	uint64_t eval_start[PYTHON_EVAL_RANGES]; /* code of the interpreter's loop */
+	uint64_t eval_end[PYTHON_EVAL_RANGES];
+	struct python_layout layout;
+	uint32_t search_threads; /* the thread key is of no use here: search the list */
+	uint32_t unused;
+};
+_Static_assert(sizeof(struct python_process) == 120, "shared with BPF");
+
+#endif
