@@ -1,0 +1,50 @@
+/* probe/probe.h - loads the BPF programs and hands over what they write.
+ *
+ * One perf event a CPU that is online (software cpu-clock, so that no hardware counter is needed),
+ * one ring for all. Memory: a probe owns its maps and events; a record handed to the callback lives
+ * until the callback returns. Threads: one at a time. */
+#ifndef GLIM_PROBE_H
+#define GLIM_PROBE_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "probe/probe_abi.h"
+
+struct probe; /* opaque */
+struct probe_open_config {
+	unsigned int hz; /* samples a second and CPU */
+	pid_t self;	 /* never sampled; 0: nobody */
+	bool kernel_stacks;
+};
+
+/* -EPERM: privileges; -ENOTSUP: this kernel lacks something; e says what and how to mend it. */
+int probe_open(const struct probe_open_config *cfg, struct probe **ret, struct err *e);
+void probe_close(struct probe *p);
+/* Start sampling. Before this only exec, fork and exit are followed, so that the caller can tell
+ * the programs of the processes that run already. */
+int probe_start(struct probe *p, struct err *e);
+/* Readable when the programs want to be read at once; read at least every 250 ms anyway. */
+int probe_fd(const struct probe *p);
+/* Hand waiting records to cb, at most what was there at the start; returns how many. The size of
+ * every record was checked. */
+typedef void (*probe_record_fn)(const struct probe_record *r, void *arg);
+int probe_drain(struct probe *p, probe_record_fn cb, void *arg);
+
+/* What the programs know of Python: by process, and which programs have none. */
+int probe_set_python(struct probe *p, pid_t pid, const struct python_process *py);
+void probe_forget_python(struct probe *p, pid_t pid);
+void probe_set_plain(struct probe *p, uint64_t dev, uint64_t inode);
+
+struct probe_stats {
+	struct probe_counters counters;
+	uint64_t run_ns, runs; /* of all programs; 0 while kernel.bpf_stats_enabled is 0 */
+	uint64_t map_bytes;
+};
+void probe_stats(const struct probe *p, struct probe_stats *ret);
+
+/* CPUs that are online, counted from text like "0-3,8"; -EINVAL for anything else. ret_cpus has
+ * room for max numbers; returns how many there are. */
+int probe_parse_cpus(const char *text, unsigned int *ret_cpus, size_t max);
+
+#endif

@@ -1,0 +1,95 @@
+/* probe/probe_abi.h - what the BPF programs write into the ring, and what they are told.
+ *
+ * Shared by both sides: fixed-width types only, sizes asserted. Every record starts with a struct
+ * probe_record, whose type says what follows. */
+#ifndef GLIM_PROBE_ABI_H
+#define GLIM_PROBE_ABI_H
+
+#include "unwind/unwind_abi.h"
+
+enum probe_record_type {
+	PROBE_SAMPLE = 1, /* struct probe_sample, entries, kernel addresses */
+	PROBE_EXEC = 2,	  /* struct probe_process_event */
+	PROBE_FORK = 3,
+	PROBE_EXIT = 4,
+};
+
+enum {
+	PROBE_COMM = 16,
+	PROBE_KERNEL_DEPTH =
+		127,		/* PERF_MAX_STACK_DEPTH of Linux, include/uapi/linux/perf_event.h */
+	PROBE_STACK_WORDS = 32, /* copied from the user's stack pointer on */
+	PROBE_MAX_PROCESSES = 16384,
+	PROBE_MAX_PYTHON = 2048,
+	PROBE_MAX_PROGRAMS = 1024,
+};
+
+/* Flags of a sample. */
+enum {
+	PROBE_KERNEL_THREAD = 1, /* or a task whose memory is gone already: kernel frames only */
+	PROBE_NEW_PROCESS = 2,	 /* first sample of this process since it started or called exec */
+	PROBE_COMPAT = 4,	 /* a 32-bit program: no user frames were taken */
+	PROBE_NO_REGISTERS = 8,	 /* the user's registers could not be found */
+	PROBE_EVAL_REACHED = 16, /* native frames led to the interpreter's loop */
+	PROBE_PYTHON = 32,	 /* the process was known to run Python when sampled */
+	PROBE_STACK_COPIED = 64, /* stack holds what was at sp */
+	PROBE_IN_SYSCALL = 128,	 /* sampled in the kernel: pc follows a system call or a fault */
+};
+
+struct probe_record {
+	uint32_t type;
+	uint32_t size; /* of the whole record */
+};
+
+struct probe_sample {
+	struct probe_record record;
+	uint64_t time_ns;	/* CLOCK_MONOTONIC */
+	uint64_t process_start; /* of the thread group, nanoseconds since boot */
+	uint32_t pid;		/* thread group */
+	uint32_t tid;
+	uint32_t cpu;
+	uint16_t flags;
+	uint8_t native_end;	/* enum unwind_native_end */
+	uint8_t python_end;	/* enum unwind_python_end */
+	uint32_t entries;	/* struct unwind_entry, leaf first, follow this struct */
+	uint32_t kernel_frames; /* uint64_t addresses, leaf first, follow the entries */
+	uint32_t native_cut_at; /* entries made when the native chain ended */
+	uint32_t base_gap; /* bytes from the last native frame to the base of the stack; ~0: none */
+	uint64_t sp, fp;   /* of the interrupted code */
+	char process_comm[PROBE_COMM];
+	char thread_comm[PROBE_COMM];
+	uint64_t stack[PROBE_STACK_WORDS];
+};
+_Static_assert(sizeof(struct probe_sample) == 104 + PROBE_STACK_WORDS * 8, "shared with BPF");
+
+struct probe_process_event {
+	struct probe_record record;
+	uint32_t pid;
+	uint32_t parent; /* PROBE_FORK: whose Python record was inherited */
+	uint64_t dev,
+		inode; /* PROBE_EXEC: of the program, as the kernel's file system numbers it */
+};
+_Static_assert(sizeof(struct probe_process_event) == 32, "shared with BPF");
+
+/* Of a program file, so that programs that were seen to have no Python need no event. */
+struct probe_program {
+	uint64_t dev, inode;
+};
+
+/* Set before loading. */
+struct probe_config {
+	uint32_t self; /* never sampled; 0: nobody */
+	uint32_t kernel_stacks;
+	uint64_t wake_bytes; /* wake the reader when more than this waits in the ring */
+	uint64_t young_ns;   /* names of processes younger than this are read at once */
+};
+
+struct probe_counters {
+	uint64_t samples;      /* written */
+	uint64_t lost_ring;    /* the ring was full */
+	uint64_t lost_scratch; /* the scratch of this CPU was in use */
+	uint64_t lost_events;  /* process events that found the ring full */
+	uint64_t user_samples, native_frames, python_frames;
+};
+
+#endif
