@@ -1,0 +1,312 @@
+#include "capture/capture.h"
+
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "capture/window.h"
+#include "probe/probe.h"
+
+enum { SYMBOL_BYTES = 24 << 20, MAX_NEWCOMERS = 256 };
+
+/* A process that just called exec and may map an interpreter soon. */
+struct newcomer {
+	pid_t pid;
+	unsigned int tries;
+	int64_t due_ns;
+};
+/* libpython is mapped by the dynamic loader within the first milliseconds. */
+static const int64_t newcomer_waits_ms[] = {3, 8, 25, 80, 250, 1000};
+
+struct capture {
+	struct capture_config cfg;
+	struct probe *probe;
+	struct symbolizer *symbolizer;
+	struct runtimes *runtimes;
+	struct targets targets;
+	struct window window;
+	VEC(struct newcomer) newcomers;
+	uint64_t outcomes[OUTCOME_COUNT];
+	uint64_t native_cut;
+	uint64_t samples;
+	int timer_fd, epoll_fd;
+};
+
+static void look_for_python(struct capture *c, struct target *t)
+{
+	struct python_process py = {};
+	uint32_t version = 0;
+
+	if (t->has_python || !t->readable)
+		return;
+	if (runtimes_find_python(c->runtimes, &t->process, &py, &version) <= 0)
+		return;
+	t->has_python = true;
+	t->python_version = version;
+	t->python = py;
+	probe_set_python(c->probe, t->process.pid, &py);
+}
+
+static struct target *meet(struct capture *c, pid_t pid, uint64_t start_ns, int64_t now)
+{
+	struct target *t = targets_add(&c->targets, pid, start_ns, now);
+
+	look_for_python(c, t);
+	return t;
+}
+
+static void on_sample(struct capture *c, const struct probe_sample *s)
+{
+	struct target *t = NULL;
+	struct window_result result = {};
+	int64_t now = clock_mono_ns();
+
+	if (!(s->flags & (PROBE_KERNEL_THREAD | PROBE_COMPAT | PROBE_NO_REGISTERS))) {
+		t = targets_find(&c->targets, s->pid);
+		if (t && !t->start_ns)
+			t->start_ns = s->process_start;
+		if (!t || t->start_ns != s->process_start)
+			t = meet(c, s->pid, s->process_start, now);
+		t->seen_ns = now;
+	}
+	window_add(&c->window, s, t, now, &result);
+	if (result.mappings_changed)
+		look_for_python(c, t);
+	c->samples++;
+	c->outcomes[result.outcome]++;
+	c->native_cut += result.native_cut;
+}
+
+/* Try a newcomer; false when it needs no more looking at. */
+static bool try_newcomer(struct capture *c, struct newcomer *n, int64_t now)
+{
+	struct target *t = targets_find(&c->targets, n->pid);
+
+	if (t && t->has_python)
+		return false;
+	if (t && t->readable && process_refresh(&t->process, NULL) >= 0)
+		look_for_python(c, t);
+	else
+		t = meet(c, n->pid, 0, now);
+	if (!t->readable)
+		targets_remove(&c->targets, n->pid);
+	else if (!t->has_python && n->tries < ARRAY_SIZE(newcomer_waits_ms)) {
+		n->due_ns = now + newcomer_waits_ms[n->tries++] * 1000000;
+		return true;
+	}
+	return false;
+}
+
+/* Ask to be woken when the next newcomer is due. */
+static void arm_timer(struct capture *c, int64_t now)
+{
+	struct itimerspec at = {};
+	int64_t next = INT64_MAX;
+
+	for (size_t i = 0; i < c->newcomers.len; i++)
+		next = MIN(next, c->newcomers.data[i].due_ns);
+	if (c->newcomers.len) {
+		next = MAX(next, now + 1);
+		at.it_value.tv_sec = next / NSEC_PER_SEC;
+		at.it_value.tv_nsec = next % NSEC_PER_SEC;
+	}
+	timerfd_settime(c->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+static void look_at_newcomers(struct capture *c)
+{
+	int64_t now = clock_mono_ns();
+	size_t kept = 0;
+
+	if (!c->newcomers.len)
+		return;
+	for (size_t i = 0; i < c->newcomers.len; i++) {
+		struct newcomer n = c->newcomers.data[i];
+
+		if (n.due_ns > now || try_newcomer(c, &n, now))
+			c->newcomers.data[kept++] = n;
+	}
+	c->newcomers.len = kept;
+	arm_timer(c, now);
+}
+
+/* A process runs another program from now on. Programs that have no Python and are not linked with
+ * it are not announced again. */
+static void on_exec(struct capture *c, const struct probe_process_event *e)
+{
+	struct target *t;
+	int64_t now = clock_mono_ns();
+
+	targets_remove(&c->targets, e->pid);
+	t = meet(c, e->pid, 0, now);
+	if (t->readable && !t->has_python) {
+		if (!runtimes_expect_python(c->runtimes, &t->process))
+			probe_set_plain(c->probe, e->dev, e->inode);
+		else if (c->newcomers.len < MAX_NEWCOMERS)
+			vec_push(&c->newcomers,
+				 (struct newcomer){.pid = e->pid,
+						   .due_ns = now + newcomer_waits_ms[0] * 1000000});
+	}
+	/* Others are read when they are sampled, with all their mappings. */
+	if (!t->has_python)
+		targets_remove(&c->targets, e->pid);
+}
+
+static void on_record(const struct probe_record *r, void *arg)
+{
+	const struct probe_process_event *e = (const void *)r;
+	struct capture *c = arg;
+
+	switch (r->type) {
+	case PROBE_SAMPLE:
+		on_sample(c, (const void *)r);
+		break;
+	case PROBE_EXEC:
+		on_exec(c, e);
+		break;
+	case PROBE_EXIT:
+		targets_remove(&c->targets, e->pid);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Interpreters that run already get their record before their first sample. */
+static void scan(struct capture *c)
+{
+	pid_vec pids = {};
+	int64_t now = clock_mono_ns();
+
+	if (!process_list(&pids))
+		for (size_t i = 0; i < pids.len && c->targets.list.len < TARGETS_MAX / 2; i++) {
+			struct target *t;
+
+			if (pids.data[i] == c->cfg.self)
+				continue;
+			t = meet(c, pids.data[i], 0, now);
+			if (!t->has_python)
+				targets_remove(&c->targets, pids.data[i]);
+		}
+	vec_fini(&pids);
+}
+
+static int open_fds(struct capture *c, struct err *e)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	c->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (c->timer_fd < 0 || c->epoll_fd < 0 ||
+	    epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->timer_fd, &ev) ||
+	    epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, probe_fd(c->probe), &ev))
+		return err_sys(e, -errno, "cannot wait for samples");
+	return 0;
+}
+
+static void capture_close_p(struct capture **c)
+{
+	capture_close(*c);
+}
+
+int capture_open(const struct capture_config *cfg, struct capture **ret, struct err *e)
+{
+	cleanup(capture_close_p) struct capture *c = xcalloc(1, sizeof(*c));
+	struct probe_open_config probe = {
+		.hz = cfg->hz,
+		.self = cfg->self,
+		.kernel_stacks = cfg->kernel_stacks,
+	};
+	int r;
+
+	c->cfg = *cfg;
+	c->timer_fd = c->epoll_fd = -1;
+	r = symbolizer_new(SYMBOL_BYTES, &c->symbolizer, e);
+	if (r < 0)
+		return r;
+	c->runtimes = runtimes_new();
+	window_init(&c->window, c->symbolizer, &c->targets);
+	r = probe_open(&probe, &c->probe, e);
+	if (r < 0)
+		return r;
+	r = open_fds(c, e);
+	if (r < 0)
+		return r;
+	scan(c);
+	window_start(&c->window, NSEC_PER_SEC / cfg->hz);
+	r = probe_start(c->probe, e);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(c);
+	return 0;
+}
+
+void capture_close(struct capture *c)
+{
+	if (!c)
+		return;
+	probe_close(c->probe);
+	window_fini(&c->window);
+	targets_fini(&c->targets);
+	runtimes_free(c->runtimes);
+	symbolizer_free(c->symbolizer);
+	vec_fini(&c->newcomers);
+	if (c->timer_fd >= 0)
+		close(c->timer_fd);
+	if (c->epoll_fd >= 0)
+		close(c->epoll_fd);
+	free(c);
+}
+
+int capture_fd(const struct capture *c)
+{
+	return c->epoll_fd;
+}
+
+int capture_drain(struct capture *c, struct err *e)
+{
+	uint64_t before = c->samples, expired;
+	int r;
+
+	if (read(c->timer_fd, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
+		return err_sys(e, -errno, "cannot read a timer");
+	look_at_newcomers(c);
+	r = probe_drain(c->probe, on_record, c);
+	if (r < 0)
+		return err_sys(e, r, "cannot read samples");
+	if (c->newcomers.len)
+		arm_timer(c, clock_mono_ns());
+	return c->samples - before;
+}
+
+struct profile *capture_take(struct capture *c)
+{
+	struct profile *p;
+
+	capture_drain(c, NULL);
+	p = window_take(&c->window);
+	symbolizer_trim(c->symbolizer);
+	window_start(&c->window, NSEC_PER_SEC / c->cfg.hz);
+	return p;
+}
+
+void capture_stats(struct capture *c, struct capture_stats *ret)
+{
+	struct probe_stats p;
+
+	probe_stats(c->probe, &p);
+	*ret = (struct capture_stats){
+		.samples = c->samples,
+		.native_cut = c->native_cut,
+		.lost_ring = p.counters.lost_ring,
+		.lost_scratch = p.counters.lost_scratch,
+		.processes = c->targets.list.len,
+		.bpf_run_ns = p.run_ns,
+		.bpf_runs = p.runs,
+		.map_bytes = p.map_bytes,
+	};
+	memcpy(ret->outcomes, c->outcomes, sizeof(ret->outcomes));
+	for (size_t i = 0; i < c->targets.list.len; i++)
+		ret->python_processes += c->targets.list.data[i]->has_python;
+}

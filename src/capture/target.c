@@ -1,0 +1,131 @@
+#include "capture/target.h"
+
+#include "base/clock.h"
+
+enum {
+	/* Code objects remembered a process; beyond it the table starts anew. */
+	MAX_CODES = 20000,
+};
+/* Wait before mappings are read again: doubled each time it did not help. */
+#define REFRESH_WAIT_MIN (20 * 1000 * 1000LL)
+#define REFRESH_WAIT_MAX (10 * NSEC_PER_SEC)
+
+static void codes_clear(struct target *t)
+{
+	for (size_t i = 0; i < t->codes.len; i++)
+		python_code_fini(&t->codes.data[i].code);
+	vec_clear(&t->codes);
+	hash_index_clear(&t->code_index);
+}
+
+static void target_free(struct target *t)
+{
+	codes_clear(t);
+	vec_fini(&t->codes);
+	hash_index_fini(&t->code_index);
+	if (t->readable)
+		process_fini(&t->process);
+	free(t);
+}
+
+void targets_fini(struct targets *t)
+{
+	for (size_t i = 0; i < t->list.len; i++)
+		target_free(t->list.data[i]);
+	vec_fini(&t->list);
+	map64_fini(&t->by_pid);
+}
+
+struct target *targets_find(const struct targets *t, pid_t pid)
+{
+	uint64_t *i = map64_get(&t->by_pid, (uint64_t)pid);
+
+	return i ? t->list.data[*i] : NULL;
+}
+
+void targets_remove(struct targets *t, pid_t pid)
+{
+	uint64_t *found = map64_get(&t->by_pid, (uint64_t)pid);
+	size_t i, last = t->list.len - 1;
+
+	if (!found)
+		return;
+	i = *found;
+	target_free(t->list.data[i]);
+	map64_remove(&t->by_pid, (uint64_t)pid);
+	if (i != last) {
+		t->list.data[i] = t->list.data[last];
+		map64_set(&t->by_pid, (uint64_t)t->list.data[i]->process.pid, i);
+	}
+	t->list.len--;
+}
+
+static void remove_oldest(struct targets *t)
+{
+	const struct target *oldest = t->list.data[0];
+
+	for (size_t i = 1; i < t->list.len; i++)
+		if (t->list.data[i]->seen_ns < oldest->seen_ns)
+			oldest = t->list.data[i];
+	targets_remove(t, oldest->process.pid);
+}
+
+struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int64_t now_ns)
+{
+	struct target *n = xcalloc(1, sizeof(*n));
+
+	targets_remove(t, pid);
+	if (t->list.len >= TARGETS_MAX)
+		remove_oldest(t);
+	n->readable = !process_read(pid, &n->process, NULL);
+	n->process.pid = pid;
+	n->start_ns = start_ns;
+	n->seen_ns = now_ns;
+	n->refresh_wait_ns = REFRESH_WAIT_MIN;
+	n->next_refresh_ns = now_ns + n->refresh_wait_ns;
+	map64_set(&t->by_pid, (uint64_t)pid, t->list.len);
+	vec_push(&t->list, n);
+	return n;
+}
+
+const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t now_ns,
+				     bool *ret_changed)
+{
+	const struct mapping *m;
+	int r;
+
+	if (!t->readable)
+		return NULL;
+	m = process_find_mapping(&t->process, address);
+	if (m || now_ns < t->next_refresh_ns)
+		return m;
+	r = process_refresh(&t->process, NULL);
+	if (r > 0)
+		*ret_changed = true;
+	m = process_find_mapping(&t->process, address);
+	t->refresh_wait_ns = m ? REFRESH_WAIT_MIN : MIN(t->refresh_wait_ns * 2, REFRESH_WAIT_MAX);
+	t->next_refresh_ns = now_ns + t->refresh_wait_ns;
+	return m;
+}
+
+const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,
+				     uint32_t check)
+{
+	uint64_t hash = hash_mix(address, check);
+	struct code_entry new = {.address = address, .check = check};
+	struct hash_iter it;
+	uint32_t i;
+
+	for (i = hash_index_first(&t->code_index, hash, &it); i != HASH_NONE;
+	     i = hash_index_next(&t->code_index, &it))
+		if (t->codes.data[i].address == address && t->codes.data[i].check == check)
+			return &t->codes.data[i];
+	if (t->codes.len >= MAX_CODES)
+		codes_clear(t);
+	new.id = ++all->last_code_id;
+	new.failed = python_code_read(t->process.pid, t->python_version, &t->python.layout, address,
+				      check, &new.code);
+	hash_index_add(&t->code_index, hash, t->codes.len);
+	vec_push(&t->codes, new);
+	return &t->codes.data[t->codes.len - 1];
+}

@@ -1,0 +1,57 @@
+/* capture/target.h - the processes that were sampled: their mappings and their runtimes.
+ *
+ * A target is made when a process is first seen and dies with its exit or exec. The table is
+ * bounded: who was not seen for longest goes first. Memory: targets belong to the table. */
+#ifndef GLIM_CAPTURE_TARGET_H
+#define GLIM_CAPTURE_TARGET_H
+
+#include "base/hash.h"
+#include "base/vec.h"
+#include "process/process.h"
+#include "unwind/unwind.h"
+
+enum { TARGETS_MAX = 4096 };
+
+struct code_entry {
+	uint64_t address;
+	uint32_t check;
+	uint32_t id; /* unique among all code objects of all processes */
+	int failed;  /* why it could not be read, 0 when it could */
+	struct python_code code;
+};
+struct target {
+	struct process process;
+	bool readable;	   /* process holds something */
+	uint64_t start_ns; /* since boot, as samples say it */
+	int64_t seen_ns;
+	/* Reading the mappings again. */
+	int64_t next_refresh_ns;
+	int64_t refresh_wait_ns;
+	bool has_python;
+	uint32_t python_version;
+	struct python_process python;
+	VEC(struct code_entry) codes;
+	struct hash_index code_index;
+};
+struct targets {
+	VEC(struct target *) list;
+	struct map64 by_pid; /* index in list */
+	uint32_t last_code_id;
+};
+
+void targets_fini(struct targets *t);
+struct target *targets_find(const struct targets *t, pid_t pid);
+/* Start over with a process: an older target of this pid is forgotten. */
+struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int64_t now_ns);
+void targets_remove(struct targets *t, pid_t pid);
+
+/* The mapping of an address; reads the mappings again where it has none, but not too often.
+ * Sets *ret_changed when they were read and differ. */
+const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t now_ns,
+				     bool *ret_changed);
+/* The code object's text, read at the first call. The result says in failed whether there is one;
+ * it lives until the next call. */
+const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,
+				     uint32_t check);
+
+#endif
