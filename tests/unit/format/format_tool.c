@@ -4,7 +4,7 @@
  *
  * Folded text has no unit: with a period its counts become CPU time. otlp to folded writes a line
  * "# service=S host=H profiles=N rejected=N old=0|1 reason=..." first; several profiles are merged.
-*/
+ */
 #include "base/io.h"
 #include "format/otlp.h"
 
