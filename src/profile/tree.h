@@ -23,17 +23,20 @@ struct tree_node {
 };
 struct tree {
 	const struct profile *profile;
-	VEC(struct profile_function) functions; /* only those that are shown */
+	VEC(struct profile_function) functions; /* only those that are shown; see tree_name */
+	VEC(uint32_t)
+	names; /* of functions, into strings: processes and functions without a name
+		  have theirs here; 0: the profile has it */
 	VEC(struct tree_node) nodes;
-	struct strtab
-		strings; /* names of processes and of functions without a name; see tree_name */
+	struct strtab strings;
 	int64_t total;
 	int64_t cut; /* value of the samples whose stack holds a FRAME_MARK */
 };
 
-/* Nodes with a total below min_share of the whole are summed into one TREE_REST sibling a parent
- * (0 keeps all); more than max_nodes nodes raise the share until they fit. Negative values and
- * totals are refused with -EINVAL. */
+/* Nodes with a total below min_share of the whole are summed into one TREE_REST sibling a parent,
+ * the last of its siblings (0 keeps all); more than max_nodes nodes (0: any number) raise the share
+ * until they fit. In every node total is self and the totals of its children. Negative values, and
+ * a total that no number can hold, are refused with -EINVAL. */
 int tree_build(const struct profile *p, double min_share, size_t max_nodes, struct tree *ret_tree,
 	       struct err *e);
 void tree_fini(struct tree *t);
