@@ -14,6 +14,8 @@ static void add(const char *s, size_t n, void *arg)
 	struct output *o = arg;
 	size_t room = DEMANGLE_MAX_OUT - o->len;
 
+	if (!n)
+		return; /* s may be NULL then */
 	memcpy(o->text + o->len, s, MIN(n, room));
 	o->len += MIN(n, room);
 	/* libiberty's callback cannot stop it. The printers that call it own no memory but the

@@ -28,11 +28,14 @@ struct file {
 	struct map64 names; /* address of a symbol -> its name, a char * */
 	size_t name_bytes;
 	uint64_t last_used;
+	uint64_t refused_in; /* the window in which there was no room for its table */
 };
 struct symbolizer {
 	size_t max_bytes;
-	size_t bytes; /* of tables and names of files */
-	uint64_t clock;
+	size_t bytes;	       /* of tables and names of files */
+	uint64_t clock;	       /* counts lookups */
+	uint64_t window;       /* counts calls of symbolizer_trim, from 1 */
+	uint64_t window_clock; /* the clock when the window began */
 	VEC(struct file *) files;
 	struct hash_index index; /* files by key */
 	struct map64 places;	 /* a mapping of a process -> struct place */
@@ -66,6 +69,7 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e)
 	struct symbolizer *s = xcalloc(1, sizeof(*s));
 
 	s->max_bytes = max_bytes;
+	s->window = 1;
 	*ret = s;
 	return 0;
 }
@@ -125,8 +129,9 @@ static int by_last_use(const void *x, const void *y)
 	return (*a)->last_used < (*b)->last_used ? -1 : (*a)->last_used > (*b)->last_used;
 }
 
-/* Give back tables, oldest first, until the bound is kept; names too when nobody holds them. */
-static void shrink(struct symbolizer *s, const struct file *keep, bool names)
+/* Give back what was used longest ago, until the bound is kept or all that is left was used after
+ * newest. Names go too when no caller holds any. */
+static void shrink(struct symbolizer *s, uint64_t newest, bool names)
 {
 	if (s->bytes <= s->max_bytes)
 		return;
@@ -135,8 +140,8 @@ static void shrink(struct symbolizer *s, const struct file *keep, bool names)
 	memcpy(order, s->files.data, s->files.len * sizeof(*order));
 	qsort(order, s->files.len, sizeof(*order), by_last_use);
 	for (size_t i = 0; i < s->files.len && s->bytes > s->max_bytes; i++) {
-		if (order[i] == keep)
-			continue;
+		if (order[i]->last_used > newest)
+			return;
 		drop_table(s, order[i]);
 		if (names)
 			drop_names(s, order[i]);
@@ -145,7 +150,9 @@ static void shrink(struct symbolizer *s, const struct file *keep, bool names)
 
 void symbolizer_trim(struct symbolizer *s)
 {
-	shrink(s, NULL, true);
+	shrink(s, UINT64_MAX, true);
+	s->window++;
+	s->window_clock = s->clock;
 	/* An open file would keep its file system busy: containers could not be removed. */
 	for (size_t i = 0; i < s->files.len; i++) {
 		struct elf_file *elf = s->files.data[i]->elf;
@@ -232,7 +239,14 @@ static void load(struct symbolizer *s, struct file *f, int fd)
 	free(f->elf->section_names);
 	f->elf->section_names = NULL;
 	f->elf->section_names_size = 0;
-	shrink(s, f, false);
+	f->last_used = ++s->clock;
+	shrink(s, s->window_clock, false);
+	if (s->bytes > s->max_bytes) {
+		/* What this window needs does not fit. To drop a table that it uses would be to
+		 * read it again for the next sample: those that came first stay. */
+		drop_table(s, f);
+		f->refused_in = s->window;
+	}
 }
 
 static const char *module_of(const struct mapping *m)
@@ -248,8 +262,15 @@ static struct place find_place(struct symbolizer *s, const struct process *p,
 			       const struct mapping *m)
 {
 	/* A mapping holds its inode, so that it stays one file for as long as it is there. */
-	const uint64_t id[] = {(uint64_t)p->pid, p->start_time, m->start,
-			       m->offset,	 m->dev,	m->inode};
+	const uint64_t id[] = {
+		(uint64_t)p->pid,
+		p->start_time,
+		m->start,
+		m->offset,
+		m->dev,
+		m->inode,
+		m->inode ? 0 : hash_bytes(m->path, strlen(m->path)),
+	};
 	uint64_t hash = hash_bytes(id, sizeof(id));
 	const uint64_t *known = map64_get(&s->places, hash);
 
@@ -261,10 +282,14 @@ static struct place find_place(struct symbolizer *s, const struct process *p,
 
 	if (fd >= 0 && !key_of(fd, m, &key)) {
 		place.file = file_by_key(s, &key);
-		if (!s->files.data[place.file]->loaded)
-			load(s, s->files.data[place.file], take_fd(&fd));
+		struct file *f = s->files.data[place.file];
+
+		if (!f->loaded && f->refused_in != s->window)
+			load(s, f, take_fd(&fd));
 	}
-	map64_set(&s->places, hash, place_pack(place));
+	/* When it is our limit of open files that was in the way, the next time may be better. */
+	if (fd != -EMFILE && fd != -ENFILE)
+		map64_set(&s->places, hash, place_pack(place));
 	return place;
 }
 
@@ -277,7 +302,7 @@ static struct file *loaded_file(struct symbolizer *s, struct place place, const 
 	struct file *f = s->files.data[place.file];
 
 	f->last_used = ++s->clock;
-	if (!f->loaded) {
+	if (!f->loaded && f->refused_in != s->window) {
 		int fd = open_keyed(p, m, &f->key);
 
 		if (fd < 0)
@@ -373,6 +398,7 @@ void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret)
 
 	for (size_t i = 0; i < s->files.len; i++) {
 		st.files += s->files.data[i]->loaded;
+		st.refused += s->files.data[i]->refused_in == s->window;
 		st.symbols += s->files.data[i]->table.len;
 	}
 	*ret = st;

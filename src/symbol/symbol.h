@@ -36,6 +36,7 @@ int symbolizer_kernel_status(struct symbolizer *s, struct err *e);
 void symbolizer_trim(struct symbolizer *s);
 struct symbolizer_stats {
 	size_t files, bytes, symbols; /* in memory now, those of the kernel included */
+	size_t refused;		      /* files without names in this window for lack of room */
 	uint64_t hits, misses;	      /* addresses with and without a name */
 };
 void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret);

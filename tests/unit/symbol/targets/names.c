@@ -1,0 +1,85 @@
+/* A program that knows what its functions are called: it prints "ADDRESS NAME" for addresses inside
+ * them, then waits to be killed. An empty name: no function is there. Built in several ways; where
+ * symbols were stripped, those that start with "static" have none. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HERE __attribute__((noinline, noclone, used))
+
+HERE int plain_function(int x)
+{
+	return x * 3 + 1;
+}
+
+HERE static int static_function(int x)
+{
+	return x * 5 + 2;
+}
+
+/* One function with three names, as the C library has many. */
+HERE int __glim_alias(int x)
+{
+	return x * 7 + 3;
+}
+int __other_alias(int x) __attribute__((alias("__glim_alias")));
+int pretty_alias(int x) __attribute__((weak, alias("__glim_alias")));
+
+static int resolved(int x)
+{
+	return x + 11;
+}
+
+static void *resolve(void)
+{
+	return (void *)resolved;
+}
+/* The symbol of a function that is chosen at start stands at what chooses. */
+int indirect_function(int x) __attribute__((ifunc("resolve")));
+
+/* Assembler as it comes: a label inside a function, a function without size, a hole that belongs to
+ * nothing, a label without type, and the last function of a section, also without size. */
+extern const char asm_sized[], asm_sizeless[], asm_untyped[], asm_last[];
+__asm__(".text\n"
+	".p2align 4\n"
+	".globl asm_sized, asm_sizeless, asm_untyped, asm_last\n"
+	".type asm_sized, @function\n"
+	"asm_sized: nop\nnop\n"
+	"asm_inner: nop\nnop\n"
+	".size asm_sized, 4\n"
+	".skip 12\n"
+	".type asm_sizeless, @function\n"
+	"asm_sizeless: nop\nnop\nnop\n"
+	"asm_untyped: nop\nnop\n"
+	".section .text.glim_apart, \"ax\", @progbits\n"
+	".type asm_last, @function\n"
+	"asm_last: nop\nnop\n"
+	".text\n");
+
+static void print(const void *address, size_t behind, const char *name)
+{
+	printf("%lx %s\n", (unsigned long)address + behind, name);
+}
+
+int main(int argc, char **argv)
+{
+	print(plain_function, 0, "plain_function");
+	print(plain_function, 1, "plain_function");
+	print(static_function, 0, "static_function");
+	print(static_function, 3, "static_function");
+	print(__glim_alias, 1, "pretty_alias");
+	print(asm_sized, 0, "asm_sized");
+	print(asm_sized, 3, "asm_sized");
+	print(asm_sized, 5, "");
+	print(resolve, 1, "indirect_function");
+	print(asm_sizeless, 2, "asm_sizeless");
+	print(asm_untyped, 1, "asm_untyped");
+	print(asm_last, 1, "asm_last");
+	print(main, 2, "main");
+	print(argv, 0, "");
+	puts("end");
+	fflush(stdout);
+	for (;;)
+		pause();
+	return indirect_function(argc);
+}
