@@ -24,7 +24,7 @@ static void close_with(struct json *j, char c)
 	j->comma = true;
 }
 
-void json_object(struct json *j)
+void json_object_begin(struct json *j)
 {
 	open_with(j, '{');
 }
@@ -34,7 +34,7 @@ void json_object_end(struct json *j)
 	close_with(j, '}');
 }
 
-void json_array(struct json *j)
+void json_array_begin(struct json *j)
 {
 	open_with(j, '[');
 }
@@ -46,7 +46,7 @@ void json_array_end(struct json *j)
 
 void json_key(struct json *j, const char *key)
 {
-	json_string(j, key);
+	json_text(j, key);
 	buf_putc(j->out, ':');
 	j->comma = false;
 }
@@ -77,7 +77,7 @@ static void put_escaped(struct buf *out, uint8_t c)
 	}
 }
 
-void json_string_n(struct json *j, const char *s, size_t len)
+void json_text_n(struct json *j, const char *s, size_t len)
 {
 	value(j);
 	buf_putc(j->out, '"');
@@ -95,15 +95,25 @@ void json_string_n(struct json *j, const char *s, size_t len)
 	buf_putc(j->out, '"');
 }
 
-void json_string(struct json *j, const char *s)
+void json_text(struct json *j, const char *s)
 {
-	json_string_n(j, s, strlen(s));
+	json_text_n(j, s, strlen(s));
 }
 
 void json_int(struct json *j, int64_t v)
 {
+	char digits[20], *p = digits + sizeof(digits);
+	uint64_t n = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
+	/* Columns of a million numbers are written here: printf would be most of the work. */
+	do {
+		*--p = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
 	value(j);
-	buf_printf(j->out, "%lld", (long long)v);
+	if (v < 0)
+		buf_putc(j->out, '-');
+	buf_append(j->out, p, (size_t)(digits + sizeof(digits) - p));
 }
 
 void json_double(struct json *j, double v)
@@ -121,7 +131,7 @@ void json_bool(struct json *j, bool v)
 	buf_puts(j->out, v ? "true" : "false");
 }
 
-void json_null(struct json *j)
+void json_none(struct json *j)
 {
 	value(j);
 	buf_puts(j->out, "null");

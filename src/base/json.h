@@ -2,7 +2,8 @@
  *
  * Commas and quoting are the writer's business; nesting is the caller's. Bytes that are not UTF-8
  * are written as U+FFFD; `<`, `>` and `&` are escaped so that the text may stand in a page.
- * Numbers that JSON cannot say (infinite, not a number) become null. Threads: one at a time. */
+ * Names keep clear of those of libjansson, which stands in the same program. Numbers that JSON
+ * cannot say (infinite, not a number) become null. Threads: one at a time. */
 #ifndef GLIM_BASE_JSON_H
 #define GLIM_BASE_JSON_H
 
@@ -13,16 +14,16 @@ struct json {
 	bool comma; /* the next value needs a comma before it */
 };
 
-void json_object(struct json *j);
+void json_object_begin(struct json *j);
 void json_object_end(struct json *j);
-void json_array(struct json *j);
+void json_array_begin(struct json *j);
 void json_array_end(struct json *j);
 void json_key(struct json *j, const char *key);
-void json_string(struct json *j, const char *s);
-void json_string_n(struct json *j, const char *s, size_t len);
+void json_text(struct json *j, const char *s);
+void json_text_n(struct json *j, const char *s, size_t len);
 void json_int(struct json *j, int64_t v);
 void json_double(struct json *j, double v);
 void json_bool(struct json *j, bool v);
-void json_null(struct json *j);
+void json_none(struct json *j);
 
 #endif
