@@ -1,13 +1,17 @@
-/* Profile files in every format that can be read. */
+/* Profile files in every format that can be read, and the tree that is made of them. */
 #include "format/format.h"
 #include "fuzz.h"
+#include "profile/tree.h"
 
 static void use(const struct profile *p)
 {
 	struct buf folded = {}, pprof = {};
+	struct tree tree;
 
 	format_folded.write(p, &folded, NULL);
 	format_pprof.write(p, &pprof, NULL);
+	if (tree_build(p, 0.001, 1000, &tree, NULL) >= 0)
+		tree_fini(&tree);
 	buf_fini(&folded);
 	buf_fini(&pprof);
 }
