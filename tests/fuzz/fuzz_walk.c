@@ -1,0 +1,58 @@
+/* The walk of a stack over memory that lies: it must end, and must stay inside its buffers. */
+#include "fuzz.h"
+#include "unwind/python/layout.h"
+#include "unwind/python/lines.h"
+
+/* The input is the memory from here on, again and again: pointers often lead somewhere. */
+static const uint8_t *memory;
+static size_t memory_size;
+
+static int read_memory(void *dst, size_t size, uint64_t address)
+{
+	if (address % 7 == 3) /* some memory cannot be read */
+		return -1;
+	for (size_t i = 0; i < size; i++)
+		((uint8_t *)dst)[i] = memory[(address + i) % memory_size];
+	return 0;
+}
+#define WALK_READ(dst, size, address) read_memory((dst), (size), (address))
+#include "unwind/walk.h"
+
+static void walk_all(uint32_t version, uint64_t pc, uint64_t sp, uint64_t fp)
+{
+	static struct unwind_entry entries[UNWIND_MAX_ENTRIES];
+	struct python_process py = {.runtime = 0x10000, .search_threads = version & 1};
+	struct walk w = {.pc = pc, .sp = sp, .fp = fp, .thread_base = 0x20000};
+
+	py.layout = *python_layout_of(version << 16);
+	py.eval_start[0] = 0x1000;
+	py.eval_end[0] = 0x7fffffffULL;
+	walk_start(&w, &py);
+	for (unsigned int i = 0; i < 4 * UNWIND_MAX_ENTRIES && w.phase != WALK_DONE; i++)
+		walk_step(&w, &py, entries);
+	walk_give_up(&w);
+	CHECK(w.phase == WALK_DONE && w.count <= UNWIND_MAX_ENTRIES);
+	CHECK(w.native_cut_at <= w.count);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct python_layout layout;
+	uint64_t registers[3];
+	uint32_t lasti;
+
+	if (size < sizeof(registers) + sizeof(lasti))
+		return 0;
+	memcpy(registers, data, sizeof(registers));
+	memcpy(&lasti, data, sizeof(lasti));
+	memory = data;
+	memory_size = size;
+	for (uint32_t version = PYTHON_OLDEST; version <= PYTHON_NEWEST; version++)
+		walk_all(version, registers[0], registers[1], registers[2]);
+	lines_39(data, size, 1, lasti);
+	lines_310(data, size, 1, lasti);
+	lines_311(data, size, 1, lasti);
+	if (size >= PYTHON_DEBUG_OFFSETS_BYTES)
+		python_layout_from_offsets(data, 0x030d00f0, &layout);
+	return 0;
+}
