@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "symbol/debug_file.h"
 #include "symbol/demangle.h"
 #include "symbol/elf_file.h"
 #include "symbol/kallsyms.h"
@@ -22,8 +23,10 @@ struct file_key {
 };
 struct file {
 	struct file_key key;
-	bool loaded;	      /* or tried and found to be of no use: then elf is NULL */
-	struct elf_file *elf; /* its descriptor is closed (-1) between windows */
+	bool loaded;		  /* or tried and found to be of no use: then elf is NULL */
+	struct elf_file *elf;	  /* only its segments; its descriptor is closed */
+	int names_fd;		  /* where the table's names are; -1 between windows */
+	struct build_id debug_id; /* of the separate file that the table is from, or none */
 	struct symbol_table table;
 	struct map64 names; /* address of a symbol -> its name, a char * */
 	size_t name_bytes;
@@ -31,6 +34,7 @@ struct file {
 	uint64_t refused_in; /* the window in which there was no room for its table */
 };
 struct symbolizer {
+	char *debug_folder;
 	size_t max_bytes;
 	size_t bytes;	       /* of tables and names of files */
 	uint64_t clock;	       /* counts lookups */
@@ -68,15 +72,29 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e)
 		return err_set(e, -EINVAL, "%zu bytes are too few for any symbol", max_bytes);
 	struct symbolizer *s = xcalloc(1, sizeof(*s));
 
+	s->debug_folder = xstrdup(DEBUG_FOLDER);
 	s->max_bytes = max_bytes;
 	s->window = 1;
 	*ret = s;
 	return 0;
 }
 
+void symbolizer_set_debug_folder(struct symbolizer *s, const char *folder)
+{
+	free(s->debug_folder);
+	s->debug_folder = xstrdup(folder);
+}
+
 static size_t table_bytes(const struct file *f)
 {
 	return f->table.len * sizeof(*f->table.symbols);
+}
+
+static void close_names(struct file *f)
+{
+	if (f->names_fd >= 0)
+		close(f->names_fd);
+	f->names_fd = -1;
 }
 
 /* Only the table: names that callers hold stay. */
@@ -86,6 +104,7 @@ static void drop_table(struct symbolizer *s, struct file *f)
 	symbol_table_fini(&f->table);
 	elf_file_close(f->elf);
 	f->elf = NULL;
+	close_names(f);
 	f->loaded = false;
 }
 
@@ -119,6 +138,7 @@ void symbolizer_free(struct symbolizer *s)
 		return;
 	forget_all(s);
 	kallsyms_fini(&s->kernel);
+	free(s->debug_folder);
 	free(s);
 }
 
@@ -154,14 +174,9 @@ void symbolizer_trim(struct symbolizer *s)
 	s->window++;
 	s->window_clock = s->clock;
 	/* An open file would keep its file system busy: containers could not be removed. */
-	for (size_t i = 0; i < s->files.len; i++) {
-		struct elf_file *elf = s->files.data[i]->elf;
-
-		if (elf && elf->fd >= 0 && s->files.data[i]->key.dev) {
-			close(elf->fd);
-			elf->fd = -1;
-		}
-	}
+	for (size_t i = 0; i < s->files.len; i++)
+		if (s->files.data[i]->key.dev)
+			close_names(s->files.data[i]);
 	if (s->places.len > MAX_PLACES || s->files.len > MAX_FILES ||
 	    strtab_count(&s->modules) > MAX_MODULE_NAMES)
 		forget_all(s);
@@ -222,23 +237,61 @@ static uint32_t file_by_key(struct symbolizer *s, const struct file_key *key)
 	struct file *f = xcalloc(1, sizeof(*f));
 
 	f->key = *key;
+	f->names_fd = -1;
 	hash_index_add(&s->index, hash, (uint32_t)s->files.len);
 	vec_push(&s->files, f);
 	return (uint32_t)s->files.len - 1;
 }
 
+/* Give the segments of an ELF file to f and its descriptor away. A symbolizer may have hundreds. */
+static int keep_segments(struct file *f, struct elf_file *elf)
+{
+	int fd = take_fd(&elf->fd);
+
+	vec_fini(&elf->sections);
+	free(elf->section_names);
+	elf->section_names = NULL;
+	elf->section_names_size = 0;
+	f->elf = elf;
+	return fd;
+}
+
+/* Read the table of a file, or of its debug file when it was stripped and there is one. */
+static void read_symbols(struct symbolizer *s, struct file *f, struct elf_file *elf)
+{
+	size_t max = s->max_bytes / sizeof(struct table_symbol);
+	struct elf_symbol_table full;
+	struct elf_file *debug = NULL;
+	struct build_id id = {};
+
+	if (elf_file_symbol_table(elf, SHT_SYMTAB, &full) == -ENOENT)
+		id.len = MAX(elf_file_build_id(elf, id.bytes), 0);
+	if (id.len && !debug_file_open(s->debug_folder, &id, &debug) &&
+	    !symbol_table_read(debug, max, &f->table, NULL)) {
+		f->debug_id = id;
+		f->names_fd = take_fd(&debug->fd);
+	}
+	elf_file_close(debug);
+	/* A file without symbols still turns offsets into addresses. */
+	if (!f->table.len)
+		symbol_table_read(elf, max, &f->table, NULL);
+	s->bytes += table_bytes(f);
+}
+
 static void load(struct symbolizer *s, struct file *f, int fd)
 {
+	struct elf_file *elf;
+
 	f->loaded = true;
-	if (elf_file_open(fd, &f->elf, NULL))
+	if (elf_file_open(fd, &elf, NULL))
 		return;
-	/* A file without symbols still turns offsets into addresses. */
-	if (!symbol_table_read(f->elf, s->max_bytes / sizeof(struct table_symbol), &f->table, NULL))
-		s->bytes += table_bytes(f);
-	vec_fini(&f->elf->sections);
-	free(f->elf->section_names);
-	f->elf->section_names = NULL;
-	f->elf->section_names_size = 0;
+	close_names(f);
+	f->debug_id.len = 0;
+	read_symbols(s, f, elf);
+	cleanup_close int own_fd = keep_segments(f, elf);
+
+	if (!f->debug_id.len)
+		f->names_fd = take_fd(&own_fd);
 	f->last_used = ++s->clock;
 	shrink(s, s->window_clock, false);
 	if (s->bytes > s->max_bytes) {
@@ -312,6 +365,21 @@ static struct file *loaded_file(struct symbolizer *s, struct place place, const 
 	return f->elf ? f : NULL;
 }
 
+static int open_names(struct symbolizer *s, const struct file *f, const struct process *p,
+		      const struct mapping *m)
+{
+	struct elf_file *debug;
+
+	if (!f->debug_id.len)
+		return open_keyed(p, m, &f->key);
+	if (debug_file_open(s->debug_folder, &f->debug_id, &debug))
+		return -1;
+	int fd = take_fd(&debug->fd);
+
+	elf_file_close(debug);
+	return fd;
+}
+
 static const char *name_of(struct symbolizer *s, struct file *f, const struct table_symbol *sym,
 			   const struct process *p, const struct mapping *m)
 {
@@ -320,9 +388,9 @@ static const char *name_of(struct symbolizer *s, struct file *f, const struct ta
 
 	if (known)
 		return (const char *)(uintptr_t)*known;
-	if (f->elf->fd < 0)
-		f->elf->fd = open_keyed(p, m, &f->key);
-	if (f->elf->fd < 0 || symbol_table_name(&f->table, sym, f->elf->fd, &raw))
+	if (f->names_fd < 0)
+		f->names_fd = open_names(s, f, p, m);
+	if (f->names_fd < 0 || symbol_table_name(&f->table, sym, f->names_fd, &raw))
 		return "";
 	char *name = demangle(raw);
 	size_t bytes = strlen(name) + NAME_OVERHEAD;

@@ -23,6 +23,8 @@ struct symbol {
 
 int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e);
 void symbolizer_free(struct symbolizer *s);
+/* Where symbols of stripped files are looked for, by build id; /usr/lib/debug when not set. */
+void symbolizer_set_debug_folder(struct symbolizer *s, const char *folder);
 /* Name an address of a process; m is the mapping that holds it, or NULL. Never fails for lack of a
  * name: the name is then "". */
 void symbolizer_user(struct symbolizer *s, const struct process *p, const struct mapping *m,

@@ -238,6 +238,21 @@ const struct table_symbol *symbol_table_find(const struct symbol_table *t, uint6
 	return NULL;
 }
 
+/* .symtab writes versions behind names: "glob@GLIBC_2.2.5", "glob@@GLIBC_2.27". */
+static void cut_version(char *name)
+{
+	char *at = strchr(name, '@');
+
+	if (!at || at == name)
+		return;
+	const char *version = at + (at[1] == '@' ? 2 : 1);
+	size_t n = strspn(version, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				   "0123456789_.-");
+
+	if (n && !version[n])
+		*at = '\0';
+}
+
 static int read_name(const struct symbol_table *t, const struct table_symbol *s, int fd, char **ret)
 {
 	uint64_t size = t->strings[s->dynamic].size;
@@ -258,6 +273,7 @@ static int read_name(const struct symbol_table *t, const struct table_symbol *s,
 			return -errno;
 		text[have + (size_t)n] = '\0';
 		if (memchr(text + have, '\0', (size_t)n)) {
+			cut_version(text);
 			*ret = take_ptr(text);
 			return 0;
 		}

@@ -291,6 +291,31 @@ static void test_shrinks(void **state)
 	elf_file_close(f);
 }
 
+/* A version behind a name is not a part of it. No linker needed: the text is as long as before. */
+static void test_version(void **state)
+{
+	cleanup_buf struct buf b = {};
+	struct elf_file *f = open_target("pie");
+	uint64_t strings = elf_file_section(f, ".strtab")->sh_offset, address, size;
+	cleanup_free char *name = NULL;
+	struct symbol_table t;
+
+	assert_int_equal(elf_file_find_symbol(f, "pretty_alias", &address, &size), 0);
+	elf_file_close(f);
+	read_target("pie", &b);
+	char *text = memmem(b.data + strings, b.len - strings, "pretty_alias", 12);
+
+	assert_non_null(text);
+	memcpy(text, "pretty@@GL_1", 12);
+	assert_int_equal(open_bytes(b.data, b.len, &f, NULL), 0);
+	assert_int_equal(symbol_table_read(f, 1 << 20, &t, NULL), 0);
+	assert_int_equal(symbol_table_name(&t, symbol_table_find(&t, address + 1), f->fd, &name),
+			 0);
+	assert_string_equal(name, "pretty");
+	symbol_table_fini(&t);
+	elf_file_close(f);
+}
+
 static void test_table_bounds(void **state)
 {
 	struct elf_file *f = open_target("pie");
@@ -315,7 +340,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_build_id),	 cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_extended_numbers), cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_flipped),		 cmocka_unit_test(test_shrinks),
-		cmocka_unit_test(test_table_bounds),
+		cmocka_unit_test(test_version),		 cmocka_unit_test(test_table_bounds),
 	};
 
 	CHECK(argc == 2);

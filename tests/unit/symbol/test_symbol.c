@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "symbol/debug_file.h"
 #include "symbol/symbol.h"
 
 enum { BOUND = 8 << 20 };
@@ -139,8 +140,8 @@ static void test_every_link(void **state)
 		struct target t;
 
 		target_start(path, &t);
-		check_names(s, &t, strrchr(path, '/') + 1, !strcmp(names[i], "stripped"));
-		/* The same again, from tables in memory and with files closed. */
+		/* One name, then the others, for which the file must be opened again. */
+		ask(s, &t.process, t.truths.data[0].address);
 		symbolizer_trim(s);
 		check_names(s, &t, strrchr(path, '/') + 1, !strcmp(names[i], "stripped"));
 		target_end(&t);
@@ -369,6 +370,75 @@ static void test_bound(void **state)
 	target_end(&b);
 }
 
+static void run(const char *command)
+{
+	assert_int_equal(system(command), 0);
+}
+
+/* Split a program into one without symbols and the debug file below folder; returns its path. */
+static char *split(const char *program, const char *stripped, const char *debug_folder)
+{
+	cleanup_free char *copy_debug =
+		xasprintf("objcopy --only-keep-debug %s %s.debug", program, stripped);
+	cleanup_free char *strip = xasprintf("strip -o %s %s", stripped, program);
+	struct build_id id = {};
+	struct elf_file *f;
+	char hex[41] = "";
+
+	run(copy_debug);
+	run(strip);
+	assert_int_equal(elf_file_open(open(program, O_RDONLY | O_CLOEXEC), &f, NULL), 0);
+	id.len = elf_file_build_id(f, id.bytes);
+	elf_file_close(f);
+	assert_int_equal(id.len, 20);
+	for (int i = 0; i < id.len; i++)
+		sprintf(hex + 2 * i, "%02x", id.bytes[i]);
+	char *path = xasprintf("%s/.build-id/%.2s/%s.debug", debug_folder, hex, hex + 2);
+	cleanup_free char *install =
+		xasprintf("install -D %s.debug %s && rm %s.debug", stripped, path, stripped);
+
+	run(install);
+	return path;
+}
+
+static void test_debug_file(void **state)
+{
+	cleanup_free char *program = target_path("pie"), *other = target_path("nopie");
+	cleanup_free char *path = temporary();
+	char debug_folder[] = "/tmp/glim-debug-XXXXXX";
+	struct symbolizer *s = new_symbolizer(BOUND);
+	struct target t;
+
+	assert_non_null(mkdtemp(debug_folder));
+	cleanup_free char *debug = split(program, path, debug_folder);
+	cleanup_free char *cleanup_command = xasprintf("rm -r %s", debug_folder);
+
+	target_start(path, &t);
+	assert_string_equal(ask(s, &t.process, t.truths.data[0].address).name, "");
+	symbolizer_free(s);
+	s = new_symbolizer(BOUND);
+	symbolizer_set_debug_folder(s, debug_folder);
+	size_t files = open_files();
+
+	/* One name, then the others, for which the debug file must be opened again. */
+	ask(s, &t.process, t.truths.data[0].address);
+	symbolizer_trim(s);
+	assert_int_equal(open_files(), files);
+	check_names(s, &t, strrchr(path, '/') + 1, false);
+	symbolizer_trim(s);
+	assert_int_equal(open_files(), files);
+	symbolizer_free(s);
+	/* A debug file of another program, whatever its name says. */
+	copy(other, debug);
+	s = new_symbolizer(BOUND);
+	symbolizer_set_debug_folder(s, debug_folder);
+	assert_string_equal(ask(s, &t.process, t.truths.data[0].address).name, "");
+	symbolizer_free(s);
+	target_end(&t);
+	run(cleanup_command);
+	unlink(path);
+}
+
 /* Executable mappings of what is no ELF file, of nothing at all, or damaged. */
 static void test_no_elf(void **state)
 {
@@ -402,7 +472,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_every_link), cmocka_unit_test(test_deleted_and_replaced),
 		cmocka_unit_test(test_ended),	   cmocka_unit_test(test_self),
 		cmocka_unit_test(test_vdso),	   cmocka_unit_test(test_shared),
-		cmocka_unit_test(test_bound),	   cmocka_unit_test(test_no_elf),
+		cmocka_unit_test(test_bound),	   cmocka_unit_test(test_debug_file),
+		cmocka_unit_test(test_no_elf),
 	};
 
 	CHECK(argc == 2);
