@@ -118,6 +118,7 @@ static void the_line_beats_the_environment_beats_the_file(void **state)
 	struct values v = {.hz = "default", .server = "default", .key_file = "default"};
 	int status;
 
+	assert_true(fd >= 0);
 	write_text(path, "# comment\n\n frequency = 3\nserver =  from file \nkey-file=f\n");
 	setenv("GLIM_SERVER", "from environment", 1);
 	setenv("GLIM_KEY_FILE", "", 1); /* empty: as if it were not there */
@@ -144,6 +145,7 @@ static void a_bad_file_is_named_with_its_line(void **state)
 	cleanup_free char *words = xasprintf("--config %s", path);
 	int status;
 
+	assert_true(fd >= 0);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct values v = {};
 
@@ -207,6 +209,7 @@ static void the_file_of_the_key_beats_the_environment(void **state)
 	cleanup_key struct buf key = {}, none = {};
 	struct err e;
 
+	assert_true(fd >= 0);
 	write_text(path, "from-file\n");
 	setenv("GLIM_KEY", "from-environment", 1);
 	assert_int_equal(key_load(path, &key, NULL), 0);
