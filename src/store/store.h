@@ -21,6 +21,9 @@ struct store; /* opaque */
 int store_open_sqlite(const char *dir, struct store **ret_store, struct err *e);
 int store_open_memory(struct store **ret_store);
 void store_close(struct store *s); /* NULL is fine */
+/* How long single windows can be told apart (ns, a week unless set); then only sums over 5 minutes
+ * are left until the whole day goes. */
+void store_keep_raw(struct store *s, int64_t keep);
 
 /* --- catalogue ------------------------------------------------------------------------------- */
 
@@ -61,6 +64,7 @@ int store_key_add(struct store *s, struct store_key *k, struct err *e); /* sets 
 int store_key_list(struct store *s, int64_t tenant, struct arena *a, struct store_key **ret_keys,
 		   size_t *ret_n);
 int store_key_by_hash(struct store *s, const uint8_t hash[32], struct store_key *ret); /* -ENOENT */
+/* Set last_used, to the minute: each change costs a write that waits for the disk. */
 int store_key_touch(struct store *s, int64_t id, int64_t now);
 int store_key_remove(struct store *s, int64_t tenant, int64_t id); /* -ENOENT */
 
@@ -101,8 +105,10 @@ struct store_batch {
 	const struct store_point *points;
 	size_t npoints;
 };
-/* Append all batches in one transaction. Profiles whose id is known already are counted once;
- * a point of a known (metric, labels, time) replaces the old one.
+/* Append all batches in one transaction. Profiles whose id is known already (of the same service,
+ * host, type and start) are counted once; a point of a known (metric, labels, time) replaces the
+ * old one. Samples and points without a label "host" get the batch's.
+ * -ENOENT: no such tenant; -EINVAL: a time, name, value or unit that cannot be;
  * -EAGAIN: try later; -ENOSPC: the disk is full; nothing is stored then. */
 int store_append(struct store *s, const struct store_batch *batches, size_t n, struct err *e);
 
@@ -122,7 +128,9 @@ struct store_query {
 	size_t nfilters;
 };
 
-/* Sum what matches into one profile that keeps only the labels in `by` (NULL: all).
+/* A window is in the range when its start is.
+ *
+ * Sum what matches into one profile that keeps only the labels in `by` (NULL: all).
  * ret_covered: seconds of the range that have data, at most until - from. */
 int store_profile(struct store *s, const struct store_query *q, const char *const *by, size_t nby,
 		  struct profile **ret_profile, double *ret_covered, struct err *e);
@@ -138,9 +146,11 @@ int store_label_values(struct store *s, const struct store_query *q, const char 
 		       struct arena *a, struct store_value **ret_values, size_t *ret_n,
 		       bool *ret_truncated, struct err *e);
 
-/* A metric over time. Within a step a series' value is the mean over the step's time for rates and
- * moments, the sum for `samples` and `lost`; series that fall together under `by` are added up.
- * Steps without any point are NAN. */
+/* A metric over time. A point says that the value held from its time on, for its interval (10 s
+ * where it has none). Within a step a series' value is, for rates and moments, the mean over the
+ * part of the step that any point of the metric covers; for `samples` and `lost`, the sum of the
+ * points whose time is in the step. Series that fall together under `by` are added up. Steps
+ * without any point are NAN. Steps begin at multiples of step. */
 struct store_series {
 	const char *value; /* of the label `by`, "" without by */
 	double *values;	   /* one a step */
@@ -155,7 +165,7 @@ struct store_series_set {
 int store_metric(struct store *s, const struct store_query *q, const char *metric, const char *by,
 		 int64_t step, struct arena *a, struct store_series_set *ret, struct err *e);
 
-/* Drop everything of a tenant that is older than `before`; whole days go by unlink. */
+/* Drop the days (UTC) of all tenants that were over at `before`. */
 int store_expire(struct store *s, int64_t before, struct err *e);
 /* Roll-ups, checkpoints and whatever else the store wants to do in the background; call each
  * minute. */
