@@ -113,8 +113,8 @@ static int compare(const void *x, const void *y)
 	return a->name < b->name ? -1 : a->name > b->name;
 }
 
-/* Of the symbols at one address keep those of the best rank and of one string table: the dynamic
- * table repeats what .symtab has. Labels go where a function covers them. */
+/* Of the symbols at one address keep those of one string table: the dynamic table repeats what
+ * .symtab has. Labels go where a function covers them. */
 static void drop_lesser(struct builder *b)
 {
 	struct table_symbol *s = b->symbols.data;
@@ -125,8 +125,9 @@ static void drop_lesser(struct builder *b)
 		struct table_symbol now = s[i];
 		bool alias = kept > first && s[first].start == now.start;
 
-		if (alias && (s[first].rank != now.rank || s[first].dynamic != now.dynamic ||
-			      s[kept - 1].name == now.name || kept - first == MAX_ALIASES)) {
+		if (alias && ((s[first].rank != RANK_LABEL && now.rank == RANK_LABEL) ||
+			      s[first].dynamic != now.dynamic || s[kept - 1].name == now.name ||
+			      kept - first == MAX_ALIASES)) {
 			s[first].size = MAX(s[first].size, now.size);
 			continue;
 		}
@@ -284,17 +285,21 @@ static int read_name(const struct symbol_table *t, const struct table_symbol *s,
 	return -EBADMSG;
 }
 
-/* Fewer underscores in front, then shorter: malloc is better than __libc_malloc. */
-static bool better_name(const char *a, const char *b)
+/* Mangled names begin with one underscore as a part of the mangling. */
+static size_t underscores(const char *name)
 {
-	size_t ua = strspn(a, "_"), ub = strspn(b, "_");
+	return !strncmp(name, "_Z", 2) || !strncmp(name, "_R", 2) ? 0 : strspn(name, "_");
+}
 
-	/* Mangled names begin with one underscore, as a part of the mangling. */
-	if (!strncmp(a, "_Z", 2) || !strncmp(a, "_R", 2))
-		ua = 0;
-	if (!strncmp(b, "_Z", 2) || !strncmp(b, "_R", 2))
-		ub = 0;
-	return ua != ub ? ua < ub : strlen(a) < strlen(b);
+/* Fewer underscores in front, then global, then shorter: malloc is better than __libc_malloc. In
+ * static-pie programs malloc is local and __malloc is not, so that global alone cannot decide. */
+static bool better_name(const char *a, unsigned int rank_a, const char *b, unsigned int rank_b)
+{
+	size_t ua = underscores(a), ub = underscores(b);
+
+	if (ua != ub)
+		return ua < ub;
+	return rank_a != rank_b ? rank_a < rank_b : strlen(a) < strlen(b);
 }
 
 int symbol_table_name(const struct symbol_table *t, const struct table_symbol *s, int fd,
@@ -302,6 +307,7 @@ int symbol_table_name(const struct symbol_table *t, const struct table_symbol *s
 {
 	const struct table_symbol *end = t->symbols + t->len;
 	cleanup_free char *best = NULL;
+	unsigned int rank = RANK_LABEL;
 
 	for (const struct table_symbol *a = s; a < end && a->start == s->start; a++) {
 		cleanup_free char *name = NULL;
@@ -309,9 +315,10 @@ int symbol_table_name(const struct symbol_table *t, const struct table_symbol *s
 
 		if (r)
 			return r;
-		if (!best || (*name && better_name(name, best))) {
+		if (!best || (*name && better_name(name, a->rank, best, rank))) {
 			free(best);
 			best = take_ptr(name);
+			rank = a->rank;
 		}
 	}
 	*ret = take_ptr(best);

@@ -25,6 +25,13 @@ HERE int __glim_alias(int x)
 int __other_alias(int x) __attribute__((alias("__glim_alias")));
 int pretty_alias(int x) __attribute__((weak, alias("__glim_alias")));
 
+/* A public name for libraries only, a local one for people: static C libraries have such. */
+HERE int __glim_quiet(int x)
+{
+	return x * 9 + 4;
+}
+static int quiet(int x) __attribute__((alias("__glim_quiet"), used));
+
 static int resolved(int x)
 {
 	return x + 11;
@@ -68,6 +75,11 @@ int main(int argc, char **argv)
 	print(static_function, 0, "static_function");
 	print(static_function, 3, "static_function");
 	print(__glim_alias, 1, "pretty_alias");
+#ifdef STRIPPED
+	print(quiet, 0, "__glim_quiet");
+#else
+	print(quiet, 0, "quiet");
+#endif
 	print(asm_sized, 0, "asm_sized");
 	print(asm_sized, 3, "asm_sized");
 	print(asm_sized, 5, "");
