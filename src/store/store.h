@@ -29,6 +29,9 @@ void store_keep_raw(struct store *s, int64_t keep);
 
 enum { STORE_NAME_MAX = 64, STORE_EMAIL_MAX = 254, STORE_HASH_MAX = 128 };
 
+/* It is there from the start, and becomes the first account's. */
+enum { STORE_FIRST_TENANT = 1 };
+
 struct store_account {
 	int64_t id, tenant;
 	char email[STORE_EMAIL_MAX + 1]; /* lower case */
@@ -36,8 +39,9 @@ struct store_account {
 	bool owner;
 	int64_t created;
 };
-/* Add an account; tenant 0 makes a tenant of its own. only_first: -EPERM when any account exists
- * (decided inside the transaction). -EEXIST when the address is taken. Sets id and tenant. */
+/* Add an account; tenant 0: the first account gets the first tenant, others one of their own.
+ * only_first: -EPERM when any account exists (decided inside the transaction). -EEXIST when the
+ * address is taken. Sets id and tenant. */
 int store_account_add(struct store *s, struct store_account *a, bool only_first, struct err *e);
 int store_account_by_email(struct store *s, const char *email,
 			   struct store_account *ret); /* -ENOENT */
@@ -53,7 +57,8 @@ int store_session_remove(struct store *s, const uint8_t hash[32]);
 /* Scopes are stored: append only. */
 enum key_scope { KEY_INGEST = 1, KEY_READ = 2, KEY_ADMIN = 3 };
 struct store_key {
-	int64_t id, tenant, account;
+	int64_t id, tenant;
+	int64_t account; /* who made it; 0: the server itself */
 	char name[STORE_NAME_MAX + 1];
 	char prefix[12]; /* first characters of the secret, to recognise it */
 	uint8_t hash[32];

@@ -28,7 +28,9 @@ static int account_add(struct store *base, struct store_account *a, bool only_fi
 	for (size_t i = 0; i < s->accounts.len; i++)
 		if (!strcmp(s->accounts.data[i].email, a->email))
 			return err_set(e, -EEXIST, "there is an account of this address");
-	if (!a->tenant) {
+	if (!a->tenant && !s->accounts.len) {
+		a->tenant = STORE_FIRST_TENANT;
+	} else if (!a->tenant) {
 		a->tenant = ++s->last_id;
 		vec_push(&s->tenants, a->tenant);
 	}
@@ -133,7 +135,7 @@ static int key_add(struct store *base, struct store_key *k, struct err *e)
 	struct memory_store *s = memory_store(base);
 	WRITE_SCOPE(s);
 
-	if (!memory_has_tenant(s, k->tenant) || !has_account(s, k->account))
+	if (!memory_has_tenant(s, k->tenant) || (k->account && !has_account(s, k->account)))
 		return err_set(e, -ENOENT, "there is no such account");
 	for (size_t i = 0; i < s->keys.len; i++)
 		if (!memcmp(s->keys.data[i].hash, k->hash, 32))
@@ -372,6 +374,8 @@ int store_open_memory(struct store **ret_store)
 
 	s->base.ops = &memory_ops;
 	pthread_rwlock_init(&s->lock, NULL);
+	s->last_id = STORE_FIRST_TENANT;
+	vec_push(&s->tenants, (int64_t)STORE_FIRST_TENANT);
 	*ret_store = &s->base;
 	return 0;
 }

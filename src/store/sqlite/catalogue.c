@@ -34,7 +34,9 @@ static int account_insert(struct sqlite_store *s, struct store_account *a, bool 
 
 	if (r >= 0 && only_first && n)
 		return err_set(e, -EPERM, "there is an account already");
-	if (r >= 0 && !a->tenant) {
+	if (r >= 0 && !a->tenant && !n) {
+		a->tenant = STORE_FIRST_TENANT;
+	} else if (r >= 0 && !a->tenant) {
 		r = db_run(db, SQL_tenant_add, e, "i", a->created);
 		a->tenant = db_last_id(db);
 	}

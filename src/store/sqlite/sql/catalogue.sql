@@ -29,7 +29,7 @@ DELETE FROM session WHERE expires <= ?;
 
 -- :name key_add
 INSERT INTO access_key (tenant, account, name, prefix, hash, scope, created, last_used)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?, nullif(?, 0), ?, ?, ?, ?, ?, ?);
 
 -- :name key_list
 SELECT id, tenant, account, name, prefix, hash, scope, created, last_used

@@ -8,6 +8,9 @@ CREATE TABLE tenant (
 	created INTEGER NOT NULL                     -- ns since 1970
 ) STRICT;
 
+-- The first account's; it may have keys and data before.
+INSERT INTO tenant (id, created) VALUES (1, unixepoch() * 1000000000);
+
 CREATE TABLE account (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	tenant INTEGER NOT NULL REFERENCES tenant (id),
@@ -28,7 +31,7 @@ CREATE INDEX session_expires ON session (expires);
 CREATE TABLE access_key (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	tenant INTEGER NOT NULL REFERENCES tenant (id),
-	account INTEGER NOT NULL REFERENCES account (id), -- who made it
+	account INTEGER REFERENCES account (id),     -- who made it, NULL: the server itself
 	name TEXT NOT NULL,                          -- chosen by a person
 	prefix TEXT NOT NULL,                        -- first characters of the secret, to recognise it
 	hash BLOB NOT NULL UNIQUE,                   -- of the secret, 32 bytes
