@@ -92,7 +92,8 @@ function series(s, q, now) {
 	const times = [];
 	for (let t = Math.floor(from / step) * step; t <= until; t += step)
 		times.push(t);
-	const wave = (base, swing, seed) => times.map((t) => s.noData ? null
+	const none = s.noData || q.get("service") === "reports-nightly";
+	const wave = (base, swing, seed) => times.map((t) => none ? null
 		: Math.max(0, base + swing * (Math.sin(t / 700) + 0.5 * Math.sin(t / 93 + seed)) + swing * 0.3 * numbers(Math.floor(t / step) + seed)()));
 	const answer = (unit, lines) => ({ metric, unit, step, times, series: lines });
 	const one = (unit, values) => answer(unit, [{ labels: {}, values }]);
@@ -173,7 +174,7 @@ function data(s, path, q, now) {
 	}
 	const m = /^\/labels\/(\w+)\/values$/.exec(path);
 	if (m)
-		return [200, { values: (s.noData ? [] : VALUES[m[1]] ?? []).map(([value, weight]) => ({ value, weight })), truncated: false }];
+		return [200, { values: (s.noData || q.get("service") === "reports-nightly" ? [] : VALUES[m[1]] ?? []).map(([value, weight]) => ({ value, weight })), truncated: false }];
 	return null;
 }
 

@@ -5,7 +5,7 @@ import type { Account } from "./api/types";
 import { startKeys } from "./state/keys";
 import { open, useRoute } from "./state/location";
 import { useSession } from "./state/session";
-import { HelpDialog } from "./ui/help";
+import { HelpDialog, showHelp, whenHelp } from "./ui/help";
 import { Failed } from "./ui/state";
 import { Bar } from "./ui/bar";
 import { Home } from "./views/home";
@@ -23,10 +23,10 @@ export function App() {
 	const { session, reload } = useSession();
 	const [help, setHelp] = useState(false);
 
-	useEffect(() => startKeys({
-		"?": () => setHelp(true),
-		"g h": () => open({ page: "home" }),
-	}), []);
+	useEffect(() => {
+		whenHelp(() => setHelp(true));
+		return startKeys({ "?": showHelp, "g h": () => open({ page: "home" }) });
+	}, []);
 
 	if (session.state === "loading")
 		return <Bar />;

@@ -52,7 +52,7 @@ test("text on every shade has enough contrast", () => {
 			assert.ok(contrast(fill, p.textDim) >= 4.5, `${theme} dim text on ${fill}: ${contrast(fill, p.textDim)}`);
 		}
 		for (const fill of p.fillDim)
-			assert.ok(contrast(fill, p.textDim) >= 4.5, `${theme} dim ${fill}`);
+			assert.ok(contrast(fill, p.textFaint) >= 4.5, `${theme} faint text on ${fill}`);
 		assert.ok(contrast(p.ground, p.accent) >= 3);
 	}
 });

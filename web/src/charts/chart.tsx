@@ -55,7 +55,7 @@ function options(p: () => ChartProps, width: number, readout: (i: number | null)
 	const { tint, binary, format } = p();
 	return {
 		width, height: HEIGHT, ms: 1e-3, pxAlign: 0, legend: { show: false },
-		padding: [6, 6, 0, 0],
+		padding: [6, 18, 0, 0],
 		cursor: {
 			sync: { key: SYNC }, y: false, points: { size: 7 },
 			drag: { x: true, y: false, setScale: false, dist: LEAST_DRAG },

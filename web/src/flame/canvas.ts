@@ -271,7 +271,7 @@ export class FlameCanvas {
 			ctx.fillRect(left, y + BOX - 2, w, 2);
 		}
 		if (w >= TEXT_FROM)
-			this.drawText(s, node, f, left, w, y, dim && !above);
+			this.drawText(s, node, f, left, w, y, dim);
 	}
 
 	private drawText(s: Scene, node: number, f: number, left: number, w: number, y: number,
@@ -282,7 +282,7 @@ export class FlameCanvas {
 		if (text === "")
 			return;
 		const middle = y + BOX / 2 + 0.5;
-		this.fill(dim ? s.palette.textDim : s.palette.text);
+		this.fill(dim ? s.palette.textFaint : s.palette.text);
 		this.ctx.fillText(text, left + PAD, middle);
 		if (text !== name || room < 120)
 			return;
@@ -292,7 +292,7 @@ export class FlameCanvas {
 			return;
 		const rest = this.fitter.width(line) <= room - used ? line : "";
 		if (rest !== "") {
-			this.fill(s.palette.textDim);
+			this.fill(dim ? s.palette.textFaint : s.palette.textDim);
 			this.ctx.fillText(rest, left + PAD + used, middle);
 		}
 	}

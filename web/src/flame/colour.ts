@@ -9,7 +9,8 @@ export const SHADES = 6;
 
 export interface Palette {
 	text: string;
-	textDim: string;
+	textDim: string; /* file and line */
+	textFaint: string; /* on the dim fills */
 	fill: readonly string[]; /* [hue * SHADES + shade] */
 	fillDim: readonly string[]; /* the same, for what a search leaves out */
 	rest: readonly [string, string]; /* ground and lines of the hatching */
@@ -80,21 +81,21 @@ function shades(base: number, step: number, chroma: number): string[] {
 function heat(theme: Theme): string[] {
 	return Array.from({ length: SHADES }, (_, i) => theme === "light"
 		? hex(0.94 - 0.032 * i, 0.015 + 0.022 * i, 60 - 5 * i)
-		: hex(0.29 + 0.035 * i, 0.01 + 0.022 * i, 60 - 6 * i));
+		: hex(0.66 + 0.022 * i, 0.01 + 0.026 * i, 70 - 3 * i));
 }
 
 function make(theme: Theme): Palette {
 	if (theme === "light")
 		return {
-			text: "#1d1b16", textDim: "#433f36",
+			text: "#1d1b16", textDim: "#433f36", textFaint: "#55503f",
 			fill: [...shades(0.8, 0.018, 1), ...heat(theme)],
 			fillDim: [...shades(0.935, 0.006, 0.22), ...heat(theme).map(() => hex(0.94, 0.006, 60))],
 			rest: [hex(0.93, 0.004, 90), hex(0.78, 0.006, 90)],
 			ground: "#ffffff", accent: "#3556d4", match: "#3556d4",
 		};
 	return {
-		text: "#f3f1ea", textDim: "#d9d6cc",
-		fill: [...shades(0.39, 0.016, 0.95), ...heat(theme)],
+		text: "#14120d", textDim: "#262319", textFaint: "#b9b5a8",
+		fill: [...shades(0.665, 0.015, 0.92), ...heat(theme)],
 		fillDim: [...shades(0.245, 0.006, 0.25), ...heat(theme).map(() => hex(0.26, 0.006, 60))],
 		rest: [hex(0.25, 0.006, 90), hex(0.4, 0.008, 90)],
 		ground: "#161513", accent: "#9db1ff", match: "#9db1ff",

@@ -73,6 +73,7 @@ export function Graph(props: GraphProps) {
 			},
 			pick(node) {
 				const { profile: p, onRest, onSelect, onZoom } = latest.current;
+				tip.hide(); /* its figures speak of the view before */
 				if (p.frame[node] === REST)
 					return onRest(node);
 				onSelect(node);

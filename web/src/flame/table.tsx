@@ -59,8 +59,8 @@ function Weight({ p, weight, all }: { p: Profile; weight: number; all: number })
 	const share = all > 0 ? weight / all : 0;
 	return (
 		<span role="gridcell" class="weight" title={`${sig3(coresOf(p, weight))} cores`}>
-			<span class="weight-bar" style={{ transform: `scaleX(${Math.min(1, share).toFixed(4)})` }} />
 			<span class="num">{percent(share)}</span>
+			<span class="weight-bar"><span style={{ transform: `scaleX(${Math.min(1, share).toFixed(4)})` }} /></span>
 		</span>
 	);
 }

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import type { Account } from "../api/types";
 import { follow, href } from "../state/location";
+import { showHelp } from "./help";
 import { choose, useTheme } from "../state/theme";
 import type { Choice } from "../state/theme";
 import { Brand, Icon } from "./icons";
@@ -43,6 +44,9 @@ export function Bar({ account, leave, children }: BarProps) {
 				aria-label="Glim, all services"><Brand /><span>glim</span></a>
 			<div class="bar-middle">{children}</div>
 			<div class="bar-end">
+				{account && (
+					<button type="button" class="button quiet square" aria-label="All keys" title="All keys ( ? )" onClick={showHelp}><Icon name="help" /></button>
+				)}
 				<ThemeSwitch />
 				{account && (
 					<Popover title={`Account ${account.email}`} cls="button quiet square" right

@@ -11,6 +11,16 @@ const KEYS: readonly [string, readonly [string, string][]][] = [
 		["Ctrl + wheel", "zoom at the pointer"], ["drag", "pan"]]],
 ];
 
+let openHelp = () => {};
+
+export function whenHelp(f: () => void): void {
+	openHelp = f;
+}
+
+export function showHelp(): void {
+	openHelp();
+}
+
 export function HelpDialog({ close }: { close: () => void }) {
 	const dialog = useRef<HTMLDialogElement>(null);
 	useEffect(() => {

@@ -109,13 +109,13 @@ export function Keys(props: PageProps) {
 				{list.length > 0 && (
 					<div class="scroll-x" tabIndex={0} role="region" aria-label="API keys">
 						<table class="list">
-							<thead><tr><th scope="col">Name</th><th scope="col">Scope</th><th scope="col">Begins with</th>
-								<th scope="col">Made</th><th scope="col">Last used</th><th scope="col"><span class="hear">Actions</span></th></tr></thead>
+							<thead><tr><th scope="col">Name</th><th scope="col">Scope</th><th scope="col" class="rare">Begins with</th>
+								<th scope="col" class="rare">Made</th><th scope="col">Last used</th><th scope="col"><span class="hear">Actions</span></th></tr></thead>
 							<tbody>
 								{list.map((k) => (
 									<tr key={k.id}>
-										<th scope="row">{k.name}</th><td>{k.scope}</td><td><code>{k.prefix}…</code></td>
-										<td><When at={k.created} now={now} /></td><td><When at={k.last_used} now={now} /></td>
+										<th scope="row">{k.name}</th><td>{k.scope}</td><td class="rare"><code>{k.prefix}…</code></td>
+										<td class="rare"><When at={k.created} now={now} /></td><td><When at={k.last_used} now={now} /></td>
 										<td class="num"><Revoke k={k} done={() => {
 											if (made?.id === k.id)
 												setMade(null);

@@ -24,10 +24,10 @@ export function installLine(origin: string, key: string, service: string): strin
 	return `curl -fsSL ${origin}/install.sh | sudo GLIM_KEY=${key} sh -s -- --service ${service}`;
 }
 
-function Step({ n, title, done, children }:
-		{ n: number; title: string; done: boolean; children: preact.ComponentChildren }) {
+function Step({ n, title, done, now, children }:
+		{ n: number; title: string; done: boolean; now: boolean; children: preact.ComponentChildren }) {
 	return (
-		<li class={`step ${done ? "step-done" : ""}`}>
+		<li class={`step ${done ? "step-done" : now ? "step-now" : ""}`}>
 			<span class="step-mark" aria-hidden="true">{done ? <Icon name="check" /> : n}</span>
 			<div class="step-body"><h2>{title}</h2>{children}</div>
 		</li>
@@ -49,7 +49,7 @@ function KeyStep({ secret, made }: { secret: string; made: (key: string) => void
 		}
 	};
 	return (
-		<Step n={1} title="Make a key" done={secret !== ""}>
+		<Step n={1} title="Make a key" done={secret !== ""} now={true}>
 			{secret === "" ? (
 				<>
 					<p class="dim">The agent shows it when it sends. It may send profiles and nothing else.</p>
@@ -67,7 +67,7 @@ function KeyStep({ secret, made }: { secret: string; made: (key: string) => void
 	);
 }
 
-function NameStep({ service, named }: { service: string; named: (name: string) => void }) {
+function NameStep({ service, now, named }: { service: string; now: boolean; named: (name: string) => void }) {
 	const [name, setName] = useState("");
 	const [problem, setProblem] = useState("");
 	const [busy, setBusy] = useState(false);
@@ -90,7 +90,7 @@ function NameStep({ service, named }: { service: string; named: (name: string) =
 		}
 	};
 	return (
-		<Step n={2} title="Name the service" done={service !== ""}>
+		<Step n={2} title="Name the service" done={service !== ""} now={now}>
 			{service === "" ? (
 				<form class="row-form" onSubmit={send} noValidate>
 					<div>
@@ -98,7 +98,7 @@ function NameStep({ service, named }: { service: string; named: (name: string) =
 						<input id="service-name" value={name} placeholder="shop-api" autoComplete="off" spellcheck={false}
 							maxLength={64} aria-describedby="name-hint" onInput={(e) => setName(e.currentTarget.value)} />
 					</div>
-					<button type="submit" class="button primary" disabled={busy}>Use this name</button>
+					<button type="submit" class={`button ${now ? "primary" : ""}`} disabled={busy}>Use this name</button>
 					<p class={problem ? "problem" : "hint"} id="name-hint" role={problem ? "alert" : undefined}>
 						{problem || "What runs on the host: its profiles are kept under this name."}
 					</p>
@@ -148,8 +148,8 @@ export function Steps({ service }: { service: string }) {
 					keptSecret = key;
 					setSecret(key);
 				}} />
-				<NameStep service={service} named={(name) => go({ page: "start", service: name })} />
-				<Step n={3} title="Run this on the host" done={false}>
+				<NameStep service={service} now={secret !== ""} named={(name) => go({ page: "start", service: name })} />
+				<Step n={3} title="Run this on the host" done={false} now={ready}>
 					{ready ? (
 						<div class="command">
 							<code class="command-text" id="install-line">{line}</code>
