@@ -8,6 +8,7 @@ import { coresOf, frameFile, frameName, KIND_NAME } from "./profile";
 import type { Profile } from "./profile";
 
 const ROW = 26;
+const HEAD = 29; /* stays on top while the rows scroll under it */
 const SPARE = 6;
 
 const COLUMNS = [
@@ -76,7 +77,7 @@ export function FunctionTable(props: TableProps) {
 
 	useLayoutEffect(() => {
 		const el = body.current as HTMLDivElement;
-		const measure = () => setView({ top: el.scrollTop, height: el.clientHeight });
+		const measure = () => setView({ top: el.scrollTop, height: el.clientHeight - HEAD });
 		const watch = new ResizeObserver(measure);
 		watch.observe(el);
 		el.addEventListener("scroll", measure, { passive: true });
@@ -92,8 +93,8 @@ export function FunctionTable(props: TableProps) {
 			return;
 		if (at * ROW < el.scrollTop)
 			el.scrollTop = at * ROW;
-		else if ((at + 1) * ROW > el.scrollTop + el.clientHeight)
-			el.scrollTop = (at + 1) * ROW - el.clientHeight;
+		else if ((at + 1) * ROW > el.scrollTop + el.clientHeight - HEAD)
+			el.scrollTop = (at + 1) * ROW - el.clientHeight + HEAD;
 	}, [at]);
 
 	const onKey = (e: KeyboardEvent) => {
@@ -133,7 +134,7 @@ export function FunctionTable(props: TableProps) {
 			</div>);
 	}
 	return (
-		<div class="fn-table" role="grid" tabIndex={0} aria-label="Functions, with the share of the shown part that is their own and that is under them"
+		<div class="fn-table" role="grid" tabIndex={0} ref={body} aria-label="Functions, with the share of the shown part that is their own and that is under them"
 			aria-rowcount={rows.length + 1} aria-activedescendant={at >= first && at < last && at >= 0 ? `fn-${selectedFrame}` : undefined}
 			onKeyDown={onKey}>
 			<div role="rowgroup" class="fn-head">
@@ -141,9 +142,7 @@ export function FunctionTable(props: TableProps) {
 					{COLUMNS.map((c) => <Head key={c.id} {...c} sort={sort} onSort={onSort} />)}
 				</div>
 			</div>
-			<div role="rowgroup" class="fn-body" ref={body}>
-				<div class="fn-space" role="presentation" style={{ height: `${rows.length * ROW}px` }}>{visible}</div>
-			</div>
+			<div role="rowgroup" class="fn-body" style={{ height: `${rows.length * ROW}px` }}>{visible}</div>
 			{rows.length === 0 && <p class="fn-none">{matched ? "No function here matches the search." : "No function in this range."}</p>}
 		</div>
 	);

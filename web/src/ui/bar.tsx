@@ -19,7 +19,7 @@ function ThemeSwitch() {
 		<Popover title="Light or dark" cls="button quiet square" right
 			label={<Icon name={theme === "dark" ? "moon" : "sun"} />}>
 			{(close) => THEMES.map(([c, name, icon]) => (
-				<button type="button" class="choice" role="menuitemradio" aria-checked={c === choice} key={c}
+				<button type="button" class="choice" aria-pressed={c === choice} key={c}
 					onClick={() => {
 						choose(c);
 						close();

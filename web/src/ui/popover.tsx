@@ -28,8 +28,13 @@ export function panelKeys(panel: HTMLElement, close: () => void): (e: KeyboardEv
 			"button:not(:disabled), input:not(:disabled), select, a[href]")];
 		if (all.length === 0)
 			return;
-		const at = all.indexOf(document.activeElement as HTMLElement);
-		const typing = document.activeElement instanceof HTMLInputElement;
+		const active = document.activeElement;
+		const at = all.indexOf(active as HTMLElement);
+		const typing = active instanceof HTMLInputElement;
+		/* these have a use of their own for the arrows, and a date has parts to tab through */
+		const date = typing && active.type === "datetime-local";
+		if ((date && at > 0 && at < all.length - 1) || (active instanceof HTMLSelectElement && e.key.startsWith("Arrow")))
+			return;
 		let to = -1;
 		if (e.key === "ArrowDown" || (e.key === "Tab" && !e.shiftKey))
 			to = (at + 1) % all.length;
@@ -52,10 +57,11 @@ export interface PopoverProps {
 	cls?: string;
 	panelCls?: string;
 	right?: boolean; /* align the right edges */
+	named?: boolean; /* the label has words of its own, which are the name of the button */
 	children: (close: () => void) => ComponentChildren;
 }
 
-export function Popover({ label, title, cls = "button", panelCls = "", right = false, children }: PopoverProps) {
+export function Popover({ label, title, cls = "button", panelCls = "", right = false, named = false, children }: PopoverProps) {
 	const [open, set] = useState(false);
 	const button = useRef<HTMLButtonElement>(null);
 	const panel = useRef<HTMLDivElement>(null);
@@ -75,7 +81,7 @@ export function Popover({ label, title, cls = "button", panelCls = "", right = f
 		fit();
 		const watch = new ResizeObserver(fit);
 		watch.observe(p);
-		(p.querySelector<HTMLElement>("[data-first], [aria-checked=true]") ??
+		(p.querySelector<HTMLElement>("[data-first], [aria-pressed=true]") ??
 			p.querySelector<HTMLElement>("input, button, a") ?? p).focus({ preventScroll: true });
 		return () => watch.disconnect();
 	}, [open]);
@@ -95,7 +101,7 @@ export function Popover({ label, title, cls = "button", panelCls = "", right = f
 	return (
 		<>
 			<button type="button" class={cls} ref={button} aria-haspopup="dialog" aria-expanded={open}
-				title={title} aria-label={typeof label === "string" ? undefined : title}
+				title={title} aria-label={named ? undefined : title}
 				onClick={() => set(!open)}>{label}</button>
 			{open && (
 				<div class={`panel ${panelCls}`} ref={panel} role="dialog" aria-label={title} tabIndex={-1}

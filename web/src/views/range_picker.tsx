@@ -39,15 +39,15 @@ export function RangePicker({ range, pick, shift }:
 			<button type="button" class="button square" aria-label="Earlier" title="Earlier ( [ )" onClick={() => shift(-1)}>
 				<Icon name="left" />
 			</button>
-			<Popover cls="button range" panelCls="range-panel"
+			<Popover cls="button range" named panelCls="range-panel"
 				title={isRelative(range) ? "Time range" : `Time range, ${rangeLabel(range, now, "UTC")} UTC`}
 				label={<><span>{rangeLabel(range, now)}</span><Icon name="down" /></>}>
 				{(close) => (
 					<>
 						<div class="range-presets">
 							{PRESETS.map((p) => (
-								<button type="button" class="choice" role="menuitemradio" key={p.from}
-									aria-checked={isRelative(range) && range.from === p.from}
+								<button type="button" class="choice" key={p.from}
+									aria-pressed={isRelative(range) && range.from === p.from}
 									onClick={() => {
 										close();
 										pick({ from: p.from, until: "now" });

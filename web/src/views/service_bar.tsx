@@ -28,12 +28,15 @@ export function toggleLive(r: Route): void {
 
 function Services({ r }: { r: Route }) {
 	return (
-		<Popover title="Choose a service" cls="button service-pick" label={<><h1 class="clip">{r.service}</h1><Icon name="down" /></>}>
-			{(close) => <ServiceChoices now={r.service} pick={(service) => {
-				close();
-				open({ page: "service", service, from: r.from, until: r.until, live: r.live, view: r.view });
-			}} />}
-		</Popover>
+		<>
+			<h1 class="hear">{r.service}</h1>
+			<Popover title="Choose a service" cls="button service-pick" named label={<><span class="clip">{r.service}</span><Icon name="down" /></>}>
+				{(close) => <ServiceChoices now={r.service} pick={(service) => {
+					close();
+					open({ page: "service", service, from: r.from, until: r.until, live: r.live, view: r.view });
+				}} />}
+			</Popover>
+		</>
 	);
 }
 
@@ -43,7 +46,7 @@ function ServiceChoices({ now, pick }: { now: string; pick: (name: string) => vo
 	return (
 		<div class="filter-values">
 			{(names.length > 0 ? names : [now]).map((n) => (
-				<button type="button" class="choice" role="menuitemradio" aria-checked={n === now} key={n} onClick={() => pick(n)}>
+				<button type="button" class="choice" aria-pressed={n === now} key={n} onClick={() => pick(n)}>
 					<span class="clip">{n}</span>{n === now && <Icon name="check" />}
 				</button>
 			))}
