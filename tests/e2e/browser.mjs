@@ -20,9 +20,9 @@ export async function launch() {
 }
 
 /* A page that fails its test when the browser complains: broken policy, script errors, other hosts. */
-export async function openPage(browser, url, { size = WIDE, theme = "light", motion = "no-preference" } = {}) {
+export async function openPage(browser, url, { size = WIDE, theme = "light", motion = "no-preference", scale = 2 } = {}) {
 	const context = await browser.newContext({
-		viewport: size, colorScheme: theme, reducedMotion: motion, deviceScaleFactor: 2,
+		viewport: size, colorScheme: theme, reducedMotion: motion, deviceScaleFactor: scale,
 		permissions: ["clipboard-read", "clipboard-write"], timezoneId: "Europe/Berlin",
 	});
 	const page = await context.newPage();

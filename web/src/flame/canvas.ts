@@ -9,6 +9,7 @@ import { TextFitter } from "./text";
 export const ROW = 20;
 const BOX = ROW - 1;
 const NARROW = 0.5; /* CSS pixels under which frames join a hatched run */
+const HATCHED = 4; /* runs narrower than this are one plain colour */
 const TEXT_FROM = 22;
 const PAD = 5;
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
@@ -26,9 +27,23 @@ export interface Scene {
 	selectedFrame: number; /* every node of this function is outlined, -1 none */
 }
 
+let shared: TextFitter | null = null;
+
+/* Letters are measured once for all graphs; a page may do so while it waits for the data. */
+export function fitter(): TextFitter {
+	if (!shared) {
+		const ctx = document.createElement("canvas").getContext("2d");
+		if (!ctx)
+			throw new Error("This browser has no canvas.");
+		ctx.font = FONT;
+		shared = new TextFitter((t) => ctx.measureText(t).width);
+	}
+	return shared;
+}
+
 export class FlameCanvas {
 	private readonly ctx: CanvasRenderingContext2D;
-	private readonly fitter: TextFitter;
+	private readonly fitter = fitter();
 	private scene: Scene | null = null;
 	private hatch: CanvasPattern | null = null;
 	private hatchOf: Palette | null = null;
@@ -48,8 +63,6 @@ export class FlameCanvas {
 		if (!ctx)
 			throw new Error("This browser has no canvas.");
 		this.ctx = ctx;
-		ctx.font = FONT;
-		this.fitter = new TextFitter((t) => ctx.measureText(t).width);
 	}
 
 	stop(): void {
@@ -236,20 +249,24 @@ export class FlameCanvas {
 				right = ((p.start[end] as number) + (p.sum[end] as number) - this.x0) * k;
 			}
 			if (left > runTo + 1) {
-				this.drawRun(runFrom, runTo, y);
+				this.drawRun(s, runFrom, runTo, y);
 				runFrom = left;
 			}
 			runTo = right;
 		}
-		this.drawRun(runFrom, runTo, y);
+		this.drawRun(s, runFrom, runTo, y);
 	}
 
-	private drawRun(from: number, to: number, y: number): void {
+	private drawRun(s: Scene, from: number, to: number, y: number): void {
 		const left = Math.max(0, from), right = Math.min(this.width, to);
 		if (right <= left)
 			return;
-		this.ctx.fillStyle = this.hatch ?? "#888";
-		this.filled = "";
+		if (right - left < HATCHED || !this.hatch) {
+			this.fill(s.palette.rest[1]); /* too narrow to see lines in it */
+		} else {
+			this.ctx.fillStyle = this.hatch;
+			this.filled = "";
+		}
 		this.ctx.fillRect(left, y, Math.max(right - left, 0.5), BOX);
 	}
 

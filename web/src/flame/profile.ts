@@ -39,59 +39,73 @@ export interface Profile {
 	rowNode: Int32Array;
 }
 
-/* Fill start, parent and end in one pass over the depth-first order. */
-function link(p: Profile): void {
-	const n = p.count;
-	const open = new Int32Array(p.rows + 1); /* the open node of each depth */
-	const cursor = new Float64Array(p.rows + 1); /* where the next child of it begins */
+/* The shape of the tree, from the depths and totals alone. */
+type Shape = Pick<Profile, "depth" | "start" | "parent" | "end" | "rows" | "rowStart" | "rowNode">;
+
+const DEEPEST = 65535;
+
+/* How many nodes each row has; the depths must be a walk, each at most one below the one before. */
+function countRows(depth: Uint16Array, given: readonly number[]): Int32Array {
+	const counts: number[] = [];
+	let before = -1;
+	for (let i = 0; i < given.length; i++) {
+		const d = given[i] as number;
+		if (!(d <= before + 1) || !(d >= 0) || (d === 0 && i > 0) || d > DEEPEST)
+			throw new Error("The profile that came is not in depth-first order.");
+		depth[i] = d;
+		before = d;
+		if (d === counts.length)
+			counts.push(0);
+		counts[d]!++;
+	}
+	return Int32Array.from(counts);
+}
+
+/* One pass over a million nodes: everything it touches is a local, which the engine rewards. */
+function shapeOf(given: readonly number[], sum: Float64Array): Shape {
+	const n = given.length;
+	const depth = new Uint16Array(n), parent = new Int32Array(n), end = new Int32Array(n);
+	const start = new Float64Array(n), rowNode = new Int32Array(n);
+	const counts = countRows(depth, given);
+	const rows = counts.length;
+	const rowStart = new Int32Array(rows + 1);
+	for (let d = 0; d < rows; d++)
+		rowStart[d + 1] = (rowStart[d] as number) + (counts[d] as number);
+	const fill = rowStart.slice();
+	const open = new Int32Array(rows); /* the open node of each depth */
+	const cursor = new Float64Array(rows); /* where its next child begins */
 	let above = -1;
 	for (let i = 0; i < n; i++) {
-		const d = p.depth[i] as number;
+		const d = depth[i] as number;
 		for (let k = above; k >= d; k--)
-			p.end[open[k] as number] = i;
-		const start = d === 0 ? 0 : cursor[d - 1] as number;
-		p.parent[i] = d === 0 ? -1 : open[d - 1] as number;
-		p.start[i] = start;
-		if (d > 0)
-			cursor[d - 1] = start + (p.sum[i] as number);
-		cursor[d] = start;
+			end[open[k] as number] = i;
+		let from = 0, up = -1;
+		if (d > 0) {
+			from = cursor[d - 1] as number;
+			up = open[d - 1] as number;
+			cursor[d - 1] = from + (sum[i] as number);
+		}
+		start[i] = from;
+		parent[i] = up;
+		cursor[d] = from;
 		open[d] = i;
+		const at = fill[d] as number;
+		rowNode[at] = i;
+		fill[d] = at + 1;
 		above = d;
 	}
 	for (let k = above; k >= 0; k--)
-		p.end[open[k] as number] = n;
-}
-
-function index(p: Profile): void {
-	for (let i = 0; i < p.count; i++)
-		p.rowStart[(p.depth[i] as number) + 1]!++;
-	for (let d = 0; d < p.rows; d++)
-		p.rowStart[d + 1]! += p.rowStart[d] as number;
-	const fill = p.rowStart.slice();
-	for (let i = 0; i < p.count; i++)
-		p.rowNode[fill[p.depth[i] as number]!++] = i;
-}
-
-/* The depths must be a walk: each node at most one level below the one before it. */
-function deepest(depth: ArrayLike<number>): number {
-	let max = 0, before = -1;
-	for (let i = 0; i < depth.length; i++) {
-		const d = depth[i] as number;
-		if (d > before + 1 || (d === 0 && i > 0) || d < 0)
-			throw new Error("The profile that came is not in depth-first order.");
-		before = d;
-		if (d > max)
-			max = d;
-	}
-	return max;
+		end[open[k] as number] = n;
+	return { depth, start, parent, end, rows, rowStart, rowNode };
 }
 
 export function decode(data: FlameData): Profile {
-	const n = data.nodes.depth.length;
-	if (n === 0)
+	const { nodes, frames } = data;
+	const count = nodes.depth.length;
+	if (count === 0)
 		throw new Error("The profile that came has no root.");
-	const rows = deepest(data.nodes.depth) + 1;
-	const p: Profile = {
+	const sum = new Float64Array(nodes.total);
+	return {
 		service: data.service,
 		unit: data.unit,
 		seconds: data.seconds,
@@ -100,30 +114,21 @@ export function decode(data: FlameData): Profile {
 		period: data.period,
 		truncated: data.truncated_stacks,
 		strings: data.strings,
-		frameName: Int32Array.from(data.frames.name),
-		frameFile: Int32Array.from(data.frames.file),
-		frameStart: Int32Array.from(data.frames.start),
-		frameKind: Uint8Array.from(data.frames.kind),
-		frameModule: Int32Array.from(data.frames.module),
-		count: n,
-		depth: new Uint16Array(data.nodes.depth),
-		frame: new Int32Array(data.nodes.frame),
-		line: new Int32Array(data.nodes.line),
-		self: new Float64Array(data.nodes.self),
-		sum: new Float64Array(data.nodes.total),
-		start: new Float64Array(n),
-		parent: new Int32Array(n),
-		end: new Int32Array(n),
-		rows,
-		rowStart: new Int32Array(rows + 1),
-		rowNode: new Int32Array(n),
+		frameName: new Int32Array(frames.name),
+		frameFile: new Int32Array(frames.file),
+		frameStart: new Int32Array(frames.start),
+		frameKind: new Uint8Array(frames.kind),
+		frameModule: new Int32Array(frames.module),
+		count,
+		frame: new Int32Array(nodes.frame),
+		line: new Int32Array(nodes.line),
+		self: new Float64Array(nodes.self),
+		sum,
+		...shapeOf(nodes.depth, sum),
 	};
-	link(p);
-	index(p);
-	return p;
 }
 
-/* Same order of magnitude for every reader: the node of row `depth` that covers `x`, or -1. */
+/* The node of row `depth` that covers `x`, or -1. */
 export function nodeAt(p: Profile, depth: number, x: number): number {
 	if (depth < 0 || depth >= p.rows)
 		return -1;

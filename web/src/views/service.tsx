@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import * as api from "../api/client";
 import type { PageProps } from "../app";
+import { fitter } from "../flame/canvas";
 import { decode } from "../flame/profile";
 import { go, useRoute } from "../state/location";
 import { useQuery } from "../state/query";
@@ -65,6 +66,7 @@ export function ServiceView(props: PageProps) {
 	const profile = flame.data;
 	seen.current = profile !== undefined && profile.total > 0;
 
+	useEffect(() => void fitter(), []); /* the letters are measured while the data is on its way */
 	useEffect(() => {
 		document.title = `${r.service} · Glim`;
 		return () => {
