@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 enum {
-	/* Far more than vm.max_map_count lets a process have by default (65,530 of all kinds). */
-	MAX_EXECUTABLE_MAPPINGS = 1 << 16,
 	/* A path is at most PATH_MAX (4,096) bytes, and four times that when it is all newlines. */
 	LINE_BUFFER = 32 * 1024,
 };
@@ -54,16 +52,26 @@ static char *unescape(const char *s, size_t n)
 	return out;
 }
 
-static void parse_path(struct mapping *m, const char *s, const char *end)
+bool maps_cut_deleted(const char *path, size_t *n)
 {
 	static const char deleted[] = " (deleted)";
-	size_t n, tail = sizeof(deleted) - 1;
+	size_t tail = sizeof(deleted) - 1;
+
+	if (*n <= tail || *path != '/' || memcmp(path + *n - tail, deleted, tail))
+		return false;
+	*n -= tail;
+	return true;
+}
+
+static void parse_path(struct mapping *m, const char *s, const char *end)
+{
+	size_t n;
 
 	while (s < end && *s == ' ')
 		s++;
 	n = (size_t)(end - s);
-	m->deleted = n > tail && *s == '/' && !memcmp(end - tail, deleted, tail);
-	m->path = unescape(s, m->deleted ? n - tail : n);
+	m->deleted = maps_cut_deleted(s, &n);
+	m->path = unescape(s, n);
 }
 
 /* One line: "start-end perms offset major:minor inode   path". Returns 1 for an executable one,
@@ -91,28 +99,32 @@ static int parse_line(const char *s, const char *end, struct mapping *ret)
 	return 1;
 }
 
+void maps_add(struct process *p, struct mapping *m)
+{
+	const struct mapping *last =
+		p->mappings.len ? &p->mappings.data[p->mappings.len - 1] : NULL;
+
+	/* The kernel goes up by address; when the process changes its mappings meanwhile, one may
+	 * still begin before the end of the last. The searches rely on their order. */
+	if ((last && m->start < last->end) || p->mappings.len == MAX_EXECUTABLE_MAPPINGS) {
+		free(m->path);
+		p->mappings_dropped++;
+		return;
+	}
+	vec_push(&p->mappings, *m);
+}
+
 static int take_line(struct process *p, const char *s, const char *end)
 {
 	struct mapping m;
 	int r = parse_line(s, end, &m);
 
-	if (r <= 0)
-		return r;
-	const struct mapping *last =
-		p->mappings.len ? &p->mappings.data[p->mappings.len - 1] : NULL;
-
-	/* The kernel goes up by address even when the process changes its mappings meanwhile; the
-	 * searches rely on it. */
-	if ((last && m.start < last->end) || p->mappings.len == MAX_EXECUTABLE_MAPPINGS) {
-		free(m.path);
-		p->mappings_dropped++;
-		return 0;
-	}
-	vec_push(&p->mappings, m);
-	return 0;
+	if (r > 0)
+		maps_add(p, &m);
+	return MIN(r, 0);
 }
 
-int maps_read(int fd, struct process *p)
+int maps_read_text(int fd, struct process *p)
 {
 	char text[LINE_BUFFER];
 	size_t have = 0;
@@ -140,4 +152,13 @@ int maps_read(int fd, struct process *p)
 			return -EBADMSG;
 		memmove(text, s, have);
 	}
+}
+
+int maps_read(int fd, struct process *p)
+{
+	if (!maps_query(fd, p))
+		return 0;
+	maps_free(p);
+	p->mappings_dropped = 0;
+	return maps_read_text(fd, p);
 }

@@ -245,6 +245,41 @@ static void test_many(void **state)
 	process_fini(&p);
 }
 
+static bool same(const struct mapping *a, const struct mapping *b)
+{
+	return a->start == b->start && a->end == b->end && a->offset == b->offset &&
+	       a->dev == b->dev && a->inode == b->inode && a->deleted == b->deleted &&
+	       !strcmp(a->path, b->path);
+}
+
+/* Both ways to read mappings tell the same. Kernels before 6.11 have only one. */
+static void test_two_ways(void **state)
+{
+	cleanup_free char *path = xasprintf("%s/some\nfile", folder);
+	void *at = map_file(path, 'w');
+	struct process asked = {}, text = {};
+
+	unlink(path);
+	cleanup_close int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	int r = maps_query(fd, &asked);
+
+	assert_int_equal(maps_read_text(fd, &text), 0);
+	if (r) {
+		assert_int_equal(r, -ENOTTY);
+		assert_int_equal(asked.mappings.len, 0);
+	}
+	for (size_t i = 0; i < asked.mappings.len; i++)
+		assert_true(same(&asked.mappings.data[i], &text.mappings.data[i]));
+	/* The vsyscall page is the kernel's: only the text has it. */
+	for (size_t i = r ? text.mappings.len : asked.mappings.len; i < text.mappings.len; i++)
+		assert_string_equal(text.mappings.data[i].path, "[vsyscall]");
+	assert_string_equal(mapping_of(&text, at)->path, path);
+	assert_true(mapping_of(&text, at)->deleted);
+	munmap(at, PAGE);
+	process_fini(&asked);
+	process_fini(&text);
+}
+
 static void become_sleep(int to_parent, int from_parent)
 {
 	child_tell(to_parent);
@@ -366,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_by_path),
 		cmocka_unit_test(test_what_is_no_file),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_two_ways),
 		cmocka_unit_test(test_exec_and_end),
 		cmocka_unit_test(test_reused_pid),
 		cmocka_unit_test(test_list),
