@@ -165,6 +165,9 @@ static void on_record(const struct probe_record *r, void *arg)
 	case PROBE_EXEC:
 		on_exec(c, e);
 		break;
+	case PROBE_FORK:
+		targets_forked(&c->targets, e->parent, e->pid);
+		break;
 	case PROBE_EXIT:
 		targets_remove(&c->targets, e->pid);
 		break;

@@ -1,10 +1,13 @@
 #include "capture/target.h"
 
+#include <unistd.h>
+
 #include "base/clock.h"
 
 enum {
 	/* Code objects remembered a process; beyond it the table starts anew. */
 	MAX_CODES = 20000,
+	MAX_CHILDREN = 16384,
 };
 /* Wait before mappings are read again: doubled each time it did not help. */
 #define REFRESH_WAIT_MIN (20 * 1000 * 1000LL)
@@ -34,6 +37,7 @@ void targets_fini(struct targets *t)
 		target_free(t->list.data[i]);
 	vec_fini(&t->list);
 	map64_fini(&t->by_pid);
+	map64_fini(&t->parents);
 }
 
 struct target *targets_find(const struct targets *t, pid_t pid)
@@ -48,6 +52,7 @@ void targets_remove(struct targets *t, pid_t pid)
 	uint64_t *found = map64_get(&t->by_pid, (uint64_t)pid);
 	size_t i, last = t->list.len - 1;
 
+	map64_remove(&t->parents, (uint64_t)pid);
 	if (!found)
 		return;
 	i = *found;
@@ -70,19 +75,67 @@ static void remove_oldest(struct targets *t)
 	targets_remove(t, oldest->process.pid);
 }
 
+/* /proc counts clock ticks since boot. */
+static bool same_start(const struct process *p, uint64_t start_ns)
+{
+	uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return p->start_time == start_ns / (NSEC_PER_SEC / ticks);
+}
+
+void targets_forked(struct targets *t, pid_t parent, pid_t child)
+{
+	targets_remove(t, child);
+	if (t->parents.len < MAX_CHILDREN)
+		map64_set(&t->parents, (uint64_t)child,
+			  (uint64_t)t->last_code_id << 32 | (uint32_t)parent);
+}
+
+static void inherit(struct target *child, const struct target *parent)
+{
+	child->has_python = parent->has_python;
+	child->python_version = parent->python_version;
+	child->python = parent->python;
+	if (child->readable || !parent->readable)
+		return;
+	/* It ended before we looked, but its code lay where its parent's does. */
+	child->readable = true;
+	for (size_t i = 0; i < parent->process.mappings.len; i++) {
+		struct mapping m = parent->process.mappings.data[i];
+
+		m.path = xstrdup(m.path);
+		vec_push(&child->process.mappings, m);
+	}
+}
+
 struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int64_t now_ns)
 {
 	struct target *n = xcalloc(1, sizeof(*n));
+	const uint64_t *from = map64_get(&t->parents, (uint64_t)pid);
+	const struct target *parent;
 
+	if (from) {
+		n->parent = (uint32_t)*from;
+		n->parent_code_id = *from >> 32;
+	}
 	targets_remove(t, pid);
 	if (t->list.len >= TARGETS_MAX)
 		remove_oldest(t);
 	n->readable = !process_read(pid, &n->process, NULL);
+	if (n->readable && start_ns && !same_start(&n->process, start_ns)) {
+		/* Another process has the number now. */
+		process_fini(&n->process);
+		n->process = (struct process){};
+		n->readable = false;
+	}
 	n->process.pid = pid;
 	n->start_ns = start_ns;
 	n->seen_ns = now_ns;
 	n->refresh_wait_ns = REFRESH_WAIT_MIN;
 	n->next_refresh_ns = now_ns + n->refresh_wait_ns;
+	parent = n->parent ? targets_find(t, n->parent) : NULL;
+	if (parent)
+		inherit(n, parent);
 	map64_set(&t->by_pid, (uint64_t)pid, t->list.len);
 	vec_push(&t->list, n);
 	return n;
@@ -108,24 +161,42 @@ const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t
 	return m;
 }
 
-const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,
-				     uint32_t check)
+static const struct code_entry *find_code(const struct target *t, uint64_t address, uint32_t check)
 {
-	uint64_t hash = hash_mix(address, check);
-	struct code_entry new = {.address = address, .check = check};
 	struct hash_iter it;
 	uint32_t i;
 
-	for (i = hash_index_first(&t->code_index, hash, &it); i != HASH_NONE;
+	for (i = hash_index_first(&t->code_index, hash_mix(address, check), &it); i != HASH_NONE;
 	     i = hash_index_next(&t->code_index, &it))
 		if (t->codes.data[i].address == address && t->codes.data[i].check == check)
 			return &t->codes.data[i];
+	return NULL;
+}
+
+const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,
+				     uint32_t check)
+{
+	const struct code_entry *known = find_code(t, address, check);
+	struct code_entry new = {.address = address, .check = check};
+
+	if (known)
+		return known;
 	if (t->codes.len >= MAX_CODES)
 		codes_clear(t);
 	new.id = ++all->last_code_id;
 	new.failed = python_code_read(t->process.pid, t->python_version, &t->python.layout, address,
 				      check, &new.code);
-	hash_index_add(&t->code_index, hash, t->codes.len);
+	hash_index_add(&t->code_index, hash_mix(address, check), t->codes.len);
 	vec_push(&t->codes, new);
 	return &t->codes.data[t->codes.len - 1];
+}
+
+const struct code_entry *target_inherited_code(const struct targets *all, const struct target *t,
+					       uint64_t address, uint32_t check)
+{
+	const struct target *parent = t->parent ? targets_find(all, t->parent) : NULL;
+	const struct code_entry *c = parent ? find_code(parent, address, check) : NULL;
+
+	/* What the parent made later may lie where the child had something else. */
+	return c && !c->failed && c->id <= t->parent_code_id ? c : NULL;
 }

@@ -27,6 +27,9 @@ struct target {
 	/* Reading the mappings again. */
 	int64_t next_refresh_ns;
 	int64_t refresh_wait_ns;
+	/* The process that it was forked from, while it had the same code objects. */
+	pid_t parent;
+	uint32_t parent_code_id; /* the last one that the parent knew then */
 	bool has_python;
 	uint32_t python_version;
 	struct python_process python;
@@ -37,6 +40,7 @@ struct targets {
 	VEC(struct target *) list;
 	struct map64 by_pid; /* index in list */
 	uint32_t last_code_id;
+	struct map64 parents; /* of children that were not added yet: last_code_id << 32 | pid */
 };
 
 void targets_fini(struct targets *t);
@@ -44,6 +48,9 @@ struct target *targets_find(const struct targets *t, pid_t pid);
 /* Start over with a process: an older target of this pid is forgotten. */
 struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int64_t now_ns);
 void targets_remove(struct targets *t, pid_t pid);
+/* A process that runs Python was forked: the child, when it is added, starts as its twin, and what
+ * was read of the parent serves for a child that ended already. */
+void targets_forked(struct targets *t, pid_t parent, pid_t child);
 
 /* The mapping of an address; reads the mappings again where it has none, but not too often.
  * Sets *ret_changed when they were read and differ. */
@@ -53,5 +60,8 @@ const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t
  * it lives until the next call. */
 const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,
 				     uint32_t check);
+/* The same of the process that t was forked from, if it was read before the fork; else NULL. */
+const struct code_entry *target_inherited_code(const struct targets *all, const struct target *t,
+					       uint64_t address, uint32_t check);
 
 #endif

@@ -1,6 +1,7 @@
 #include "capture/window.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 enum { MAX_FRAMES = UNWIND_MAX_ENTRIES + PROBE_KERNEL_DEPTH + 1 };
 enum { FILE_SHIFT = 40 };
@@ -89,6 +90,16 @@ static uint32_t make_frame(struct profile *p, const char *name, const char *file
 	return profile_frame(p, &frame);
 }
 
+static enum outcome failed_outcome(int failed)
+{
+	return failed == -ESRCH ? OUTCOME_PROCESS_GONE : OUTCOME_PYTHON_BAD_READ;
+}
+
+static uint32_t mark_frame(struct profile *p, enum outcome o)
+{
+	return make_frame(p, outcome_text(o), "", "", 0, 0, FRAME_MARK);
+}
+
 /* Functions that nobody calls. */
 static bool starts_thread(const char *name)
 {
@@ -171,25 +182,50 @@ static uint32_t kernel_frame(struct window *w, uint64_t pc)
 	return frame;
 }
 
-static bool python_frame(struct window *w, struct target *t, const struct unwind_entry *e,
-			 struct stack *st, uint32_t *ret_frame)
+/* The text of a code object: of the process itself, or of the one that it was forked from. */
+static const struct code_entry *code_of(struct window *w, struct target *t,
+					const struct unwind_entry *e, int *ret_failed)
 {
-	const struct code_entry *c = target_code(w->targets, t, e->address, e->tag >> 8);
-	uint64_t key = (uint64_t)c->id << 32 | e->lasti, *known;
+	const struct code_entry *c = NULL;
+	uint32_t check = e->tag >> 8;
 
-	if (c->failed) {
-		st->python_failed = c->failed;
-		return false;
+	*ret_failed = -ESRCH;
+	if (t->readable) {
+		c = target_code(w->targets, t, e->address, check);
+		*ret_failed = c->failed;
 	}
+	if (*ret_failed == -ESRCH) {
+		c = target_inherited_code(w->targets, t, e->address, check);
+		*ret_failed = c ? 0 : -ESRCH;
+	}
+	return c;
+}
+
+/* A frame whose name could not be read is shown as a mark that says so; its callers and callees are
+ * known. */
+static void add_python_frame(struct window *w, struct target *t, const struct unwind_entry *e,
+			     struct stack *st)
+{
+	int failed;
+	const struct code_entry *c = code_of(w, t, e, &failed);
+	uint64_t key, *known;
+	uint32_t frame;
+
+	if (failed) {
+		st->python_failed = failed;
+		frame = mark_frame(w->profile, failed_outcome(failed));
+		if (!st->len || st->frames[st->len - 1] != frame)
+			st->frames[st->len++] = frame;
+		return;
+	}
+	key = (uint64_t)c->id << 32 | e->lasti;
 	known = map64_get(&w->python, key);
-	if (known) {
-		*ret_frame = *known;
-		return true;
-	}
-	*ret_frame = make_frame(w->profile, c->code.name, c->code.file, "",
-				python_code_line(&c->code, e->lasti), 0, FRAME_PYTHON);
-	map64_set(&w->python, key, *ret_frame);
-	return true;
+	frame = known ? *known
+		      : make_frame(w->profile, c->code.name, c->code.file, "",
+				   python_code_line(&c->code, e->lasti), 0, FRAME_PYTHON);
+	if (!known)
+		map64_set(&w->python, key, frame);
+	st->frames[st->len++] = frame;
 }
 
 static void add_kernel_frames(struct window *w, const struct probe_sample *s, struct stack *st)
@@ -214,9 +250,7 @@ static void add_user_frames(struct window *w, const struct probe_sample *s, stru
 
 		if ((e->tag & 0xff) == UNWIND_PYTHON) {
 			st->python_seen = true;
-			if (!python_frame(w, t, e, st, &frame))
-				return;
-			st->frames[st->len++] = frame;
+			add_python_frame(w, t, e, st);
 			continue;
 		}
 		if (st->native_stopped)
@@ -248,8 +282,6 @@ static enum outcome native_outcome(const struct probe_sample *s, const struct st
 	switch (s->native_end) {
 	case UNWIND_NATIVE_UNREAD:
 		return OUTCOME_BAD_READ;
-	case UNWIND_NATIVE_OUTSIDE:
-		return OUTCOME_UNKNOWN_CODE;
 	case UNWIND_NATIVE_DEEP:
 		return OUTCOME_TOO_DEEP;
 	default:
@@ -263,7 +295,7 @@ static enum outcome python_outcome(const struct probe_sample *s, const struct ta
 	enum outcome native = native_outcome(s, st);
 
 	if (st->python_failed)
-		return st->python_failed == -ESRCH ? OUTCOME_PROCESS_GONE : OUTCOME_PYTHON_BAD_READ;
+		return failed_outcome(st->python_failed);
 	switch (s->python_end) {
 	case UNWIND_PYTHON_COMPLETE:
 		return OUTCOME_COMPLETE;
@@ -288,7 +320,7 @@ static enum outcome outcome_of(const struct probe_sample *s, const struct target
 	if (s->flags & PROBE_KERNEL_THREAD)
 		return OUTCOME_COMPLETE;
 	if (s->flags & PROBE_COMPAT)
-		return OUTCOME_UNKNOWN_CODE;
+		return OUTCOME_FOREIGN_CODE;
 	if (s->flags & PROBE_NO_REGISTERS)
 		return OUTCOME_BAD_READ;
 	if (!t || !t->readable)
@@ -296,20 +328,27 @@ static enum outcome outcome_of(const struct probe_sample *s, const struct target
 	return python_outcome(s, t, st);
 }
 
+/* Programs choose their names: only printable text of it goes on. */
+static uint32_t comm_string(struct profile *p, const char comm[PROBE_COMM])
+{
+	cleanup_buf struct buf out = {};
+
+	utf8_put_printable(&out, comm, strnlen(comm, PROBE_COMM));
+	return profile_string_n(p, (const char *)out.data, out.len);
+}
+
 static uint32_t label_set(struct profile *p, const struct probe_sample *s)
 {
-	char pid[16], process[PROBE_COMM + 1] = {}, thread[PROBE_COMM + 1] = {};
 	struct profile_label labels[3];
+	char pid[16];
 
-	memcpy(process, s->process_comm, PROBE_COMM);
-	memcpy(thread, s->thread_comm, PROBE_COMM);
 	snprintf(pid, sizeof(pid), "%u", s->pid);
 	labels[0].key = profile_string(p, "process");
-	labels[0].value = profile_string(p, process);
+	labels[0].value = comm_string(p, s->process_comm);
 	labels[1].key = profile_string(p, "pid");
 	labels[1].value = profile_string(p, pid);
 	labels[2].key = profile_string(p, "thread");
-	labels[2].value = profile_string(p, thread);
+	labels[2].value = comm_string(p, s->thread_comm);
 	return profile_labels(p, labels, ARRAY_SIZE(labels));
 }
 
@@ -327,9 +366,9 @@ void window_add(struct window *w, const struct probe_sample *s, struct target *t
 	ret->native_cut = st.python_seen && ret->outcome == OUTCOME_COMPLETE &&
 			  native_outcome(s, &st) != OUTCOME_COMPLETE;
 	ret->mappings_changed = st.mappings_changed;
-	if (ret->outcome != OUTCOME_COMPLETE)
-		st.frames[st.len++] =
-			make_frame(p, outcome_text(ret->outcome), "", "", 0, 0, FRAME_MARK);
+	/* A frame that could not be named has its mark in place. */
+	if (ret->outcome != OUTCOME_COMPLETE && !st.python_failed)
+		st.frames[st.len++] = mark_frame(p, ret->outcome);
 	for (size_t i = st.len; i-- > 0;)
 		stack = profile_stack(p, stack, st.frames[i]);
 	profile_add(p, stack, label_set(p, s), 1, p->period);

@@ -36,7 +36,8 @@ enum frame_kind {
 	X(PYTHON_BAD_READ, 5, "cut: Python frame could not be read")                               \
 	X(PYTHON_UNKNOWN, 6, "cut: unknown Python version or layout")                              \
 	X(PROCESS_GONE, 7, "cut: process ended before its names were read")                        \
-	X(NOT_LOADED, 8, "cut: process not known yet")
+	X(NOT_LOADED, 8, "cut: process not known yet")                                             \
+	X(FOREIGN_CODE, 9, "cut: 32-bit program")
 enum outcome {
 #define X(name, number, text) OUTCOME_##name = number,
 	OUTCOMES(X)
