@@ -1,0 +1,298 @@
+/* Reads running interpreters and compares with what they say of themselves: names, files, the line
+ * of every instruction, and the whole stack. Takes every interpreter that is on this machine. */
+#include <fcntl.h>
+#include <glob.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "unwind/python/layout.h"
+#include "unwind/unwind.h"
+
+static pid_t target;
+#define WALK_READ(dst, size, address) (process_read_memory(target, (address), (dst), (size)) < 0)
+#include "unwind/walk.h"
+
+static const char *script;
+
+struct child {
+	pid_t pid;
+	int in;
+	FILE *out;
+};
+
+static void start(const char *python, struct child *c)
+{
+	int in[2], out[2];
+
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	c->pid = fork();
+	assert_true(c->pid >= 0);
+	if (!c->pid && !strcmp(python, script)) {
+		dup2(in[0], 0);
+		dup2(out[1], 1);
+		execl(python, python, (char *)NULL);
+		_exit(127);
+	}
+	if (!c->pid) {
+		dup2(in[0], 0);
+		dup2(out[1], 1);
+		setenv("PYTHONUTF8", "1", 1);
+		execl(python, python, "-B", script, (char *)NULL);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	c->in = in[1];
+	c->out = fdopen(out[0], "r");
+	assert_non_null(c->out);
+}
+
+static void stop(struct child *c)
+{
+	int status;
+
+	fclose(c->out);
+	close(c->in);
+	waitpid(c->pid, &status, 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void unhex(const char *hex, char *out, size_t max)
+{
+	unsigned int byte;
+
+	for (; max > 1 && sscanf(hex, "%2x", &byte) == 1; hex += 2, max--)
+		*out++ = (char)byte;
+	*out = '\0';
+}
+
+/* The check that a sample would carry. */
+static uint32_t check_of(const struct python_layout *l, uint64_t code)
+{
+	uint32_t words[PYTHON_CODE_WORDS];
+
+	assert_true(process_read_memory(target, code + l->code_flags, words, sizeof(words)) >= 0);
+	return python_code_check(words, l);
+}
+
+struct expected_frame {
+	uint64_t code;
+	uint32_t line;
+	char name[256];
+};
+struct session {
+	struct child child;
+	struct process process;
+	struct python_process py;
+	uint32_t version;
+	bool found;
+	VEC(struct expected_frame) frames;
+	struct python_code code; /* being compared */
+	size_t codes, lines;
+};
+
+static void find(struct session *s)
+{
+	struct runtimes *r = runtimes_new();
+
+	assert_int_equal(process_read(s->child.pid, &s->process, NULL), 0);
+	assert_int_equal(runtimes_find_python(r, &s->process, &s->py, &s->version), 1);
+	assert_int_not_equal(s->py.layout.style, PYTHON_UNSUPPORTED);
+	assert_false(s->py.search_threads);
+	assert_true(s->py.eval_start[0] && s->py.eval_end[0] > s->py.eval_start[0]);
+	runtimes_free(r);
+	target = s->child.pid;
+	s->found = true;
+}
+
+static void compare_code(struct session *s, uint64_t address, uint32_t first_line,
+			 const char *name_hex, const char *file_hex)
+{
+	uint32_t check = check_of(&s->py.layout, address);
+	char name[256], file[4096];
+
+	python_code_fini(&s->code);
+	unhex(name_hex, name, sizeof(name));
+	unhex(file_hex, file, sizeof(file));
+	assert_int_equal(python_code_read(target, s->version, &s->py.layout, address, check ^ 1,
+					  &s->code),
+			 -ESTALE);
+	assert_int_equal(
+		python_code_read(target, s->version, &s->py.layout, address, check, &s->code), 0);
+	assert_string_equal(s->code.name, name);
+	assert_string_equal(s->code.file, file);
+	assert_int_equal(s->code.first_line, first_line);
+	assert_int_equal(python_code_line(&s->code, UINT32_MAX), first_line);
+	s->codes++;
+}
+
+static bool take_line(struct session *s, const char *text)
+{
+	static char a[8192], b[8192];
+	unsigned long address;
+	unsigned int line, lasti;
+	struct expected_frame frame = {};
+
+	if (!s->found)
+		find(s);
+	if (sscanf(text, "code %lu %u %8191s %8191s", &address, &line, a, b) == 4) {
+		compare_code(s, address, line, a, b);
+	} else if (sscanf(text, "line %u %u", &lasti, &line) == 2) {
+		/* A module's first instruction has line 0; a line 0 is of no use to anybody. */
+		assert_int_equal(python_code_line(&s->code, lasti),
+				 line ? line : s->code.first_line);
+		s->lines++;
+	} else if (sscanf(text, "frame %lu %u %8191s", &address, &line, a) == 3) {
+		frame.code = address;
+		frame.line = line;
+		unhex(a, frame.name, sizeof(frame.name));
+		vec_push(&s->frames, frame);
+	}
+	return strcmp(text, "ready\n") != 0;
+}
+
+/* Walk the stopped thread as the kernel's program would. */
+static void walk_stopped(struct session *s, struct walk *w, struct unwind_entry *entries)
+{
+	struct user_regs_struct regs;
+	int status;
+
+	assert_int_equal(ptrace(PTRACE_ATTACH, target, NULL, NULL), 0);
+	assert_int_equal(waitpid(target, &status, 0), target);
+	assert_int_equal(ptrace(PTRACE_GETREGS, target, NULL, &regs), 0);
+	*w = (struct walk){
+		.pc = regs.rip,
+		.sp = regs.rsp,
+		.fp = regs.rbp,
+		.thread_base = regs.fs_base,
+	};
+	walk_start(w, &s->py);
+	while (w->phase != WALK_DONE)
+		walk_step(w, &s->py, entries);
+	assert_int_equal(ptrace(PTRACE_DETACH, target, NULL, NULL), 0);
+}
+
+static void compare_stack(struct session *s, bool by_key)
+{
+	static struct unwind_entry entries[UNWIND_MAX_ENTRIES];
+	struct walk w;
+	size_t n = 0;
+
+	s->py.search_threads = !by_key;
+	walk_stopped(s, &w, entries);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
+	for (uint32_t i = 0; i < w.count; i++) {
+		struct python_code code;
+
+		if ((entries[i].tag & 0xff) != UNWIND_PYTHON)
+			continue;
+		assert_true(n < s->frames.len);
+		assert_int_equal(entries[i].address, s->frames.data[n].code);
+		assert_int_equal(python_code_read(target, s->version, &s->py.layout,
+						  entries[i].address, entries[i].tag >> 8, &code),
+				 0);
+		assert_string_equal(code.name, s->frames.data[n].name);
+		assert_int_equal(python_code_line(&code, entries[i].lasti), s->frames.data[n].line);
+		python_code_fini(&code);
+		n++;
+	}
+	assert_int_equal(n, s->frames.len);
+	assert_true(n > 400);
+}
+
+static void one_python(const char *python)
+{
+	struct session s = {};
+	char text[20000];
+
+	start(python, &s.child);
+	/* The first lines come before we look: the runtime is up by then. */
+	while (fgets(text, sizeof(text), s.child.out) && take_line(&s, text))
+		;
+	compare_stack(&s, true);
+	compare_stack(&s, false);
+	printf("%s: version %x, %zu code objects, %zu lines, %zu frames\n", python, s.version,
+	       s.codes, s.lines, s.frames.len);
+	assert_true(s.codes >= 10 && s.lines > 100);
+	python_code_fini(&s.code);
+	vec_fini(&s.frames);
+	process_fini(&s.process);
+	stop(&s.child);
+}
+
+/* A program that runs until its input ends; what is found in it? */
+static int found_in(const char *program, uint8_t *ret_style)
+{
+	struct runtimes *r = runtimes_new();
+	struct python_process py = {};
+	struct process p;
+	struct child c;
+	uint32_t version = 0;
+	char byte = 'x';
+	int found;
+
+	script = program;
+	start(program, &c);
+	/* It is loaded when it answers. */
+	assert_int_equal(write(c.in, &byte, 1), 1);
+	assert_int_equal(fgetc(c.out), 'x');
+	assert_int_equal(process_read(c.pid, &p, NULL), 0);
+	found = runtimes_find_python(r, &p, &py, &version);
+	assert_false(runtimes_expect_python(r, &p) && !found);
+	*ret_style = py.layout.style;
+	process_fini(&p);
+	runtimes_free(r);
+	kill(c.pid, SIGKILL);
+	fclose(c.out);
+	close(c.in);
+	waitpid(c.pid, NULL, 0);
+	return found;
+}
+
+static void test_none(void **state)
+{
+	uint8_t style;
+
+	assert_int_equal(found_in("/bin/cat", &style), 0);
+}
+
+static void test_all(void **state)
+{
+	const char *home = getenv("HOME");
+	cleanup_free char *pattern =
+		xasprintf("%s/.pyenv/versions/3.*/bin/python3", home ? home : "");
+	glob_t found = {};
+
+	one_python("/usr/bin/python3");
+	if (glob(pattern, 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			unsigned int minor;
+
+			/* Others have no layout (test_python_file). */
+			assert_int_equal(sscanf(strstr(found.gl_pathv[i], "/3."), "/3.%u", &minor),
+					 1);
+			if (minor >= 8 && minor <= 13)
+				one_python(found.gl_pathv[i]);
+		}
+	globfree(&found);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_none),
+	};
+
+	script = argc > 1 ? argv[1] : "live.py";
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,536 @@
+/* The walk on crafted memory: what it emits, in which order, and why it ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "memory.h"
+#include "unwind/python/layout.h"
+
+#define WALK_READ(dst, size, address) memory_read((dst), (size), (address))
+#include "unwind/walk.h"
+
+struct memory memory;
+
+/* The world: a stack, an interpreter with one thread, some code objects. */
+enum {
+	STACK = 0x7ffc00000000,
+	STACK_SIZE = 0x20000,
+	BASE = 0x7f0000001000, /* fs */
+	RUNTIME = 0x560000000000,
+	INTERPRETER = 0x561000000000,
+	THREAD = 0x562000000000,
+	FRAMES = 0x563000000000,
+	CODES = 0x564000000000,
+	CFRAME = 0x565000000000,
+	EVAL = 0x7f1000000000,
+	EVAL_END = 0x7f1000008000,
+	NATIVE = 0x7f2000000000,
+	KEY = 5,
+};
+
+static struct python_process py;
+static struct walk w;
+static struct unwind_entry entries[UNWIND_MAX_ENTRIES];
+
+static void world(uint32_t version, uint32_t key)
+{
+	const struct python_layout *l = python_layout_of(version);
+
+	memory_free();
+	memset(&w, 0, sizeof(w));
+	memset(entries, 0, sizeof(entries));
+	py = (struct python_process){.runtime = RUNTIME, .layout = *l};
+	py.eval_start[1] = EVAL;
+	py.eval_end[1] = EVAL_END;
+	memory_map(STACK, STACK_SIZE);
+	memory_map(BASE, 4096);
+	memory_map(RUNTIME, 16384);
+	memory_map(INTERPRETER, 16384);
+	memory_map(THREAD, 4096);
+	memory_map(FRAMES, 1 << 20);
+	memory_map(CODES, 1 << 20);
+	memory_map(CFRAME, 64);
+	memory_put(RUNTIME + l->runtime_key, 1, 4);
+	memory_put(RUNTIME + l->runtime_key + 4, key, 4);
+	memory_put(RUNTIME + l->runtime_interpreters, INTERPRETER, 8);
+	memory_put(INTERPRETER + l->interpreter_threads, THREAD, 8);
+	memory_put(THREAD + l->thread_id, BASE, 8);
+	if (l->cframe)
+		memory_put(THREAD + l->thread_frame, CFRAME, 8);
+	if (key < 32)
+		memory_put(BASE + 784 + key * 16 + 8, THREAD, 8);
+	w.thread_base = BASE;
+	w.pc = NATIVE;
+	w.sp = STACK;
+	w.fp = STACK + 0x100;
+}
+
+static uint64_t frame_at(int i)
+{
+	return FRAMES + (uint64_t)i * 0x200;
+}
+
+static uint64_t code_at(int i)
+{
+	return CODES + (uint64_t)i * 0x400;
+}
+
+/* Frame i calls frame i - 1; frame 0 is the leaf. boundary: is_entry, or owner. */
+static void python_frame(int i, uint64_t previous, uint8_t boundary, uint32_t line, int32_t lasti)
+{
+	const struct python_layout *l = &py.layout;
+	uint64_t frame = frame_at(i), code = code_at(i);
+
+	memory_put(frame + l->frame_code, code, 8);
+	memory_put(frame + l->frame_previous, previous, 8);
+	if (l->style == PYTHON_EACH_FRAME)
+		memory_put(frame + l->frame_instruction, (uint32_t)lasti, 4);
+	else
+		memory_put(frame + l->frame_instruction, code + l->code_start + lasti, 8);
+	if (l->frame_boundary)
+		memory_put(frame + l->frame_boundary, boundary, 1);
+	memory_put(code + l->code_flags, 3, 4);
+	memory_put(code + l->code_flags + l->code_line_index * 4, line, 4);
+	memory_put(code + l->code_flags + l->code_pointers_index * 4, code + 1, 8);
+}
+
+static void current_frame(uint64_t frame)
+{
+	const struct python_layout *l = &py.layout;
+
+	if (l->cframe)
+		memory_put(CFRAME + l->cframe_frame, frame, 8);
+	else
+		memory_put(THREAD + l->thread_frame, frame, 8);
+}
+
+/* The native frame i: its saved frame pointer leads to frame i + 1. */
+static void native_frame(int i, uint64_t return_address, bool last)
+{
+	uint64_t at = STACK + 0x100 + (uint64_t)i * 0x40;
+
+	memory_put(at, last ? 0 : at + 0x40, 8);
+	memory_put(at + 8, return_address, 8);
+}
+
+static void run(bool with_python)
+{
+	walk_start(&w, with_python ? &py : NULL);
+	for (int i = 0; i < 4000 && w.phase != WALK_DONE; i++)
+		walk_step(&w, &py, entries);
+	assert_int_equal(w.phase, WALK_DONE);
+}
+
+static void native_entry(uint32_t i, uint64_t address)
+{
+	assert_int_equal(entries[i].tag & 0xff, UNWIND_NATIVE);
+	assert_int_equal(entries[i].address, address);
+}
+
+static void python_entry(uint32_t i, int number)
+{
+	assert_int_equal(entries[i].tag & 0xff, UNWIND_PYTHON);
+	assert_int_equal(entries[i].address, code_at(number));
+}
+
+static void test_native_chain(void **state)
+{
+	world(0x030b0000, KEY);
+	for (int i = 0; i < 9; i++)
+		native_frame(i, NATIVE + 0x10 * (i + 1), i == 8);
+	run(false);
+	assert_int_equal(w.count, 10);
+	for (int i = 0; i < 10; i++)
+		native_entry(i, NATIVE + 0x10 * i);
+	assert_int_equal(entries[0].tag >> 8, UNWIND_EXACT_PC);
+	assert_int_equal(entries[1].tag >> 8, 0);
+	assert_int_equal(w.native_end, UNWIND_NATIVE_ZERO);
+	assert_int_equal(w.native_cut_at, 10);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_NONE);
+}
+
+/* Only the leaf is certain when the frame pointer is something else. */
+static void test_native_bad_pointers(void **state)
+{
+	const struct {
+		uint64_t fp;
+		int end;
+	} cases[] = {
+		{0, UNWIND_NATIVE_ZERO},
+		{STACK + 0x101, UNWIND_NATIVE_BAD_FP},
+		{STACK - 8, UNWIND_NATIVE_BAD_FP},
+		{STACK + WALK_MAX_FRAME + 8, UNWIND_NATIVE_BAD_FP},
+		{UINT64_MAX - 7, UNWIND_NATIVE_BAD_FP},
+		{STACK + STACK_SIZE - 8, UNWIND_NATIVE_UNREAD},
+		{STACK + STACK_SIZE, UNWIND_NATIVE_UNREAD},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		world(0x030b0000, KEY);
+		w.fp = cases[i].fp;
+		run(false);
+		assert_int_equal(w.count, 1);
+		assert_int_equal(w.native_end, cases[i].end);
+	}
+}
+
+static void test_native_bad_chain(void **state)
+{
+	/* A chain that does not grow. */
+	world(0x030b0000, KEY);
+	native_frame(0, NATIVE + 0x10, false);
+	memory_put(STACK + 0x100, STACK + 0x100, 8);
+	run(false);
+	assert_int_equal(w.count, 2);
+	assert_int_equal(w.native_end, UNWIND_NATIVE_BAD_FP);
+	/* Return addresses that are none. */
+	for (int i = 0; i < 3; i++) {
+		static const uint64_t bad[] = {0, 4095, 0xffffffff81000000};
+
+		world(0x030b0000, KEY);
+		native_frame(0, NATIVE + 0x10, false);
+		native_frame(1, bad[i], false);
+		run(false);
+		assert_int_equal(w.count, 2);
+		assert_int_equal(w.native_end, i ? UNWIND_NATIVE_OUTSIDE : UNWIND_NATIVE_ZERO);
+	}
+}
+
+static void test_native_too_deep(void **state)
+{
+	world(0x030b0000, KEY);
+	for (int i = 0; i < 1500; i++)
+		native_frame(i, NATIVE + 0x10, false);
+	run(false);
+	assert_int_equal(w.count, UNWIND_MAX_ENTRIES);
+	assert_int_equal(w.native_end, UNWIND_NATIVE_DEEP);
+}
+
+/* leaf, C function, [loop: two Python frames], C function, [loop: one], main */
+static void mixed(uint32_t version)
+{
+	world(version, KEY);
+	native_frame(0, NATIVE + 0x10, false);
+	native_frame(1, EVAL + 4, false);
+	native_frame(2, NATIVE + 0x20, false);
+	native_frame(3, EVAL_END, false); /* one behind the loop */
+	native_frame(4, EVAL_END - 1, false);
+	native_frame(5, NATIVE + 0x30, true);
+}
+
+static void check_mixed(int pythons)
+{
+	int i = 0;
+
+	native_entry(i++, NATIVE);
+	native_entry(i++, NATIVE + 0x10);
+	for (int p = 0; p < pythons; p++)
+		python_entry(i++, p);
+	native_entry(i++, NATIVE + 0x20);
+	native_entry(i++, EVAL_END);
+	python_entry(i++, pythons);
+	native_entry(i++, NATIVE + 0x30);
+	assert_int_equal(w.count, i);
+	assert_int_equal(w.native_end, UNWIND_NATIVE_ZERO);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
+	assert_true(w.eval_reached);
+}
+
+static void test_mixed_310(void **state)
+{
+	mixed(0x030a0000);
+	python_frame(0, frame_at(1), 0, 10, 7);
+	python_frame(1, 0, 0, 20, 8);
+	current_frame(frame_at(0));
+	run(true);
+	check_mixed(1);
+	assert_int_equal(entries[2].lasti, 14);
+	assert_int_equal(entries[5].lasti, 16);
+}
+
+static void test_mixed_38(void **state)
+{
+	for (uint32_t minor = 8; minor <= 9; minor++) {
+		mixed(0x03000000 | minor << 16);
+		python_frame(0, frame_at(1), 0, 10, -1);
+		python_frame(1, 0, 0, 20, 8);
+		current_frame(frame_at(0));
+		run(true);
+		check_mixed(1);
+		assert_int_equal(entries[2].lasti, UINT32_MAX);
+		assert_int_equal(entries[5].lasti, 8);
+	}
+}
+
+static void test_mixed_311(void **state)
+{
+	mixed(0x030b0000);
+	python_frame(0, frame_at(1), 0, 10, 6);
+	python_frame(1, frame_at(2), 1, 20, 8);
+	python_frame(2, 0, 1, 30, 10);
+	current_frame(frame_at(0));
+	run(true);
+	check_mixed(2);
+	assert_int_equal(entries[2].lasti, 6);
+	assert_int_equal(entries[6].lasti, 10);
+}
+
+/* From 3.12 on a frame that is no Python frame stands between two calls of the loop. */
+static void test_mixed_312(void **state)
+{
+	for (uint32_t minor = 12; minor <= 13; minor++) {
+		mixed(0x03000000 | minor << 16);
+		python_frame(0, frame_at(1), 0, 10, 6);
+		python_frame(1, frame_at(8), 1, 20, 8);
+		python_frame(8, frame_at(2), 3, 0, 0);
+		python_frame(2, frame_at(9), 0, 30, 10);
+		python_frame(9, 0, 3, 0, 0);
+		current_frame(frame_at(0));
+		run(true);
+		check_mixed(2);
+	}
+}
+
+/* Without frame pointers in the interpreter the Python frames follow the leaf, all of them. */
+static void test_native_breaks(void **state)
+{
+	world(0x030c0000, KEY);
+	w.fp = 7;
+	python_frame(0, frame_at(8), 0, 10, 6);
+	python_frame(8, frame_at(1), 3, 0, 0);
+	python_frame(1, frame_at(9), 0, 20, 6);
+	python_frame(9, 0, 3, 0, 0);
+	current_frame(frame_at(0));
+	run(true);
+	assert_int_equal(w.count, 3);
+	native_entry(0, NATIVE);
+	python_entry(1, 0);
+	python_entry(2, 1);
+	assert_int_equal(w.native_cut_at, 1);
+	assert_int_equal(w.native_end, UNWIND_NATIVE_BAD_FP);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
+	assert_false(w.eval_reached);
+}
+
+static void test_starts_in_loop(void **state)
+{
+	world(0x030b0000, KEY);
+	w.pc = EVAL;
+	w.fp = 7;
+	python_frame(0, 0, 1, 10, 6);
+	current_frame(frame_at(0));
+	run(true);
+	assert_int_equal(w.count, 1);
+	python_entry(0, 0);
+	assert_int_equal(w.native_cut_at, 1);
+}
+
+static void one_frame_found(void)
+{
+	python_frame(0, 0, 1, 10, 6);
+	current_frame(frame_at(0));
+	w.fp = 0;
+	run(true);
+	assert_int_equal(w.count, 2);
+	python_entry(1, 0);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
+}
+
+static void test_high_key(void **state)
+{
+	world(0x030b0000, 32 * 3 + 7);
+	memory_put(BASE + 1296 + 3 * 8, BASE + 2048, 8);
+	memory_put(BASE + 2048 + 7 * 16 + 8, THREAD, 8);
+	one_frame_found();
+}
+
+/* Another thread's state under our key: the list of threads is searched. */
+static void test_search(void **state)
+{
+	enum { OTHER = THREAD + 1024 };
+	const struct python_layout *l = &py.layout;
+
+	world(0x030b0000, KEY);
+	memory_put(BASE + 784 + KEY * 16 + 8, OTHER, 8);
+	memory_put(OTHER + l->thread_id, BASE + 64, 8);
+	memory_put(OTHER + l->thread_next, THREAD, 8);
+	memory_put(INTERPRETER + l->interpreter_threads, OTHER, 8);
+	one_frame_found();
+	/* The same when the key is known to be of no use. */
+	world(0x030b0000, KEY);
+	py.search_threads = 1;
+	memory_put(RUNTIME + l->runtime_key, 0, 8);
+	one_frame_found();
+}
+
+static void test_search_ends(void **state)
+{
+	const struct python_layout *l = &py.layout;
+
+	/* A list that leads back to itself. */
+	world(0x030b0000, KEY);
+	py.search_threads = 1;
+	w.fp = 0;
+	memory_put(THREAD + l->thread_id, BASE + 64, 8);
+	memory_put(THREAD + l->thread_next, THREAD, 8);
+	run(true);
+	assert_int_equal(w.count, 1);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_DEEP);
+	/* Nobody is us. */
+	world(0x030b0000, KEY);
+	py.search_threads = 1;
+	w.fp = 0;
+	memory_put(THREAD + l->thread_id, BASE + 64, 8);
+	run(true);
+	assert_int_equal(w.count, 1);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_NONE);
+}
+
+static void test_no_python_here(void **state)
+{
+	/* A thread that never ran Python. */
+	world(0x030b0000, KEY);
+	memory_put(BASE + 784 + KEY * 16 + 8, 0, 8);
+	w.fp = 0;
+	run(true);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_NONE);
+	/* A runtime that is not initialised. */
+	world(0x030b0000, KEY);
+	memory_put(RUNTIME + py.layout.runtime_key, 0, 4);
+	w.fp = 0;
+	run(true);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_STARTING);
+	/* A version that we do not know. */
+	world(0x030b0000, KEY);
+	py.layout.style = PYTHON_UNSUPPORTED;
+	w.fp = 0;
+	run(true);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_LAYOUT);
+	assert_int_equal(w.count, 1);
+}
+
+static void test_python_unreadable(void **state)
+{
+	/* A frame. */
+	world(0x030b0000, KEY);
+	python_frame(0, 0x1234, 1, 10, 6);
+	current_frame(frame_at(0));
+	w.fp = 0;
+	run(true);
+	assert_int_equal(w.count, 2);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_UNREAD);
+	/* A code object. */
+	world(0x030b0000, KEY);
+	python_frame(0, 0, 1, 10, 6);
+	memory_put(frame_at(0) + py.layout.frame_code, 0x1234, 8);
+	current_frame(frame_at(0));
+	w.fp = 0;
+	run(true);
+	assert_int_equal(w.count, 1);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_UNREAD);
+}
+
+static void test_python_too_deep(void **state)
+{
+	world(0x030b0000, KEY);
+	/* It calls itself for ever. */
+	python_frame(0, frame_at(0), 0, 10, 6);
+	current_frame(frame_at(0));
+	w.fp = 0;
+	run(true);
+	assert_int_equal(w.count, UNWIND_MAX_ENTRIES);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_DEEP);
+}
+
+/* The caller may run out of steps at any moment. */
+static void test_give_up(void **state)
+{
+	for (int steps = 0; steps < 6; steps++) {
+		mixed(0x030b0000);
+		python_frame(0, frame_at(1), 0, 10, 6);
+		python_frame(1, 0, 1, 20, 8);
+		current_frame(frame_at(0));
+		walk_start(&w, &py);
+		for (int i = 0; i < steps; i++)
+			walk_step(&w, &py, entries);
+		assert_int_not_equal(w.phase, WALK_DONE);
+		walk_give_up(&w);
+		assert_int_equal(w.phase, WALK_DONE);
+		assert_int_equal(w.native_end, UNWIND_NATIVE_DEEP);
+	}
+}
+
+/* An offset from a broken layout must not lead outside of the buffers. */
+static void test_broken_layout(void **state)
+{
+	for (int field = 0; field < 5; field++) {
+		world(0x030b0000, KEY);
+		python_frame(0, 0, 1, 10, 6);
+		current_frame(frame_at(0));
+		w.fp = 0;
+		if (field == 0)
+			py.layout.frame_size = UINT16_MAX;
+		if (field == 1)
+			py.layout.frame_boundary = UINT16_MAX;
+		if (field == 2)
+			py.layout.frame_instruction = UINT16_MAX;
+		if (field == 3)
+			py.layout.code_line_index = UINT16_MAX;
+		if (field == 4)
+			py.layout.code_pointers_index = UINT16_MAX;
+		run(true);
+	}
+}
+
+/* What makes a code object another one must change its check. */
+static void test_check(void **state)
+{
+	const struct python_layout *l = python_layout_of(0x030c0000);
+	uint32_t words[PYTHON_CODE_WORDS] = {}, first;
+
+	for (uint32_t i = 0; i < PYTHON_CODE_WORDS; i++)
+		words[i] = i * 0x10;
+	first = python_code_check(words, l);
+	assert_true(first <= 0xffffff);
+	for (uint32_t i = 0; i < PYTHON_CODE_WORDS; i++) {
+		bool counts = !i || i == l->code_line_index || i >= l->code_pointers_index;
+
+		words[i] += 16;
+		if (counts)
+			assert_int_not_equal(python_code_check(words, l), first);
+		else
+			assert_int_equal(python_code_check(words, l), first);
+		words[i] -= 16;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_native_chain),
+		cmocka_unit_test(test_native_bad_pointers),
+		cmocka_unit_test(test_native_bad_chain),
+		cmocka_unit_test(test_native_too_deep),
+		cmocka_unit_test(test_mixed_38),
+		cmocka_unit_test(test_mixed_310),
+		cmocka_unit_test(test_mixed_311),
+		cmocka_unit_test(test_mixed_312),
+		cmocka_unit_test(test_native_breaks),
+		cmocka_unit_test(test_starts_in_loop),
+		cmocka_unit_test(test_high_key),
+		cmocka_unit_test(test_search),
+		cmocka_unit_test(test_search_ends),
+		cmocka_unit_test(test_no_python_here),
+		cmocka_unit_test(test_python_unreadable),
+		cmocka_unit_test(test_python_too_deep),
+		cmocka_unit_test(test_give_up),
+		cmocka_unit_test(test_broken_layout),
+		cmocka_unit_test(test_check),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	memory_free();
+	return failed;
+}
