@@ -8,7 +8,10 @@
 #define GLIM_CMD_H
 
 /* X(name, summary), in the order in which help lists them. */
-#define GLIM_COMMANDS(X)
+/* clang-format off */
+#define GLIM_COMMANDS(X)                                                                           \
+	X(server, "keep profiles and show them in a browser")
+/* clang-format on */
 
 #define X(name, summary) int cmd_##name(int argc, char **argv);
 GLIM_COMMANDS(X)

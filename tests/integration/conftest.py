@@ -17,7 +17,7 @@ import pytest
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
-READY = re.compile(r"(https?://\S+:\d+/)")
+READY = re.compile(r"listens on (https?://\S+:\d+/)")
 PASSWORD = "correct horse battery"
 
 
@@ -66,7 +66,7 @@ class Process:
             if found:
                 return found
 
-    def signal(self, number):
+    def send(self, number):
         self.popen.send_signal(number)
 
     def wait(self, timeout=60):
@@ -98,6 +98,9 @@ class Client(requests.Session):
         assert r.status_code == 201, r.text
         return r.json()["account"]
 
+    def sign_in(self, email="ann@example.com", password=PASSWORD):
+        return self.post("/api/v1/session", json={"email": email, "password": password})
+
     def make_key(self, scope="ingest", name="test"):
         r = self.post("/api/v1/keys", json={"name": name, "scope": scope})
         assert r.status_code == 201, r.text
@@ -109,10 +112,15 @@ class Server(Process):
 
     def __init__(self, glim, data, *options, listen="127.0.0.1:0", env=None):
         self.glim, self.data, self.options, self.env = glim, Path(data), options, env
+        self.listen_host = listen.rsplit(":", 1)[0]
         super().__init__(
             [glim, "server", "--listen", listen, "--data", data, *options], env=env
         )
-        self.url = self.wait_line(READY)[1].rstrip("/")
+        try:
+            self.url = self.wait_line(READY)[1].rstrip("/")
+        except BaseException:
+            self.popen.kill()
+            raise
         self.host, port = self.url.split("://")[1].rsplit(":", 1)
         self.port = int(port)
 
@@ -121,7 +129,7 @@ class Server(Process):
 
     def again(self, *options):
         """The same server once more, at the same place; this one must have ended."""
-        listen = f"{self.host}:{self.port}"
+        listen = f"{self.listen_host}:{self.port}"
         return Server(self.glim, self.data, *(options or self.options), listen=listen, env=self.env)
 
 
