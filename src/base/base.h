@@ -27,7 +27,8 @@
 _Noreturn void check_failed(const char *what, const char *file, int line);
 
 /* Scope cleanup: `cleanup_free char *s = ...;` frees s when the scope ends. */
-#define cleanup(f)     __attribute__((cleanup(f)))
+/* unused: a lock that is held by a scope is never named again, which clang finds odd. */
+#define cleanup(f)     __attribute__((cleanup(f), unused))
 #define cleanup_free   cleanup(cleanup_free_fn)
 #define cleanup_close  cleanup(cleanup_close_fn)
 #define cleanup_fclose cleanup(cleanup_fclose_fn)
