@@ -46,8 +46,8 @@ static bool wanted(const struct line *l)
 
 struct item {
 	uint64_t address;
-	uint32_t name, module;
-	uint32_t order; /* in the file: the first of several at one address stays */
+	uint32_t name; /* goes up with the order in the file */
+	uint32_t module;
 };
 typedef VEC(struct item) item_vec;
 
@@ -57,7 +57,8 @@ static int by_address(const void *x, const void *y)
 
 	if (a->address != b->address)
 		return a->address < b->address ? -1 : 1;
-	return a->order < b->order ? -1 : 1;
+	/* The first of several at one address stays. */
+	return a->name < b->name ? -1 : 1;
 }
 
 static int read_items(FILE *f, struct kallsyms *k, item_vec *items, bool *ret_hidden)
@@ -73,8 +74,7 @@ static int read_items(FILE *f, struct kallsyms *k, item_vec *items, bool *ret_hi
 		if (items->len == MAX_SYMBOLS || k->names.len > UINT32_MAX / 2)
 			return -EFBIG;
 		struct item it = {l.address, (uint32_t)k->names.len,
-				  strtab_puts(&k->module_names, l.module ? l.module : "[kernel]"),
-				  (uint32_t)items->len};
+				  strtab_puts(&k->module_names, l.module ? l.module : "[kernel]")};
 
 		vec_push(items, it);
 		buf_append(&k->names, l.name, l.name_len);
@@ -124,8 +124,8 @@ int kallsyms_read(const char *path, struct kallsyms *ret, struct err *e)
 		err_sys(e, r, "cannot read %s", path);
 	else if (hidden)
 		r = err_set(e, -EPERM,
-			    "the kernel hides its addresses in %s: run as root, or set the sysctl "
-			    "kernel.kptr_restrict to 0",
+			    "the kernel hides its addresses in %s: run as root, with the sysctl "
+			    "kernel.kptr_restrict at 0 or 1",
 			    path);
 	else if (!items.len)
 		r = err_set(e, -ENOENT, "%s names no functions", path);
