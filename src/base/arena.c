@@ -63,6 +63,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 {
 	va_list ap, again;
 
+	CHECK(fmt);
 	va_start(ap, fmt);
 	va_copy(again, ap);
 	int n = vsnprintf(NULL, 0, fmt, ap);

@@ -40,6 +40,7 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap, again;
 
+	CHECK(fmt);
 	va_start(ap, fmt);
 	va_copy(again, ap);
 	int n = vsnprintf(NULL, 0, fmt, ap);

@@ -9,7 +9,7 @@ static bool fail(struct wire_reader *r)
 	return false;
 }
 
-bool wire_varint(struct wire_reader *r, uint64_t *ret_v)
+bool wire_long_varint(struct wire_reader *r, uint64_t *ret_v)
 {
 	uint64_t v = 0;
 

@@ -31,7 +31,15 @@ static inline struct wire_reader wire_reader(const void *p, size_t n)
 /* The next field of the message; false at the end or at malformed input (then r->error). */
 bool wire_next(struct wire_reader *r, struct wire_field *ret_f);
 /* One bare varint, as inside packed fields; false at the end or at malformed input. */
-bool wire_varint(struct wire_reader *r, uint64_t *ret_v);
+bool wire_long_varint(struct wire_reader *r, uint64_t *ret_v);
+static inline bool wire_varint(struct wire_reader *r, uint64_t *ret_v)
+{
+	/* Most are one byte, and a request is made of them. */
+	if (r->p == r->end || *r->p >= 0x80)
+		return wire_long_varint(r, ret_v);
+	*ret_v = *r->p++;
+	return true;
+}
 /* A reader of the message, or of the packed numbers, inside a WIRE_BYTES field. */
 static inline struct wire_reader wire_sub(const struct wire_field *f)
 {

@@ -47,9 +47,9 @@ struct reader {
 	struct profile_label base[FORMAT_MAX_LABELS]; /* of the resource */
 	size_t nbase;
 	struct label_cache cache[LABEL_CACHE];
-	/* The stack that was added last, root first: neighbours share most of their callers. */
-	uint32_t path_len;
-	struct profile_stack path[FORMAT_MAX_DEPTH]; /* frame, and in `parent` the stack itself */
+	uint32_t path[FORMAT_MAX_DEPTH]; /* the stack that was added last, outermost first */
+	size_t path_len;
+	uint32_t path_stack;
 	struct err *e;
 };
 
@@ -205,7 +205,8 @@ static uint32_t mark_frame(struct profile *p, enum outcome outcome)
 	return profile_frame(p, &frame);
 }
 
-/* Frames of a stack, leaf first; returns how many, with a mark at the root of what was cut. */
+/* Frames of a stack into the end of frames, outermost first; returns how many, with a mark in place
+ * of callers that are too many. */
 static size_t collect_frames(struct reader *r, struct profile *p, const struct otlp_stack *s,
 			     uint32_t frames[static FORMAT_MAX_DEPTH])
 {
@@ -217,10 +218,10 @@ static size_t collect_frames(struct reader *r, struct profile *p, const struct o
 
 		for (uint32_t k = 0; k < loc->count; k++) {
 			if (n == FORMAT_MAX_DEPTH) {
-				frames[n - 1] = mark_frame(p, OUTCOME_TOO_DEEP);
+				frames[0] = mark_frame(p, OUTCOME_TOO_DEEP);
 				return n;
 			}
-			frames[n++] = frame_id(r, p, loc->first + k);
+			frames[FORMAT_MAX_DEPTH - ++n] = frame_id(r, p, loc->first + k);
 		}
 	}
 	return n;
@@ -229,26 +230,25 @@ static size_t collect_frames(struct reader *r, struct profile *p, const struct o
 static uint32_t stack_id(struct reader *r, struct profile *p, uint32_t stack)
 {
 	struct known *known = &r->stacks[stack];
-	uint32_t frames[FORMAT_MAX_DEPTH];
+	uint32_t room[FORMAT_MAX_DEPTH];
 
 	if (known->epoch == r->epoch)
 		return known->id;
-	size_t n = collect_frames(r, p, &r->dict.stacks.data[stack], frames), depth = 0;
+	size_t n = collect_frames(r, p, &r->dict.stacks.data[stack], room), same = 0;
+	const uint32_t *frames = room + FORMAT_MAX_DEPTH - n;
+	uint32_t parent = r->path_stack;
 
+	/* Neighbours share most of their callers: begin where they part. */
+	while (same < n && same < r->path_len && r->path[same] == frames[same])
+		same++;
+	for (size_t i = r->path_len; i > same; i--)
+		parent = p->stacks.data[parent].parent;
+	memcpy(r->path + same, frames + same, (n - same) * sizeof(*frames));
+	r->path_len = n;
+	r->path_stack = profile_path(p, parent, frames + same, n - same);
 	r->work += n;
-	while (depth < n && depth < r->path_len && r->path[depth].frame == frames[n - 1 - depth])
-		depth++;
-	uint32_t id = depth ? r->path[depth - 1].parent : 0;
-
-	for (; depth < n; depth++) {
-		uint32_t frame = frames[n - 1 - depth];
-
-		id = profile_stack(p, id, frame);
-		r->path[depth] = (struct profile_stack){.parent = id, .frame = frame};
-	}
-	r->path_len = (uint32_t)n;
-	*known = (struct known){r->epoch, id};
-	return id;
+	*known = (struct known){r->epoch, r->path_stack};
+	return r->path_stack;
 }
 
 /* --- labels ------------------------------------------------------------------------------------
@@ -559,7 +559,7 @@ static int add_samples(struct reader *r, const struct wire_field *field, struct 
 
 	if (++r->epoch == 0)
 		return err_set(r->e, -EFBIG, "OTLP: too many profiles");
-	r->path_len = 0;
+	r->path_len = r->path_stack = 0;
 	r->nbase = 0;
 	for (size_t i = 0; i < r->resource.len; i++)
 		r->base[r->nbase++] = to_label(p, &r->resource.data[i]);

@@ -379,7 +379,8 @@ static uint32_t mark_frame(struct profile *p)
 	return profile_frame(p, &frame);
 }
 
-/* Frames of one location, innermost first. false: the stack is full. */
+/* Frames of one location before those in frames, which stand at its end, outermost first. false:
+ * the stack is full. */
 static bool add_frames(struct builder *b, uint64_t at, uint32_t frames[static FORMAT_MAX_DEPTH],
 		       size_t *depth)
 {
@@ -387,10 +388,10 @@ static bool add_frames(struct builder *b, uint64_t at, uint32_t frames[static FO
 
 	for (size_t i = 0; i < l->count; i++) {
 		if (*depth == FORMAT_MAX_DEPTH) {
-			frames[*depth - 1] = mark_frame(b->p);
+			frames[0] = mark_frame(b->p);
 			return false;
 		}
-		frames[(*depth)++] = frame_of(b, l, l->first + i);
+		frames[FORMAT_MAX_DEPTH - ++*depth] = frame_of(b, l, l->first + i);
 	}
 	return true;
 }
@@ -500,8 +501,7 @@ static int read_sample(struct builder *b, struct slice s)
 	if (!value && !count)
 		return 0;
 	*b->work += depth;
-	while (depth)
-		id = profile_stack(b->p, id, frames[--depth]);
+	id = profile_path(b->p, 0, frames + FORMAT_MAX_DEPTH - depth, depth);
 	profile_add(b->p, id, profile_labels(b->p, labels, nlabels), count, value);
 	return 0;
 }

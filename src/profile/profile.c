@@ -29,6 +29,7 @@ struct profile *profile_new(const char *type, const char *unit, int64_t period)
 	snprintf(p->unit, sizeof(p->unit), "%s", unit);
 	p->period = period;
 	vec_push(&p->stacks, (struct profile_stack){});
+	vec_push(&p->first_child, 0);
 	vec_push(&p->label_sets, (struct profile_label_set){});
 	return p;
 }
@@ -46,6 +47,7 @@ void profile_free(struct profile *p)
 	vec_fini(&p->samples);
 	hash_index_fini(&p->function_index);
 	hash_index_fini(&p->frame_index);
+	vec_fini(&p->first_child);
 	hash_index_fini(&p->stack_index);
 	hash_index_fini(&p->label_index);
 	hash_index_fini(&p->sample_index);
@@ -115,24 +117,51 @@ uint32_t profile_frame(struct profile *p, const struct profile_frame *f)
 	return n;
 }
 
-uint32_t profile_stack(struct profile *p, uint32_t parent, uint32_t frame)
+static uint32_t find_stack(const struct profile *p, uint32_t parent, uint32_t frame)
 {
-	uint64_t hash = hash_mix(parent, frame);
+	uint32_t first = p->first_child.data[parent];
 	struct hash_iter it;
 
-	CHECK(parent < p->stacks.len && frame < p->frames.len);
-	for (uint32_t i = hash_index_first(&p->stack_index, hash, &it); i != HASH_NONE;
-	     i = hash_index_next(&p->stack_index, &it)) {
+	if (!first)
+		return HASH_NONE;
+	if (p->stacks.data[first].frame == frame)
+		return first;
+	for (uint32_t i = hash_index_first(&p->stack_index, hash_mix(parent, frame), &it);
+	     i != HASH_NONE; i = hash_index_next(&p->stack_index, &it)) {
 		const struct profile_stack *o = &p->stacks.data[i];
 
 		if (o->parent == parent && o->frame == frame)
 			return i;
 	}
+	return HASH_NONE;
+}
+
+static uint32_t append_stack(struct profile *p, uint32_t parent, uint32_t frame)
+{
 	uint32_t n = (uint32_t)p->stacks.len;
 
-	hash_index_add(&p->stack_index, hash, n);
+	if (p->first_child.data[parent])
+		hash_index_add(&p->stack_index, hash_mix(parent, frame), n);
+	else
+		p->first_child.data[parent] = n;
 	vec_push(&p->stacks, (struct profile_stack){parent, frame});
+	vec_push(&p->first_child, 0);
 	return n;
+}
+
+uint32_t profile_stack(struct profile *p, uint32_t parent, uint32_t frame)
+{
+	CHECK(parent < p->stacks.len && frame < p->frames.len);
+	uint32_t found = find_stack(p, parent, frame);
+
+	return found != HASH_NONE ? found : append_stack(p, parent, frame);
+}
+
+uint32_t profile_path(struct profile *p, uint32_t parent, const uint32_t *frames, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		parent = profile_stack(p, parent, frames[i]);
+	return parent;
 }
 
 /* Put one pair at its place among the sorted pairs from first on. Sets are small (readers allow 64

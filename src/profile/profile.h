@@ -93,7 +93,9 @@ struct profile {
 	VEC(struct profile_label) label_pairs;
 	VEC(struct profile_label_set) label_sets;
 	VEC(struct profile_sample) samples;
-	/* Finding what is there already. */
+	/* Finding what is there already. Most stacks have one stack below them: that one is
+	 * first_child (0: none), only further ones are in stack_index. */
+	VEC(uint32_t) first_child;
 	struct hash_index function_index, frame_index, stack_index, label_index, sample_index;
 };
 
@@ -109,6 +111,8 @@ uint32_t profile_string_n(struct profile *p, const char *s, size_t len);
 uint32_t profile_function(struct profile *p, const struct profile_function *f);
 uint32_t profile_frame(struct profile *p, const struct profile_frame *f);
 uint32_t profile_stack(struct profile *p, uint32_t parent, uint32_t frame);
+/* The stack of n frames under parent, outermost first. */
+uint32_t profile_path(struct profile *p, uint32_t parent, const uint32_t *frames, size_t n);
 /* labels: n pairs in any order; sorted here by key text; a repeated key keeps its last value. */
 uint32_t profile_labels(struct profile *p, const struct profile_label *labels, size_t n);
 /* Add to the sample (stack, labels); sums stop at the end of their range. */
