@@ -10,7 +10,10 @@
 /* X(name, summary), in the order in which help lists them. */
 /* clang-format off */
 #define GLIM_COMMANDS(X)                                                                           \
-	X(server, "keep profiles and show them in a browser")
+	X(agent, "profile this host and send it to a server")                                      \
+	X(server, "keep profiles and show them in a browser")                                      \
+	X(record, "profile into a file")                                                           \
+	X(doctor, "say what works on this host, and how to mend what does not")
 /* clang-format on */
 
 #define X(name, summary) int cmd_##name(int argc, char **argv);

@@ -47,6 +47,7 @@ struct push {
 	unsigned int failures;	       /* in a row */
 	struct push_stats stats;
 	int64_t last_log_ns;
+	bool complained; /* the log's last word is trouble */
 
 	struct event *deadline;
 	void (*flushed)(void *arg); /* not NULL: flushing */
@@ -64,6 +65,7 @@ static void complain(struct push *p, const char *consequence)
 	if (p->last_log_ns && now - p->last_log_ns < LOG_PAUSE_S * NSEC_PER_SEC)
 		return;
 	p->last_log_ns = now;
+	p->complained = true;
 	log_warning("upload to %s: %s; %s (%" PRIu64 " waiting, %" PRIu64 " sent, %" PRIu64
 		    " dropped so far)",
 		    http_name(p->http), p->stats.last_error, consequence, p->stats.queued,
@@ -139,6 +141,7 @@ static void read_partial_success(struct push *p, const struct http_answer *a)
 		 "the server left out %" PRIu64 " of a request: %s", rejected, reason);
 	hide_key(p, p->stats.last_error);
 	complain(p, "the rest was stored");
+	p->complained = false;
 }
 
 /* ---- the queue ---- */
@@ -258,8 +261,9 @@ static void accepted(struct push *p, const struct http_answer *a)
 {
 	struct item *i = TAILQ_FIRST(&p->queue);
 
-	if (p->failures)
+	if (p->complained)
 		log_info("upload to %s works again", http_name(p->http));
+	p->complained = false;
 	p->failures = 0;
 	p->stats.sent++;
 	p->stats.bytes_sent += i->body.len;

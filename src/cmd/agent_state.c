@@ -1,0 +1,130 @@
+#include "cmd/agent_state.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/io.h"
+#include "base/json.h"
+
+char *agent_state_base(const struct agent_identity *who)
+{
+	uint64_t h = hash_bytes(who->server, strlen(who->server));
+
+	h = hash_mix(h, hash_bytes(who->service, strlen(who->service)));
+	h = hash_mix(h, hash_bytes(who->host, strlen(who->host)));
+	return xasprintf("%s/agent-%016llx", AGENT_RUN_DIR, (unsigned long long)h);
+}
+
+int agent_state_lock(const char *base, int *ret_fd, struct err *e)
+{
+	cleanup_free char *path = xasprintf("%s.lock", base);
+	cleanup_close int fd = -1;
+	char pid[16] = "";
+
+	if (mkdir(AGENT_RUN_DIR, 0755) && errno != EEXIST)
+		return err_sys(e, -errno, "cannot make the folder %s", AGENT_RUN_DIR);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return err_sys(e, -errno, "cannot write %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK)
+			return err_sys(e, -errno, "cannot lock %s", path);
+		ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
+
+		pid[n > 0 ? strcspn(pid, "\n") : 0] = 0;
+		return err_set(e, -EEXIST,
+			       "an agent for the same server, service and host runs "
+			       "here already (process %s)",
+			       pid);
+	}
+	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, pid, strlen(pid), 0) < 0)
+		return err_sys(e, -errno, "cannot write %s", path);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static void put_string(struct json *j, const char *key, const char *v)
+{
+	json_key(j, key);
+	json_string(j, v);
+}
+
+static void put_int(struct json *j, const char *key, uint64_t v)
+{
+	json_key(j, key);
+	json_int(j, (int64_t)v);
+}
+
+static void put_time(struct json *j, const char *key, int64_t ns)
+{
+	json_key(j, key);
+	if (ns)
+		json_double(j, (double)(ns / 1000000) / 1e3);
+	else
+		json_null(j);
+}
+
+static void put_capture(struct json *j, const struct capture_stats *c)
+{
+	put_int(j, "samples", c->samples);
+	json_key(j, "outcomes");
+	json_object(j);
+	for (unsigned int i = 0; i < OUTCOME_COUNT; i++)
+		if (c->outcomes[i] || i == OUTCOME_COMPLETE)
+			put_int(j, outcome_text(i), c->outcomes[i]);
+	json_object_end(j);
+	put_int(j, "lost_ring", c->lost_ring);
+	put_int(j, "lost_scratch", c->lost_scratch);
+	put_int(j, "processes", c->processes);
+	put_int(j, "python_processes", c->python_processes);
+	put_int(j, "map_bytes", c->map_bytes);
+	put_int(j, "bpf_run_ns", c->bpf_run_ns);
+	put_int(j, "bpf_runs", c->bpf_runs);
+}
+
+static void put_push(struct json *j, const struct push_stats *p)
+{
+	put_int(j, "sent", p->sent);
+	put_int(j, "bytes_sent", p->bytes_sent);
+	put_int(j, "retried", p->retried);
+	put_int(j, "dropped_full", p->dropped_full);
+	put_int(j, "dropped_refused", p->dropped_refused);
+	put_int(j, "queued", p->queued);
+	put_int(j, "queued_bytes", p->queued_bytes);
+	put_time(j, "last_ok", p->last_ok_ns);
+	put_string(j, "last_error", p->last_error);
+}
+
+int agent_state_write(const char *path, const struct agent_state *s, struct err *e)
+{
+	cleanup_buf struct buf b = {};
+	struct json j = {.out = &b};
+
+	json_object(&j);
+	put_string(&j, "version", GLIM_VERSION);
+	put_int(&j, "pid", (uint64_t)getpid());
+	put_string(&j, "server", s->who.server);
+	put_string(&j, "service", s->who.service);
+	put_string(&j, "host", s->who.host);
+	put_int(&j, "hz", s->hz);
+	put_time(&j, "started", s->started_ns);
+	put_time(&j, "updated", clock_real_ns());
+	json_key(&j, "cpu_seconds");
+	json_double(&j, (double)clock_cpu_ns() / NSEC_PER_SEC);
+	json_key(&j, "capture");
+	json_object(&j);
+	put_capture(&j, &s->capture);
+	json_object_end(&j);
+	json_key(&j, "upload");
+	json_object(&j);
+	put_push(&j, &s->push);
+	json_object_end(&j);
+	json_object_end(&j);
+	buf_putc(&b, '\n');
+	return io_write_file(path, b.data, b.len, 0644, e);
+}

@@ -1,0 +1,290 @@
+/* glim record: profile the whole machine into a file. */
+#include "cmd/cmd.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "capture/capture.h"
+#include "cmd/options.h"
+#include "sink/file.h"
+
+enum { DRAIN_MS = 250, PROGRESS_MS = 500, MAX_HZ = 5000, MAX_SECONDS = 30 * 24 * 3600 };
+
+struct record_options {
+	const char *all, *pid, *seconds, *frequency, *output, *format, *quiet;
+};
+struct record {
+	struct event_base *loop;
+	struct capture *capture;
+	struct event *drain, *progress, *end, *interrupt, *terminate;
+	const struct format *format;
+	const char *path, *shown; /* the file, and how a person may see it */
+	unsigned int hz, seconds; /* 0: until it is ended */
+	bool show;		  /* progress on a terminal */
+	int64_t start_ns;
+	uint64_t last_samples;
+	int64_t last_ns;
+	struct err failure; /* of a drain: the capture is over */
+};
+
+/* ---- progress ---- */
+
+static uint64_t lost(const struct capture_stats *s)
+{
+	return s->lost_ring + s->lost_scratch;
+}
+
+/* 1,234,567 in a buffer of the caller. */
+static const char *grouped(uint64_t v, char *buf, size_t size)
+{
+	char digits[24];
+	size_t n = (size_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)v), at = 0;
+
+	for (size_t i = 0; i < n && at + 2 < size; i++) {
+		if (i && (n - i) % 3 == 0)
+			buf[at++] = ',';
+		buf[at++] = digits[i];
+	}
+	buf[at] = 0;
+	return buf;
+}
+
+static void on_progress(evutil_socket_t fd, short what, void *arg)
+{
+	struct record *r = arg;
+	struct capture_stats s;
+	int64_t now = clock_mono_ns();
+	double rate;
+	char n[32], l[32];
+
+	capture_stats(r->capture, &s);
+	rate = (double)(s.samples - r->last_samples) * NSEC_PER_SEC / (double)(now - r->last_ns);
+	r->last_samples = s.samples;
+	r->last_ns = now;
+	fprintf(stderr, "\r%.0f s: %s samples, %.0f/s, %s lost, to %s  (Ctrl-C ends)\033[K",
+		(double)(now - r->start_ns) / NSEC_PER_SEC, grouped(s.samples, n, sizeof(n)), rate,
+		grouped(lost(&s), l, sizeof(l)), r->shown);
+	fflush(stderr);
+}
+
+static void summary(const struct record *r, double seconds)
+{
+	struct capture_stats s;
+	uint64_t seen = 0;
+	char n[32], l[32];
+
+	capture_stats(r->capture, &s);
+	for (unsigned int i = 0; i < OUTCOME_COUNT; i++)
+		seen += s.outcomes[i];
+	if (r->show)
+		fputs("\r\033[K", stderr);
+	fprintf(stderr,
+		"glim record: %s samples in %.1f s, %.1f %% with a complete stack, %s lost, "
+		"in %s\n",
+		grouped(s.samples, n, sizeof(n)), seconds,
+		seen ? 100.0 * (double)s.outcomes[OUTCOME_COMPLETE] / (double)seen : 0.0,
+		grouped(lost(&s), l, sizeof(l)), r->shown);
+}
+
+/* ---- events ---- */
+
+static void on_drain(evutil_socket_t fd, short what, void *arg)
+{
+	struct record *r = arg;
+
+	if (capture_drain(r->capture, &r->failure) < 0)
+		event_base_loopbreak(r->loop);
+}
+
+static void on_end(evutil_socket_t fd, short what, void *arg)
+{
+	struct record *r = arg;
+
+	/* The file is being written from here on; a second signal need not wait for it. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	event_base_loopbreak(r->loop);
+}
+
+/* Signals first: one that comes while the probes are loaded ends the recording in order. */
+static void record_loop(struct record *r)
+{
+	signal(SIGPIPE, SIG_IGN);
+	r->loop = event_base_new();
+	CHECK(r->loop);
+	r->progress = event_new(r->loop, -1, EV_PERSIST, on_progress, r);
+	r->end = event_new(r->loop, -1, 0, on_end, r);
+	r->interrupt = evsignal_new(r->loop, SIGINT, on_end, r);
+	r->terminate = evsignal_new(r->loop, SIGTERM, on_end, r);
+	CHECK(r->progress && r->end && r->interrupt && r->terminate);
+	event_add(r->interrupt, NULL);
+	event_add(r->terminate, NULL);
+}
+
+static int record_open(struct record *r, struct err *e)
+{
+	const struct capture_config config = {.hz = r->hz, .self = getpid(), .kernel_stacks = true};
+	int code;
+
+	record_loop(r);
+	code = capture_open(&config, &r->capture, e);
+	if (code)
+		return code;
+	r->drain = event_new(r->loop, capture_fd(r->capture), EV_READ | EV_PERSIST, on_drain, r);
+	CHECK(r->drain);
+	event_add(r->drain, &(struct timeval){.tv_usec = DRAIN_MS * 1000});
+	if (r->show)
+		event_add(r->progress, &(struct timeval){.tv_usec = PROGRESS_MS * 1000});
+	if (r->seconds)
+		event_add(r->end, &(struct timeval){.tv_sec = r->seconds});
+	return 0;
+}
+
+static void record_close(struct record *r)
+{
+	struct event *const events[] = {r->drain, r->progress, r->end, r->interrupt, r->terminate};
+
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		if (events[i])
+			event_free(events[i]);
+	if (r->loop)
+		event_base_free(r->loop);
+	capture_close(r->capture);
+}
+
+static int record_run(struct record *r, struct err *e)
+{
+	cleanup_profile struct profile *p = NULL;
+	double seconds;
+	int code = record_open(r, e);
+
+	if (code)
+		return code;
+	r->start_ns = r->last_ns = clock_mono_ns();
+	if (!r->show)
+		fprintf(stderr, "glim record: every process at %u Hz into %s%s\n", r->hz, r->shown,
+			r->seconds ? "" : "; Ctrl-C ends");
+	event_base_dispatch(r->loop);
+	seconds = (double)(clock_mono_ns() - r->start_ns) / NSEC_PER_SEC;
+	while (!r->failure.code && capture_drain(r->capture, &r->failure) > 0)
+		;
+	p = capture_take(r->capture);
+	code = file_write(r->format, p, r->path, e);
+	if (code)
+		return code;
+	summary(r, seconds);
+	if (r->failure.code)
+		return err_set(e, r->failure.code, "it ended early: %s", r->failure.msg);
+	return 0;
+}
+
+/* ---- options ---- */
+
+static int find_format(const struct record_options *o, const struct format **ret, struct err *e)
+{
+	const struct format *f;
+
+	if (o->format)
+		f = format_by_name(o->format);
+	else if (o->output && strcmp(o->output, "-"))
+		f = format_by_file_name(o->output);
+	else
+		f = &format_pprof;
+	if (!f && o->format)
+		return err_set(e, -EINVAL, "there is no format \"%.40s\": use folded or pprof",
+			       o->format);
+	if (!f)
+		return err_set(
+			e, -EINVAL,
+			"the name %.200s does not tell the format: add -f folded or -f pprof",
+			o->output);
+	if (!f->write)
+		return err_set(e, -EINVAL, "the format %s cannot be written", f->name);
+	*ret = f;
+	return 0;
+}
+
+static int check_options(const struct record_options *o, bool operands, struct record *r,
+			 struct err *e)
+{
+	int code;
+
+	if (operands)
+		return err_set(e, -EINVAL,
+			       "starting a command is not possible yet: start it, then "
+			       "record the whole machine with -a");
+	if (o->pid)
+		return err_set(e, -EINVAL,
+			       "recording one process is not possible yet: record the "
+			       "whole machine with -a");
+	if (!o->all)
+		return err_set(e, -EINVAL, "what to record? -a is the whole machine");
+	code = options_number("-F", o->frequency, 1, MAX_HZ, &r->hz, e);
+	if (!code && o->seconds)
+		code = options_number("-d", o->seconds, 1, MAX_SECONDS, &r->seconds, e);
+	if (!code)
+		code = find_format(o, &r->format, e);
+	return code;
+}
+
+static int record(struct record *r, const struct record_options *o)
+{
+	cleanup_free char *path =
+		o->output ? xstrdup(o->output) : xasprintf("glim%s", r->format->suffix);
+	cleanup_buf struct buf shown = {};
+	struct err e = {};
+	int code;
+
+	if (!strcmp(path, "-"))
+		buf_puts(&shown, "standard output");
+	else
+		utf8_put_printable(&shown, path, strlen(path));
+	r->path = path;
+	r->shown = buf_cstr(&shown);
+	r->show = isatty(STDERR_FILENO) && !o->quiet;
+	code = file_check(path, &e);
+	if (!code && !strcmp(path, "-") && isatty(STDOUT_FILENO) && r->format == &format_pprof)
+		code = err_set(&e, -EINVAL, "a pprof file is no text for a terminal: use -o FILE");
+	if (!code)
+		code = record_run(r, &e);
+	record_close(r);
+	if (code)
+		fprintf(stderr, "glim record: %s\n", e.msg);
+	return code ? 1 : 0;
+}
+
+int cmd_record(int argc, char **argv)
+{
+	struct record_options o = {.frequency = "99"};
+	const struct option_spec specs[] = {
+		{"all", 'a', NULL, "every process of this machine", &o.all},
+		{"duration", 'd', "SECONDS", "end by itself (until Ctrl-C)", &o.seconds},
+		{"frequency", 'F', "HZ", "samples a second and CPU (99)", &o.frequency},
+		{"output", 'o', "FILE", "where to (glim.pb.gz); - is standard output", &o.output},
+		{"format", 'f', "FORMAT", "folded or pprof (what FILE's name says)", &o.format},
+		{"quiet", 'q', NULL, "no progress", &o.quiet},
+		{"pid", 'p', "PID", "one process (not possible yet)", &o.pid},
+	};
+	const struct option_table table = {.command = "record",
+					   .usage = "-a [OPTION...]",
+					   .about = "Profiles every process of this machine into a "
+						    "file. Ctrl-C ends it; the file is kept.",
+					   .specs = specs,
+					   .n = ARRAY_SIZE(specs)};
+	struct arena memory = {};
+	struct record r = {};
+	struct err e = {};
+	int status = 2, operand = options_parse(&table, argc, argv, &memory, &status);
+
+	if (operand >= 0) {
+		if (check_options(&o, operand < argc, &r, &e))
+			status = cmd_usage_error("record", "%s", e.msg);
+		else
+			status = record(&r, &o);
+	}
+	arena_fini(&memory);
+	return status;
+}

@@ -1,0 +1,264 @@
+/* Findings about the host itself: kernel, sampling, names, clock. */
+#include "cmd/doctor.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <sys/timex.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "process/process.h"
+
+enum {
+	SAMPLE_HZ = 99,
+	SAMPLE_MS = 1000,
+	WORK_MS = 300, /* our own work, so that an idle host has something to sample */
+	MAX_CHECKS = 16,
+	MAX_VERSIONS = 16,
+	OFTEN_PERCENT = 10, /* cut stacks below this are usual */
+	YEAR_2025 = 1735689600,
+};
+
+void finding_add(finding_vec *v, enum finding_mark mark, const char *name, const char *cure,
+		 const char *fmt, ...)
+{
+	struct finding f = {.mark = mark};
+	va_list ap;
+
+	snprintf(f.name, sizeof(f.name), "%s", name);
+	snprintf(f.cure, sizeof(f.cure), "%s", cure);
+	va_start(ap, fmt);
+	vsnprintf(f.detail, sizeof(f.detail), fmt, ap);
+	va_end(ap);
+	vec_push(v, f);
+}
+
+/* ---- sampling ---- */
+
+/* Sample this host for a second, part of which we work ourselves. */
+static int sample(struct capture *c, struct err *e)
+{
+	int64_t start = clock_mono_ns(), now = start;
+	volatile unsigned int work = 0;
+
+	while (now - start < SAMPLE_MS * 1000000LL) {
+		struct pollfd p = {.fd = capture_fd(c), .events = POLLIN};
+
+		if (now - start < WORK_MS * 1000000LL)
+			for (int i = 0; i < 1000000; i++)
+				work++;
+		else
+			poll(&p, 1, 100);
+		int r = capture_drain(c, e);
+
+		if (r < 0)
+			return r;
+		now = clock_mono_ns();
+	}
+	return 0;
+}
+
+static const char *cut_cure(unsigned int outcome)
+{
+	switch (outcome) {
+	case OUTCOME_NO_FRAME_POINTER:
+		return "build these programs with -fno-omit-frame-pointer";
+	case OUTCOME_PYTHON_UNKNOWN:
+		return "CPython 3.8 to 3.13 is understood: run these programs with one of them";
+	case OUTCOME_PROCESS_GONE:
+	case OUTCOME_NOT_LOADED:
+		return "nothing to do: such processes live for a moment only";
+	default:
+		return "";
+	}
+}
+
+static void add_cut(finding_vec *v, const struct capture_stats *s)
+{
+	uint64_t all = 0;
+
+	for (unsigned int i = 0; i < OUTCOME_COUNT; i++)
+		all += s->outcomes[i];
+	if (!all)
+		return;
+	finding_add(v, FINDING_OK, "stacks", "", "%.1f %% complete",
+		    100.0 * (double)s->outcomes[OUTCOME_COMPLETE] / (double)all);
+	for (unsigned int i = OUTCOME_COMPLETE + 1; i < OUTCOME_COUNT; i++) {
+		double share = 100.0 * (double)s->outcomes[i] / (double)all;
+		bool often = share > OFTEN_PERCENT;
+
+		if (s->outcomes[i])
+			finding_add(v, often ? FINDING_WARN : FINDING_OK, "stacks",
+				    often ? cut_cure(i) : "", "%.1f %% %s", share, outcome_text(i));
+	}
+}
+
+static void add_samples(finding_vec *v, const struct capture_stats *s)
+{
+	uint64_t lost = s->lost_ring + s->lost_scratch;
+
+	if (s->samples)
+		finding_add(v, FINDING_OK, "samples", "", "%llu in a second at %d Hz",
+			    (unsigned long long)s->samples, SAMPLE_HZ);
+	else
+		finding_add(v, FINDING_FAIL, "samples",
+			    "in a virtual machine or container, see whether perf events are "
+			    "passed through; on the host, look into dmesg",
+			    "none came within a second, though this program was busy");
+	finding_add(v, lost ? FINDING_WARN : FINDING_OK, "lost samples",
+		    lost ? "lower the frequency with -F; the host may be overloaded" : "",
+		    "%llu (ring full: %llu, probe busy: %llu)", (unsigned long long)lost,
+		    (unsigned long long)s->lost_ring, (unsigned long long)s->lost_scratch);
+}
+
+static bool add_checks(finding_vec *v)
+{
+	struct capture_check checks[MAX_CHECKS];
+	size_t n = capture_checks(checks, ARRAY_SIZE(checks));
+	bool ok = true;
+
+	for (size_t i = 0; i < n; i++) {
+		finding_add(v, checks[i].ok ? FINDING_OK : FINDING_FAIL, checks[i].name,
+			    checks[i].cure, "%s", checks[i].detail);
+		ok = ok && checks[i].ok;
+	}
+	return ok;
+}
+
+void doctor_capture(finding_vec *v, struct capture_stats *ret_stats)
+{
+	const struct capture_config config = {.hz = SAMPLE_HZ, .kernel_stacks = true};
+	struct capture *c = NULL;
+	struct profile *p;
+	struct err e = {};
+
+	*ret_stats = (struct capture_stats){};
+	if (!add_checks(v)) {
+		finding_add(v, FINDING_FAIL, "samples", "mend what is said above first",
+			    "not tried");
+		return;
+	}
+	if (capture_open(&config, &c, &e) || sample(c, &e)) {
+		finding_add(v, FINDING_FAIL, "samples", "", "%s", e.msg);
+		capture_close(c);
+		return;
+	}
+	p = capture_take(c); /* makes the names, which decides some outcomes */
+	profile_free(p);
+	capture_stats(c, ret_stats);
+	add_samples(v, ret_stats);
+	add_cut(v, ret_stats);
+	capture_close(c);
+}
+
+/* ---- names ---- */
+
+static void kernel_names(finding_vec *v)
+{
+	cleanup_fclose FILE *f = fopen("/proc/kallsyms", "re");
+	unsigned long long address;
+	bool seen = false;
+
+	/* All addresses are zero for those who may not see them. */
+	for (int i = 0; f && !seen && i < 1000 && fscanf(f, "%llx %*[^\n]", &address) == 1; i++)
+		seen = address != 0;
+	if (seen)
+		finding_add(v, FINDING_OK, "kernel names", "", "/proc/kallsyms shows addresses");
+	else
+		finding_add(v, FINDING_WARN, "kernel names",
+			    "run as root, or: sysctl kernel.kptr_restrict=1",
+			    "/proc/kallsyms hides addresses: kernel functions stay without names");
+}
+
+struct version {
+	unsigned int major, minor, processes;
+};
+
+/* "libpython3.11.so.1.0" or "python3.11": the version in the name, as CPython's build names its
+ * files. */
+static bool python_version(const char *path, unsigned int *ret_major, unsigned int *ret_minor)
+{
+	const char *name = strrchr(path, '/');
+
+	name = name ? name + 1 : path;
+	if (!strncmp(name, "lib", 3))
+		name += 3;
+	return sscanf(name, "python%u.%u", ret_major, ret_minor) == 2;
+}
+
+static void count_python(pid_t pid, struct version *versions, size_t *n)
+{
+	struct process p = {};
+	unsigned int major, minor;
+	bool found = false;
+
+	if (process_read(pid, &p, NULL))
+		return;
+	for (size_t i = 0; !found && i < p.mappings.len; i++)
+		found = python_version(p.mappings.data[i].path, &major, &minor);
+	process_fini(&p);
+	if (!found)
+		return;
+	for (size_t i = 0; i < *n; i++) {
+		if (versions[i].major == major && versions[i].minor == minor) {
+			versions[i].processes++;
+			return;
+		}
+	}
+	if (*n < MAX_VERSIONS)
+		versions[(*n)++] = (struct version){major, minor, 1};
+}
+
+static void python_names(finding_vec *v)
+{
+	struct version versions[MAX_VERSIONS];
+	size_t n = 0;
+	pid_vec pids = {};
+
+	if (!process_list(&pids))
+		for (size_t i = 0; i < pids.len; i++)
+			count_python(pids.data[i], versions, &n);
+	vec_fini(&pids);
+	if (!n)
+		finding_add(v, FINDING_OK, "Python", "", "no process runs it now");
+	for (size_t i = 0; i < n; i++) {
+		const struct version *w = &versions[i];
+		bool known = w->major == 3 && w->minor >= 8 && w->minor <= 13;
+
+		finding_add(v, known ? FINDING_OK : FINDING_WARN, "Python",
+			    known ? ""
+				  : "CPython 3.8 to 3.13 is understood; other versions show the "
+				    "interpreter's own functions",
+			    "%u.%u in %u process%s", w->major, w->minor, w->processes,
+			    w->processes == 1 ? "" : "es");
+	}
+}
+
+void doctor_names(finding_vec *v)
+{
+	kernel_names(v);
+	python_names(v);
+}
+
+/* ---- clock ---- */
+
+void doctor_clock(finding_vec *v)
+{
+	struct timex t = {};
+	time_t now = time(NULL);
+	struct tm tm;
+	char text[40];
+
+	gmtime_r(&now, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm);
+	if (now < YEAR_2025)
+		finding_add(v, FINDING_FAIL, "clock", "set the clock: timedatectl set-ntp true",
+			    "it shows %s", text);
+	else if (adjtimex(&t) == TIME_ERROR || t.status & STA_UNSYNC)
+		finding_add(v, FINDING_WARN, "clock",
+			    "let a time service keep it, for example: timedatectl set-ntp true",
+			    "%s, but the kernel knows of no time service that keeps it", text);
+	else
+		finding_add(v, FINDING_OK, "clock", "", "%s, kept by a time service", text);
+}
