@@ -51,7 +51,7 @@ int agent_state_lock(const char *base, int *ret_fd, struct err *e)
 static void put_string(struct json *j, const char *key, const char *v)
 {
 	json_key(j, key);
-	json_string(j, v);
+	json_text(j, v);
 }
 
 static void put_int(struct json *j, const char *key, uint64_t v)
@@ -66,14 +66,14 @@ static void put_time(struct json *j, const char *key, int64_t ns)
 	if (ns)
 		json_double(j, (double)(ns / 1000000) / 1e3);
 	else
-		json_null(j);
+		json_none(j);
 }
 
 static void put_capture(struct json *j, const struct capture_stats *c)
 {
 	put_int(j, "samples", c->samples);
 	json_key(j, "outcomes");
-	json_object(j);
+	json_object_begin(j);
 	for (unsigned int i = 0; i < OUTCOME_COUNT; i++)
 		if (c->outcomes[i] || i == OUTCOME_COMPLETE)
 			put_int(j, outcome_text(i), c->outcomes[i]);
@@ -105,7 +105,7 @@ int agent_state_write(const char *path, const struct agent_state *s, struct err 
 	cleanup_buf struct buf b = {};
 	struct json j = {.out = &b};
 
-	json_object(&j);
+	json_object_begin(&j);
 	put_string(&j, "version", GLIM_VERSION);
 	put_int(&j, "pid", (uint64_t)getpid());
 	put_string(&j, "server", s->who.server);
@@ -117,11 +117,11 @@ int agent_state_write(const char *path, const struct agent_state *s, struct err 
 	json_key(&j, "cpu_seconds");
 	json_double(&j, (double)clock_cpu_ns() / NSEC_PER_SEC);
 	json_key(&j, "capture");
-	json_object(&j);
+	json_object_begin(&j);
 	put_capture(&j, &s->capture);
 	json_object_end(&j);
 	json_key(&j, "upload");
-	json_object(&j);
+	json_object_begin(&j);
 	put_push(&j, &s->push);
 	json_object_end(&j);
 	json_object_end(&j);

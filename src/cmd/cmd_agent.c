@@ -192,7 +192,8 @@ static void say_what_is_left(const struct agent *a)
 	if (s.queued)
 		log_warning("%llu requests could not be sent and are lost: %s",
 			    (unsigned long long)s.queued, s.last_error);
-	log_info("agent ends: %llu requests sent, %llu dropped", (unsigned long long)s.sent,
+	log_info("agent ends: %llu samples, %llu requests sent, %llu dropped",
+		 (unsigned long long)a->state.capture.samples, (unsigned long long)s.sent,
 		 (unsigned long long)(s.dropped_full + s.dropped_refused + s.queued));
 }
 

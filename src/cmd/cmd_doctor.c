@@ -71,7 +71,7 @@ static void json_stats(struct json *j, const struct capture_stats *s)
 	json_key(j, "lost");
 	json_int(j, (int64_t)(s->lost_ring + s->lost_scratch));
 	json_key(j, "outcomes");
-	json_object(j);
+	json_object_begin(j);
 	for (unsigned int i = 0; i < OUTCOME_COUNT; i++) {
 		json_key(j, outcome_text(i));
 		json_int(j, (int64_t)s->outcomes[i]);
@@ -84,26 +84,26 @@ static void print_json(const finding_vec *v, const struct capture_stats *s)
 	cleanup_buf struct buf b = {};
 	struct json j = {.out = &b};
 
-	json_object(&j);
+	json_object_begin(&j);
 	json_key(&j, "version");
-	json_string(&j, GLIM_VERSION);
+	json_text(&j, GLIM_VERSION);
 	json_key(&j, "ok");
 	json_bool(&j, !count(v, FINDING_FAIL));
 	json_stats(&j, s);
 	json_key(&j, "checks");
-	json_array(&j);
+	json_array_begin(&j);
 	for (size_t i = 0; i < v->len; i++) {
 		const struct finding *f = &v->data[i];
 
-		json_object(&j);
+		json_object_begin(&j);
 		json_key(&j, "name");
-		json_string(&j, f->name);
+		json_text(&j, f->name);
 		json_key(&j, "status");
-		json_string(&j, marks[f->mark].word);
+		json_text(&j, marks[f->mark].word);
 		json_key(&j, "detail");
-		json_string(&j, f->detail);
+		json_text(&j, f->detail);
 		json_key(&j, "cure");
-		json_string(&j, f->cure);
+		json_text(&j, f->cure);
 		json_object_end(&j);
 	}
 	json_array_end(&j);
