@@ -60,7 +60,7 @@ static void test_311(void **state)
 		0,		    /* short: bytes 8 to 11, line 8 */
 		0x80 | 15 << 3 | 0, /* none: bytes 12, 13 */
 		0x80 | 13 << 3 | 0,
-		200 >> 1 & 0x3f | 0x40,
+		((200 >> 1) & 0x3f) | 0x40,
 		200 >> 7, /* no columns, +100 */
 		0x80 | 14 << 3 | 0,
 		3,
