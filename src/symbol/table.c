@@ -106,6 +106,10 @@ static int compare(const void *x, const void *y)
 
 	if (a->start != b->start)
 		return a->start < b->start ? -1 : 1;
+	if ((a->rank == RANK_LABEL) != (b->rank == RANK_LABEL))
+		return a->rank == RANK_LABEL ? 1 : -1;
+	if (!a->size != !b->size)
+		return a->size ? -1 : 1;
 	if (a->rank != b->rank)
 		return a->rank < b->rank ? -1 : 1;
 	if (a->dynamic != b->dynamic)
@@ -113,8 +117,15 @@ static int compare(const void *x, const void *y)
 	return a->name < b->name ? -1 : a->name > b->name;
 }
 
+static bool lesser_alias(const struct table_symbol *first, const struct table_symbol *now)
+{
+	return (first->rank != RANK_LABEL && now->rank == RANK_LABEL) ||
+	       (first->size && !now->size) || first->dynamic != now->dynamic;
+}
+
 /* Of the symbols at one address keep those of one string table: the dynamic table repeats what
- * .symtab has. Labels go where a function covers them. */
+ * .symtab has. Those without a size go when another has one: compilers leave empty functions (cold
+ * parts that nothing reaches) at the start of the next. Labels go where a function covers them. */
 static void drop_lesser(struct builder *b)
 {
 	struct table_symbol *s = b->symbols.data;
@@ -125,8 +136,7 @@ static void drop_lesser(struct builder *b)
 		struct table_symbol now = s[i];
 		bool alias = kept > first && s[first].start == now.start;
 
-		if (alias && ((s[first].rank != RANK_LABEL && now.rank == RANK_LABEL) ||
-			      s[first].dynamic != now.dynamic || s[kept - 1].name == now.name ||
+		if (alias && (lesser_alias(&s[first], &now) || s[kept - 1].name == now.name ||
 			      kept - first == MAX_ALIASES)) {
 			s[first].size = MAX(s[first].size, now.size);
 			continue;

@@ -44,17 +44,23 @@ static void *resolve(void)
 /* The symbol of a function that is chosen at start stands at what chooses. */
 int indirect_function(int x) __attribute__((ifunc("resolve")));
 
-/* Assembler as it comes: a label inside a function, a function without size, a hole that belongs to
- * nothing, a label without type, and the last function of a section, also without size. */
-extern const char asm_sized[], asm_sizeless[], asm_untyped[], asm_last[];
+/* Assembler as it comes: a label inside a function, a hole that belongs to nothing, an empty
+ * function at the start of the next (compilers make such), a function without size, a label without
+ * type, and the last function of a section, also without size. */
+extern const char asm_sized[], asm_full[], asm_sizeless[], asm_untyped[], asm_last[];
 __asm__(".text\n"
 	".p2align 4\n"
-	".globl asm_sized, asm_sizeless, asm_untyped, asm_last\n"
+	".globl asm_sized, asm_no, asm_full, asm_sizeless, asm_untyped, asm_last\n"
 	".type asm_sized, @function\n"
 	"asm_sized: nop\nnop\n"
 	"asm_inner: nop\nnop\n"
 	".size asm_sized, 4\n"
 	".skip 12\n"
+	".type asm_no, @function\n"
+	".type asm_full, @function\n"
+	"asm_no:\n"
+	"asm_full: nop\nnop\n"
+	".size asm_full, 2\n"
 	".type asm_sizeless, @function\n"
 	"asm_sizeless: nop\nnop\nnop\n"
 	"asm_untyped: nop\nnop\n"
@@ -83,6 +89,7 @@ int main(int argc, char **argv)
 	print(asm_sized, 0, "asm_sized");
 	print(asm_sized, 3, "asm_sized");
 	print(asm_sized, 5, "");
+	print(asm_full, 1, "asm_full");
 	print(resolve, 1, "indirect_function");
 	print(asm_sizeless, 2, "asm_sizeless");
 	print(asm_untyped, 1, "asm_untyped");
