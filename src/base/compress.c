@@ -62,7 +62,9 @@ int decompress_zstd(const void *p, size_t n, size_t max, struct buf *out, struct
 	return 0;
 }
 
-int decompress_gzip(const void *p, size_t n, size_t max, struct buf *out, struct err *e)
+/* One member of a gzip stream; ret_used: how many of the n bytes it took. */
+static int gzip_member(const uint8_t *p, size_t n, size_t max, struct buf *out, size_t *ret_used,
+		       struct err *e)
 {
 	size_t want = MIN(max, MAX(n, (size_t)4096) * 4);
 
@@ -73,8 +75,8 @@ int decompress_gzip(const void *p, size_t n, size_t max, struct buf *out, struct
 		if (!d)
 			return err_set(e, -ENOMEM, "no memory to decompress");
 		buf_reserve(out, want);
-		enum libdeflate_result r =
-			libdeflate_gzip_decompress(d, p, n, out->data + out->len, want, &got);
+		enum libdeflate_result r = libdeflate_gzip_decompress_ex(
+			d, p, n, out->data + out->len, want, ret_used, &got);
 		libdeflate_free_decompressor(d);
 		if (r == LIBDEFLATE_SUCCESS) {
 			out->len += got;
@@ -86,4 +88,21 @@ int decompress_gzip(const void *p, size_t n, size_t max, struct buf *out, struct
 			return err_set(e, -EFBIG, "more than %zu bytes when decompressed", max);
 		want = want > max / 4 ? max : want * 4;
 	}
+}
+
+int decompress_gzip(const void *p, size_t n, size_t max, struct buf *out, struct err *e)
+{
+	size_t start = out->len, pos = 0;
+
+	/* RFC 1952 2.2: members follow each other, with nothing between or behind them. */
+	do {
+		size_t used = 0;
+		int r = gzip_member((const uint8_t *)p + pos, n - pos, max - (out->len - start),
+				    out, &used, e);
+
+		if (r < 0)
+			return r;
+		pos += used;
+	} while (pos < n);
+	return 0;
 }
