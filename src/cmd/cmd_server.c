@@ -21,7 +21,7 @@ enum {
 
 struct options {
 	const char *listen, *data, *signup, *public_url, *retention, *workers, *max_body;
-	const char *tls_cert, *tls_key, *user, *config;
+	const char *tls_cert, *tls_key, *user, *local_key, *config;
 };
 
 /* For the signal handler, which gets no argument. */
@@ -139,7 +139,10 @@ static int run(const struct options *o, struct err *e)
 		r = store_open_sqlite(o->data, &cfg.store, e);
 	if (r < 0)
 		return r;
-	r = serve(&cfg, o, e);
+	if (o->local_key)
+		r = server_local_key(cfg.store, o->local_key, e);
+	if (!r)
+		r = serve(&cfg, o, e);
 	store_close(cfg.store);
 	return r;
 }
@@ -166,6 +169,8 @@ int cmd_server(int argc, char **argv)
 		{"tls-cert", 0, "FILE", "certificate chain, PEM: speak HTTPS", &o.tls_cert},
 		{"tls-key", 0, "FILE", "its private key, PEM", &o.tls_key},
 		{"user", 0, "NAME", "when started as root, become this user", &o.user},
+		{"local-agent-key", 0, "FILE", "write a key for this machine's own agent there",
+		 &o.local_key},
 		{"config", 0, "FILE", "read settings from a file (" DEFAULT_CONFIG ")", &o.config},
 	};
 	const struct option_table table = {

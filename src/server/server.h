@@ -33,4 +33,8 @@ void server_close(struct server *s); /* NULL is fine */
 const char *server_address(const struct server *s);
 const char *server_first_link(const struct server *s);
 
+/* See to it that the file path (mode 0600) holds a key with which the agent of this machine may
+ * send, under what becomes the first account's tenant. One that is good already stays. */
+int server_local_key(struct store *store, const char *path, struct err *e);
+
 #endif
