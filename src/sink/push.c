@@ -263,6 +263,8 @@ static void accepted(struct push *p, const struct http_answer *a)
 
 	if (p->complained)
 		log_info("upload to %s works again", http_name(p->http));
+	else if (!p->stats.sent)
+		log_info("%s has taken the first data", http_name(p->http));
 	p->complained = false;
 	p->failures = 0;
 	p->stats.sent++;
