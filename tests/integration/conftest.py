@@ -18,7 +18,6 @@ import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = re.compile(r"listens on (https?://\S+:\d+/)")
-TERM = signal.SIGTERM
 PASSWORD = "correct horse battery"
 
 
@@ -75,7 +74,7 @@ class Process:
         self._reader.join(timeout)
         return status
 
-    def stop(self, number=TERM, timeout=60):
+    def stop(self, number=signal.SIGTERM, timeout=60):
         if self.popen.poll() is None:
             self.popen.send_signal(number)
         return self.wait(timeout)

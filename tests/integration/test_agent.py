@@ -101,8 +101,8 @@ def test_first_window_and_the_end(agent, collect, run, tmp_path):
     assert len(points["process.memory.usage"]) > 3
     assert sum(p[1] for p in points["glim.samples"]) > 10
 
-    a.signal(signal.SIGHUP)
-    a.signal(signal.SIGTERM)
+    a.send(signal.SIGHUP)
+    a.send(signal.SIGTERM)
     assert a.wait() == 0
     windows = [w for r in server.of(PROFILES) for w in r.windows()]
     assert len(windows) >= 2 and contiguous(windows)

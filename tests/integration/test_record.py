@@ -75,7 +75,7 @@ def test_a_signal_ends_it_with_the_file_written(glim, run, busy, tmp_path, numbe
     out = tmp_path / "out.folded"
     p = run([glim, "record", "-a", "-o", out])
     p.wait_line("Ctrl-C ends")
-    p.signal(number)
+    p.send(number)
     assert p.wait() == 0
     assert SUMMARY.search(p.output)
     assert out.exists()
