@@ -64,8 +64,14 @@ static int need_day(struct append *a, struct target *t, int64_t tenant, int64_t 
 			return 0;
 	int r = writer_get(a->s, tenant, day, &w, e);
 
-	if (r >= 0)
-		vec_push(&a->days, w);
+	if (r < 0)
+		return r;
+	vec_push(&a->days, w);
+	w->file->state = DAY_OPEN;
+	if (w->has_dict)
+		return 0;
+	r = dict_load(&w->dict, w->db, e);
+	w->has_dict = r >= 0;
 	return r;
 }
 

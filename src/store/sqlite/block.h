@@ -16,7 +16,7 @@
 #include "base/vec.h"
 #include "store/store_ops.h"
 
-enum { BLOCK_ENTRIES_MAX = 1 << 24, BLOCK_WINDOWS_MAX = 1 << 16 };
+enum { BLOCK_ENTRIES_MAX = 1 << 22, BLOCK_WINDOWS_MAX = 1 << 16 };
 
 struct entry {
 	uint32_t labels;

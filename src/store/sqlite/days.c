@@ -276,8 +276,6 @@ static int writer_open(struct sqlite_store *s, struct day_writer *w, struct err 
 		r = db_open_writer(w->file->path, w->file->name, DB_DAY, &s->sql, &w->db, e);
 	if (r >= 0)
 		r = append_undo_standing(s, w, e);
-	if (r >= 0)
-		r = dict_load(&w->dict, w->db, e);
 	return r;
 }
 

@@ -1,5 +1,6 @@
 #include "store/sqlite/db.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 
 static int code_of(sqlite3 *h, int rc)
@@ -107,7 +108,12 @@ int db_open_writer(const char *path, const char *name, enum db_kind kind, const 
 		   struct db **ret_db, struct err *e)
 {
 	cleanup_db struct db *db = NULL;
-	int r = db_open(path, name, SQLITE_OPEN_CREATE, set, &db, e);
+	/* SQLite would make it readable for all; its log takes the mode of the file. */
+	cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, -errno, "cannot open %s", path);
+	int r = db_open(path, name, 0, set, &db, e);
 
 	if (r >= 0)
 		r = db_script(db, SQL_pragma_new, e);

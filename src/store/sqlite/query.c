@@ -1,12 +1,12 @@
 /* Reading: which rows of which day files make up a range of time.
  *
- * A window belongs to the range when its start does, and a period is taken whole when all its
- * windows could belong. Hours that lie inside the range are read from blocks of level 2 plus what
- * these do not hold yet, the rest from blocks of level 1 and single windows; a level-1 block at the
- * edge is taken apart by its detail. Where that was dropped already, the block belongs to the
- * range when its start does. So ranges that touch count everything once. */
+ * A window belongs to the range when its start does. A block that lies inside the range is summed
+ * as it is; one at an edge is taken apart by its detail. Where the detail knows stretches of 5
+ * minutes only, such a stretch belongs to the range when its start does. So ranges that touch count
+ * everything once. */
 #include "store/sqlite/read.h"
 
+#include "store/sqlite/column.h"
 #include "store/sqlite/points.h"
 
 /* A batch whose rows in a file are to be undone. */
@@ -108,40 +108,62 @@ static int walk_init(struct walk *w, struct store *s, const struct store_query *
 /* Columns of block_range. */
 enum { COL_LEVEL, COL_START, COL_UNTIL, COL_PERIOD, COL_SPANS, COL_DATA, COL_DETAIL };
 
-/* Replace the entries of a level-1 block by what its windows inside the range hold. */
+/* When data was taken in the windows of d that are inside the range: a window of 5 minutes may have
+ * gaps, of which the spans know. */
+static void cover_windows(struct walk *w, const struct detail *d, struct cover *spans)
+{
+	cover_join(spans);
+	for (size_t i = 0; i < d->windows.len; i++) {
+		const struct window *x = &d->windows.data[i];
+		int64_t end = x->start + x->duration;
+
+		if (x->start < w->q->from || x->start >= w->q->until)
+			continue;
+		for (size_t k = 0; k < spans->spans.len; k++)
+			cover_add(&w->cover, MAX(x->start, spans->spans.data[k].from),
+				  MIN(end, spans->spans.data[k].until));
+	}
+}
+
+/* Leave of the entries of a block what its windows inside the range hold. */
 static int take_apart(struct walk *w, sqlite3_stmt *row, int64_t start, int64_t period,
 		      struct err *e)
 {
 	cleanup_detail struct detail d = {};
+	cleanup_cover struct cover spans = {};
 	size_t n, kept = 0;
 	const void *p = db_blob(row, COL_DETAIL, &n);
 	int r = detail_decode(p, n, &w->entries, start, period, &d, e);
 
 	if (r < 0)
 		return r;
-	struct entries all = w->entries;
+	p = db_blob(row, COL_SPANS, &n);
+	r = spans_decode(p, n, start, &spans, e);
+	if (r < 0)
+		return r;
+	cover_windows(w, &d, &spans);
+	/* Parts are sorted by entry, so that sums can take the place of entries that were read. */
+	for (size_t i = 0, end; i < d.parts.len; i = end) {
+		struct entry sum = w->entries.data[d.parts.data[i].entry];
+		bool any = false;
 
-	w->entries = (struct entries){};
-	vec_reserve(&w->entries, d.parts.len);
-	for (size_t i = 0; i < d.parts.len; i++) {
-		const struct part *x = &d.parts.data[i];
-		int64_t at = d.windows.data[x->window].start;
-		struct entry y = all.data[x->entry];
+		sum.count = sum.value = 0;
+		for (end = i; end < d.parts.len; end++) {
+			const struct part *x = &d.parts.data[end];
+			int64_t at = d.windows.data[x->window].start;
 
-		if (at < w->q->from || at >= w->q->until)
-			continue;
-		y.count = x->count;
-		y.value = x->value;
-		w->entries.data[kept++] = y;
+			if (x->entry != d.parts.data[i].entry)
+				break;
+			if (at < w->q->from || at >= w->q->until)
+				continue;
+			sum.count = wrap_add(sum.count, x->count);
+			sum.value = wrap_add(sum.value, x->value);
+			any = true;
+		}
+		if (any)
+			w->entries.data[kept++] = sum;
 	}
 	w->entries.len = kept;
-	vec_fini(&all);
-	for (size_t i = 0; i < d.windows.len; i++) {
-		const struct window *x = &d.windows.data[i];
-
-		if (x->start >= w->q->from && x->start < w->q->until)
-			cover_add(&w->cover, x->start, x->start + x->duration);
-	}
 	return 0;
 }
 
@@ -151,22 +173,18 @@ static int read_block(struct walk *w, struct reading *g, sqlite3_stmt *row, stru
 	int64_t start = sqlite3_column_int64(row, COL_START);
 	int64_t until = sqlite3_column_int64(row, COL_UNTIL);
 	int64_t period = sqlite3_column_int64(row, COL_PERIOD);
-	bool is_edge = level == 1 && (start < w->q->from || until > w->q->until);
-	bool has_detail = is_edge && sqlite3_column_type(row, COL_DETAIL) != SQLITE_NULL;
 	size_t n;
 
-	if (is_edge && !has_detail && start < w->q->from)
-		return 0;
 	w->entries.len = 0;
 	const void *p = db_blob(row, COL_DATA, &n);
 	int r = block_decode(p, n, period, &w->entries, e);
 
 	if (r < 0)
 		return r;
-	if (has_detail) {
-		r = take_apart(w, row, start, period, e);
-	} else if (level == 0) {
+	if (level == 0) {
 		cover_add(&w->cover, start, until);
+	} else if (start < w->q->from || until > w->q->until) {
+		r = take_apart(w, row, start, period, e);
 	} else {
 		p = db_blob(row, COL_SPANS, &n);
 		r = spans_decode(p, n, start, &w->cover, e);
@@ -179,11 +197,9 @@ static int walk_series(struct walk *w, struct reading *g, int64_t series, struct
 	cleanup_query sqlite3_stmt *row = NULL;
 	const struct store_query *q = w->q;
 	struct db *db = g->rd.db;
-	int64_t first_hour = (q->from + HOUR_NS - 1) / HOUR_NS * HOUR_NS;
-	int64_t last_hour = MAX(q->until / HOUR_NS * HOUR_NS, first_hour);
-	int r = db_query(db, SQL_block_range, &row, e, "iiiiiiii", series, q->from, q->until,
-			 first_hour, last_hour, q->from / PERIOD_NS * PERIOD_NS, w->view.batch,
-			 standing_batch(&w->view, g->rd.day));
+	int r = db_query(db, SQL_block_range, &row, e, "iiiiiii", series, q->from, q->until,
+			 q->from / HOUR_NS * HOUR_NS, q->from / PERIOD_NS * PERIOD_NS,
+			 w->view.batch, standing_batch(&w->view, g->rd.day));
 
 	while (r >= 0 && (r = db_step(db, row, e)) > 0) {
 		r = read_block(w, g, row, e);

@@ -73,22 +73,18 @@
 	X(block_undo)                                                                              \
 	X(seen_undo)                                                                               \
 	X(points_undo)                                                                             \
-	X(block_first_raw)                                                                         \
-	X(block_raw)                                                                               \
-	X(block_drop_raw)                                                                          \
-	X(block_first_loose)                                                                       \
-	X(block_loose)                                                                             \
-	X(block_contain)                                                                           \
-	X(block_drop_detail)                                                                       \
-	X(block_last)                                                                              \
+	X(block_first)                                                                             \
+	X(block_gather)                                                                            \
+	X(block_drop)                                                                              \
+	X(points_first)                                                                            \
+	X(points_gather)                                                                           \
+	X(points_drop)                                                                             \
+	X(free_pages)                                                                              \
 	X(metric_add)                                                                              \
 	X(metric_find)                                                                             \
 	X(metric_all)                                                                              \
 	X(points_add)                                                                              \
-	X(points_range)                                                                            \
-	X(points_first_raw)                                                                        \
-	X(points_raw)                                                                              \
-	X(points_drop_raw)
+	X(points_range)
 enum sql {
 #define X(name) SQL_##name,
 	SQL_STATEMENTS(X)

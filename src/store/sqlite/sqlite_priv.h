@@ -30,14 +30,20 @@ struct pool {
 	int n;
 };
 
+/* What is left to do for a day. */
+enum day_state {
+	DAY_OPEN,   /* windows may have to be rolled up */
+	DAY_ROLLED, /* the day is over, and all of it is rolled up */
+	DAY_BARE,   /* single windows were dropped, too */
+};
+
 struct day_file {
 	int64_t tenant, day; /* day: since 1970 */
 	char *path, *name;
 	int refs;  /* the table of days is one */
 	bool dead; /* unlinked */
 	struct pool pool;
-	/* Under write_lock: nothing is left to roll up before this time. */
-	int64_t rolled_until;
+	enum day_state state; /* under write_lock */
 };
 
 /* A day file that is open for writing, under write_lock. */
@@ -45,6 +51,7 @@ struct day_writer {
 	struct day_file *file;
 	struct db *db;
 	struct dict dict;
+	bool has_dict; /* only who appends needs it */
 	uint64_t last_use;
 };
 

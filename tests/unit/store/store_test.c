@@ -158,3 +158,47 @@ char *query_lines(struct store *s, const struct store_query *q, const char *cons
 	MUST(store_profile(s, q, by, nby, &p, &covered, &e));
 	return profile_lines(p);
 }
+
+int fixture_set_up(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+
+	if (!strcmp(*state, "sqlite")) {
+		f->dir = make_folder();
+		MUST(store_open_sqlite(f->dir, &f->store, &e));
+	} else {
+		assert_int_equal(store_open_memory(&f->store), 0);
+	}
+	f->tenant = new_tenant(f->store, "first@example.org");
+	*state = f;
+	return 0;
+}
+
+int fixture_tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	store_close(f->store);
+	if (f->dir)
+		remove_folder(f->dir);
+	free(f);
+	return 0;
+}
+
+struct store_query all_of(const struct fixture *f)
+{
+	return (struct store_query){
+		.tenant = f->tenant,
+		.service = "shop",
+		.type = "cpu",
+		.from = MIDNIGHT,
+		.until = MIDNIGHT + DAY,
+	};
+}
+
+void assert_lines(struct fixture *f, const struct store_query *q, const char *want)
+{
+	cleanup_free char *got = query_lines(f->store, q, NULL, 0);
+
+	assert_string_equal(got, want);
+}

@@ -48,4 +48,21 @@ char *profile_lines(const struct profile *p);
 /* What store_profile answers, as lines; the caller frees it. */
 char *query_lines(struct store *s, const struct store_query *q, const char *const *by, size_t nby);
 
+/* A fresh store; *state is its kind, "sqlite" or "memory", at first. */
+struct fixture {
+	struct store *store;
+	char *dir; /* NULL: memory */
+	int64_t tenant;
+};
+int fixture_set_up(void **state);
+int fixture_tear_down(void **state);
+/* Service shop, type cpu, the day after MIDNIGHT. */
+struct store_query all_of(const struct fixture *f);
+void assert_lines(struct fixture *f, const struct store_query *q, const char *want);
+
+#define ON_STORE(store, name)                                                                      \
+	{store ": " #name, name, fixture_set_up, fixture_tear_down, (void *)(uintptr_t)store},
+#define ON_SQLITE(name) ON_STORE("sqlite", name)
+#define ON_MEMORY(name) ON_STORE("memory", name)
+
 #endif

@@ -64,25 +64,22 @@ SELECT id FROM series ORDER BY id;
 INSERT OR IGNORE INTO seen (start, id, batch) VALUES (?, ?, ?);
 
 -- :name block_add
-INSERT INTO block (series, level, start, until, contained, batch, period, count, value, spans, data,
-	detail)
-VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO block (series, level, start, until, batch, period, count, value, spans, data, detail)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- :name block_range
--- Everything of a series between two times, each window once: the hours that lie inside whole
--- (between ?4 and ?5) by level 2 and what level 2 does not hold yet, the rest by level 1 and 0.
--- ?2: from, ?3: until, ?6: from, rounded down to 5 minutes, ?7: the last
--- complete batch, ?8: a batch that is to be undone (see append.c).
+-- What may hold windows of a series between two times. ?2: from, ?3: until, ?4 and ?5: from, rounded
+-- down to an hour and to 5 minutes, ?6: the last complete batch, ?7: a batch that is to be undone
+-- (see append.c).
 SELECT level, start, until, period, spans, data, detail FROM block
-WHERE series = ?1 AND level = 2 AND start >= ?4 AND start < ?5
+WHERE series = ?1 AND level IN (2, 3) AND start >= ?4 AND start < ?3
 UNION ALL
 SELECT level, start, until, period, spans, data, detail FROM block
-WHERE series = ?1 AND level = 1 AND start >= ?6 AND start < ?3
-	AND NOT (contained = 1 AND start >= ?4 AND start < ?5)
+WHERE series = ?1 AND level = 1 AND start >= ?5 AND start < ?3
 UNION ALL
-SELECT level, start, until, period, spans, data, NULL FROM block
+SELECT level, start, until, period, spans, data, detail FROM block
 WHERE series = ?1 AND level = 0 AND start >= ?2 AND start < ?3
-	AND batch <= ?7 AND batch <> ?8;
+	AND batch <= ?6 AND batch <> ?7;
 
 -- :name block_undo
 DELETE FROM block WHERE level = 0 AND batch = ?;
@@ -93,34 +90,18 @@ DELETE FROM seen WHERE batch = ?;
 -- :name points_undo
 DELETE FROM points WHERE level = 0 AND batch = ?;
 
--- :name block_first_raw
-SELECT min(start) FROM block WHERE series = ? AND level = 0 AND start < ?;
+-- :name block_first
+SELECT min(start) FROM block WHERE series = ? AND level = ? AND start < ?;
 
--- :name block_raw
-SELECT start, until, period, data FROM block
-WHERE series = ? AND level = 0 AND start >= ? AND start < ? ORDER BY start, id;
+-- :name block_gather
+SELECT id, start, until, period, data, detail, spans FROM block
+WHERE series = ? AND level = ? AND start >= ? AND start < ? ORDER BY id;
 
--- :name block_drop_raw
-DELETE FROM block WHERE series = ? AND level = 0 AND start >= ? AND start < ?;
+-- :name block_drop
+DELETE FROM block WHERE series = ? AND level = ? AND start >= ? AND start < ? AND id <= ?;
 
--- :name block_first_loose
-SELECT min(start) FROM block WHERE series = ? AND level = 1 AND contained = 0 AND start < ?;
-
--- :name block_loose
-SELECT start, until, period, spans, data FROM block
-WHERE series = ? AND level = 1 AND contained = 0 AND start >= ? AND start < ? ORDER BY start, id;
-
--- :name block_contain
-UPDATE block SET contained = 1
-WHERE series = ? AND level = 1 AND contained = 0 AND start >= ? AND start < ?;
-
--- :name block_drop_detail
-UPDATE block SET detail = NULL
-WHERE series = ? AND level = 1 AND start < ? AND detail IS NOT NULL;
-
--- :name block_last
-SELECT series.service, max(block.until) FROM series
-JOIN block ON block.series = series.id AND block.level = 0 GROUP BY series.service;
+-- :name free_pages
+PRAGMA freelist_count;
 
 -- :name metric_add
 INSERT INTO metric (service, name) VALUES (?, ?);
@@ -135,8 +116,8 @@ SELECT id FROM metric ORDER BY id;
 INSERT INTO points (metric, level, start, until, batch, data) VALUES (?, ?, ?, ?, ?, ?);
 
 -- :name points_range
--- ?2: from, ?3: until, ?4: from, rounded down to 5 minutes, ?5, ?6: as ?7, ?8
--- above.
+-- ?2: from, ?3: until, ?4: from, rounded down to 5 minutes, ?5, ?6: as ?6, ?7
+-- of block_range.
 SELECT id, start / 300000000000 AS period, data FROM points
 WHERE metric = ?1 AND level = 1 AND start >= ?4 AND start < ?3
 UNION ALL
@@ -145,12 +126,12 @@ WHERE metric = ?1 AND level = 0 AND start >= ?4 AND start < ?3
 	AND batch <= ?5 AND batch <> ?6
 ORDER BY period, id;
 
--- :name points_first_raw
-SELECT min(start) FROM points WHERE metric = ? AND level = 0 AND start < ?;
+-- :name points_first
+SELECT min(start) FROM points WHERE metric = ? AND level = ? AND start < ?;
 
--- :name points_raw
-SELECT data FROM points
-WHERE metric = ? AND level = 0 AND start >= ? AND start < ? ORDER BY id;
+-- :name points_gather
+SELECT id, data FROM points
+WHERE metric = ? AND level = ? AND start >= ? AND start < ? ORDER BY id;
 
--- :name points_drop_raw
-DELETE FROM points WHERE metric = ? AND level = 0 AND start >= ? AND start < ?;
+-- :name points_drop
+DELETE FROM points WHERE metric = ? AND level = ? AND start >= ? AND start < ? AND id <= ?;

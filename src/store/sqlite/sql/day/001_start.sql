@@ -51,20 +51,21 @@ CREATE TABLE series (
 	UNIQUE (service, type, host)
 ) STRICT;
 
+-- Every window is in one row: first in one of its own, then gathered with others.
 CREATE TABLE block (
 	id INTEGER PRIMARY KEY,
 	series INTEGER NOT NULL,
-	level INTEGER NOT NULL,                      -- 0: one window, 1: 5 minutes, 2: an hour
-	start INTEGER NOT NULL,                      -- ns since 1970; of level 1 and 2: of the period
-	until INTEGER NOT NULL,                      -- end of the window or period
-	contained INTEGER NOT NULL,                  -- 1: a block of level 2 holds this one of level 1
-	batch INTEGER NOT NULL,                      -- that brought it; 0: complete by itself
-	period INTEGER NOT NULL,                     -- what a sample stands for; 0: unknown or mixed
+	level INTEGER NOT NULL,                      -- 0: a window; 1: 5 minutes, detail by window; 2: an hour,
+	                                             -- detail by window; 3: an hour, detail by 5 minutes
+	start INTEGER NOT NULL,                      -- ns since 1970: of the window, the 5 minutes, the hour
+	until INTEGER NOT NULL,                      -- end of the same
+	batch INTEGER NOT NULL,                      -- that brought the window; 0: complete by itself
+	period INTEGER NOT NULL,                     -- mean of what a sample stands for; 0: unknown
 	count INTEGER NOT NULL,                      -- sum of all samples
 	value INTEGER NOT NULL,                      -- sum of all samples
-	spans BLOB,                                  -- level 1 and 2: when data was taken (block.c)
+	spans BLOB,                                  -- but level 0: when data was taken (block.c)
 	data BLOB NOT NULL,                          -- labelset, stack, count, value (block.c)
-	detail BLOB                                  -- level 1: the windows it was made of (block.c)
+	detail BLOB                                  -- but level 0: how data spreads over time (block.c)
 ) STRICT;
 
 CREATE INDEX block_time ON block (series, level, start);
