@@ -1,6 +1,7 @@
 /* server/install.c - this server's own program and the script that puts it on a host. */
 #include <fcntl.h>
 #include <sodium.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -9,16 +10,24 @@
 
 extern const struct embed_file install_files[];
 
+/* The file that was started, even when another took its name since; where there is no /proc, the
+ * file of that name. */
+static int open_self(void)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 ? fd : open((const char *)getauxval(AT_EXECFN), O_RDONLY | O_CLOEXEC);
+}
+
 int program_open(struct program *p, struct err *e)
 {
-	/* The file stays what it was at our start even when another takes its name. */
-	cleanup_close int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	cleanup_close int fd = open_self();
 	uint8_t hash[crypto_hash_sha256_BYTES];
 	struct stat st;
 	void *data;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, -errno, "cannot read our own program, /proc/self/exe");
+		return err_sys(e, -errno, "cannot read our own program");
 	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (data == MAP_FAILED)
 		return err_sys(e, -errno, "cannot map our own program");

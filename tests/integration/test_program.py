@@ -123,7 +123,7 @@ def call(argv, *args):
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={"GLIM_KEY": "glim_x"},
+        env={"PATH": os.environ["PATH"], "GLIM_KEY": "glim_x"},
         text=True,
         timeout=60,
     )
