@@ -120,7 +120,7 @@ void json_double(struct json *j, double v)
 {
 	value(j);
 	if (isfinite(v))
-		buf_printf(j->out, "%.17g", v);
+		buf_printf(j->out, "%.15g", v);
 	else
 		buf_puts(j->out, "null");
 }

@@ -3,7 +3,8 @@
  * Commas and quoting are the writer's business; nesting is the caller's. Bytes that are not UTF-8
  * are written as U+FFFD; `<`, `>` and `&` are escaped so that the text may stand in a page.
  * Names keep clear of those of libjansson, which stands in the same program. Numbers that JSON
- * cannot say (infinite, not a number) become null. Threads: one at a time. */
+ * cannot say (infinite, not a number) become null; others have 15 significant digits, what a
+ * decimal number needs and no noise behind it. Threads: one at a time. */
 #ifndef GLIM_BASE_JSON_H
 #define GLIM_BASE_JSON_H
 
