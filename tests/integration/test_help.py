@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["agent", "record", "doctor"]
+COMMANDS = ["agent", "server", "record", "doctor"]
 
 
 def say(*argv):
