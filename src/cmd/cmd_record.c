@@ -11,7 +11,13 @@
 #include "cmd/options.h"
 #include "sink/file.h"
 
-enum { DRAIN_MS = 250, PROGRESS_MS = 500, MAX_HZ = 5000, MAX_SECONDS = 30 * 24 * 3600 };
+enum {
+	DRAIN_MS = 250,
+	LAST_DRAINS = 64,
+	PROGRESS_MS = 500,
+	MAX_HZ = 5000,
+	MAX_SECONDS = 30 * 24 * 3600
+};
 
 struct record_options {
 	const char *all, *pid, *seconds, *frequency, *output, *format, *quiet;
@@ -169,8 +175,10 @@ static int record_run(struct record *r, struct err *e)
 			r->seconds ? "" : "; Ctrl-C ends");
 	event_base_dispatch(r->loop);
 	seconds = (double)(clock_mono_ns() - r->start_ns) / NSEC_PER_SEC;
-	while (!r->failure.code && capture_drain(r->capture, &r->failure) > 0)
-		;
+	/* What waits in the ring; what comes meanwhile could go on for ever. */
+	for (int i = 0; i < LAST_DRAINS && !r->failure.code; i++)
+		if (capture_drain(r->capture, &r->failure) <= 0)
+			break;
 	p = capture_take(r->capture);
 	code = file_write(r->format, p, r->path, e);
 	if (code)

@@ -19,6 +19,7 @@ enum {
 	MAX_CPUS = 8192, /* NR_CPUS of Linux on x86-64, at most */
 	RING_MIN = 512 << 10,
 	RING_MAX = 16 << 20,
+	DRAIN_MAX = 16384, /* records; some tens of milliseconds of naming */
 	LOG_BYTES = 64 << 10,
 	LOG_LINES_SHOWN = 3,
 };
@@ -34,6 +35,7 @@ struct probe {
 	VEC(struct bpf_link *) links;
 	probe_record_fn cb; /* while draining */
 	void *arg;
+	unsigned int room; /* records that this drain may still take */
 	size_t ring_bytes;
 };
 
@@ -206,20 +208,23 @@ static int on_record(void *arg, void *data, size_t size)
 	struct probe *p = arg;
 	const struct probe_record *r = data;
 	const struct probe_sample *s = data;
+	/* Ends the consumption behind this record (libbpf 1.1, src/ringbuf.c,
+	 * ringbuf_process_ring). */
+	int rest = --p->room ? 0 : -ECANCELED;
 
 	if (size < sizeof(*r))
-		return 0;
+		return rest;
 	if (r->type == PROBE_SAMPLE) {
 		if (size < sizeof(*s) || s->entries > UNWIND_MAX_ENTRIES ||
 		    s->kernel_frames > PROBE_KERNEL_DEPTH ||
 		    size < sizeof(*s) + s->entries * sizeof(struct unwind_entry) +
 				    s->kernel_frames * sizeof(uint64_t))
-			return 0;
+			return rest;
 	} else if (size < sizeof(struct probe_process_event)) {
-		return 0;
+		return rest;
 	}
 	p->cb(r, p->arg);
-	return 0;
+	return rest;
 }
 
 static int attach(struct probe *p, struct err *e)
@@ -308,9 +313,13 @@ int probe_fd(const struct probe *p)
 
 int probe_drain(struct probe *p, probe_record_fn cb, void *arg)
 {
+	int r;
+
 	p->cb = cb;
 	p->arg = arg;
-	return ring_buffer__consume(p->ring);
+	p->room = DRAIN_MAX;
+	r = ring_buffer__consume(p->ring);
+	return r == -ECANCELED ? DRAIN_MAX : r;
 }
 
 int probe_set_python(struct probe *p, pid_t pid, const struct python_process *py)

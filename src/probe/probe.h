@@ -26,8 +26,8 @@ void probe_close(struct probe *p);
 int probe_start(struct probe *p, struct err *e);
 /* Readable when the programs want to be read at once; read at least every 250 ms anyway. */
 int probe_fd(const struct probe *p);
-/* Hand waiting records to cb, at most what was there at the start; returns how many. The size of
- * every record was checked. */
+/* Hand waiting records to cb, a bounded number, so that a busy ring does not keep the caller from
+ * everything else; returns how many. The size of every record was checked. */
 typedef void (*probe_record_fn)(const struct probe_record *r, void *arg);
 int probe_drain(struct probe *p, probe_record_fn cb, void *arg);
 
