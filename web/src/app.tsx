@@ -55,7 +55,7 @@ function Pages(props: PageProps) {
 	const r = useRoute();
 	switch (r.page) {
 	case "service":
-		return <ServiceView {...props} />;
+		return <ServiceView key={r.service} {...props} />; /* nothing of one service shows under the name of another */
 	case "keys":
 		return <Keys {...props} />;
 	case "start":

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { moduleKey } from "../src/flame/colour";
 import { functionsOf, neighbours, widest } from "../src/flame/functions";
 import { findPath, hashOf } from "../src/flame/path";
 import { decode, nodeAt, nodeLine, pathOf, processOf, stackText } from "../src/flame/profile";
@@ -125,4 +126,16 @@ test("arrow keys walk through the tree", () => {
 	assert.equal(keyTarget(p, 4, "ArrowDown"), -1);
 	assert.equal(keyTarget(p, 0, "ArrowUp"), -1);
 	assert.equal(keyTarget(p, 0, "x"), -1);
+});
+
+test("the module of a frame is its library or the folder of its file", () => {
+	const d = sample();
+	d.strings.push("/usr/lib/libssl.so.3", "/srv/shop/views/orders.py");
+	d.frames.module[4] = d.strings.length - 2;
+	d.frames.file[3] = d.strings.length - 1;
+	const q = decode(d);
+	assert.equal(moduleKey(q, 4), "libssl.so.3");
+	assert.equal(moduleKey(q, 3), "views");
+	assert.equal(moduleKey(q, 2), "app.py");
+	assert.equal(moduleKey(q, 0), "");
 });

@@ -68,7 +68,7 @@ function options(p: () => ChartProps, width: number, readout: (i: number | null)
 		},
 		scales: {
 			x: { time: true, range: () => [p().from, p().until] },
-			y: { range: (_u, _min, max) => [0, Math.max(max ?? 0, 1e-3) * 1.08] },
+			y: { range: (_u, _min, max) => [0, max ? Math.max(max, 1e-3) * 1.08 : 1] },
 		},
 		axes: [axis(format, "x"), { ...axis(format, "y"), incrs: binary ? BINARY : DECIMAL }],
 		series: [{}, {

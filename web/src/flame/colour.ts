@@ -1,6 +1,6 @@
 // Colours of frames. One hue says the runtime; a narrow band of lightness, chosen by the name, keeps
 // neighbours apart. Text on every shade has a contrast of at least 4.5 (a unit test proves it).
-import { frameModule, frameName, KIND } from "./profile";
+import { frameFile, frameModule, frameName, KIND } from "./profile";
 import type { Profile } from "./profile";
 import type { Theme } from "../state/theme";
 import type { Colour } from "../state/route";
@@ -121,10 +121,13 @@ function hash(text: string): number {
 	return h >>> 0;
 }
 
-/* The last folder or library of a module, which is what a reader calls it. */
+/* What a reader calls the module of a frame: its library, or the folder that its file is in. */
 export function moduleKey(p: Profile, frame: number): string {
 	const m = frameModule(p, frame);
-	return m === "" ? "" : m.slice(m.lastIndexOf("/") + 1);
+	if (m !== "")
+		return m.slice(m.lastIndexOf("/") + 1);
+	const folders = frameFile(p, frame).split("/");
+	return folders[folders.length - 2] ?? folders[0] ?? "";
 }
 
 /* Palette index of every frame, for colouring by runtime or by module. */
