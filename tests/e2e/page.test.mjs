@@ -259,7 +259,7 @@ test("the hatched rest can be entered", async () => {
 		await page.keyboard.press("ArrowDown");
 		await page.getByText("(too narrow to show)").waitFor({ state: "attached" });
 		await page.keyboard.press("Enter");
-		await page.waitForURL(/detail=16/);
+		await page.waitForURL(/detail=8/);
 		await page.getByRole("textbox", { name: /Search/ }).fill("hook_");
 		await page.getByText(/in \d{3} functions/).waitFor();
 	});

@@ -13,7 +13,7 @@ test("an address and its state are the same thing", () => {
 	const full: Route = {
 		page: "service", service: "shop.api-2", type: "offcpu", from: "1700000000", until: "1700003600", live: false,
 		filters: ["process=python3", "thread!~worker-.* &x"], view: "both", zoom: "0123456789abcdef", window: [0.25, 0.3125],
-		search: "/^a+b$/", colour: "module", up: true, detail: 256, sort: "-total",
+		search: "/^a+b$/", colour: "module", up: true, detail: 64, sort: "-total",
 	};
 	assert.deepEqual(parse(formatRoute(full)), full);
 	assert.deepEqual(parse(formatRoute({ ...DEFAULTS, page: "keys" })), { ...DEFAULTS, page: "keys" });
@@ -31,7 +31,7 @@ test("a wrong address falls back to defaults", () => {
 	assert.deepEqual(r, { ...DEFAULTS, page: "service", service: "a" });
 	assert.equal(parse("/service?window=0.1,0.2,0.3").window, null);
 	assert.equal(parse("/service?window=0,2").window, null);
-	assert.equal(parse("/service?detail=1e9").detail, 65536);
+	assert.equal(parse("/service?detail=1e9").detail, 64);
 });
 
 test("filters", () => {

@@ -19,6 +19,7 @@ export interface Selection {
 }
 
 const BASE = "/api/v1";
+const WIDEST = 100_000; /* the server refuses more */
 
 let onUnauthorized: () => void = () => {};
 
@@ -122,7 +123,7 @@ export const labelValues = (s: Selection, type: string, name: string, signal?: A
 		undefined, signal);
 
 export const flamegraph = (s: Selection, type: string, width: number, signal?: AbortSignal) =>
-	request<FlameData>("GET", `/flamegraph?${query({ ...scoped(s), type, width })}`,
+	request<FlameData>("GET", `/flamegraph?${query({ ...scoped(s), type, width: Math.min(width, WIDEST) })}`,
 		undefined, signal);
 
 /* The address under which the browser downloads the same profile in another format. */

@@ -33,7 +33,7 @@ const PATHS: Record<Page, string> = {
 	home: "/", service: "/service", keys: "/keys", start: "/start",
 };
 
-export const MAX_DETAIL = 65536;
+export const MAX_DETAIL = 64; /* times a window of 1,600 px is what the server takes at most */
 
 function oneOf<T extends string>(text: string | null, all: readonly T[], fallback: T): T {
 	return all.includes(text as T) ? text as T : fallback;

@@ -19,7 +19,7 @@ import { Crumbs } from "./crumbs";
 import { Details } from "./details";
 import { Toolbar } from "./toolbar";
 
-const FINER = 16; /* how much finer the rest is asked for when the reader enters it */
+const FINER = 8; /* how much finer the rest is asked for when the reader enters it */
 
 function zoomTo(p: Profile, node: number): void {
 	go({ zoom: hashOf(p, node), window: null });
@@ -62,6 +62,7 @@ export function Explorer({ r, profile: p, selection }: { r: Route; profile: Prof
 	const input = useRef<HTMLInputElement>(null);
 	const [picked, setPicked] = useState(""); /* path hash of the selected node */
 	const [pane, setPane] = useState(false);
+	const [finest, setFinest] = useState(false);
 	const [menu, setMenu] = useState<{ node: number; x: number; y: number } | null>(null);
 	const found = useMemo(() => findPath(p, r.zoom), [p, r.zoom]);
 	const root = Math.max(0, found);
@@ -110,9 +111,12 @@ export function Explorer({ r, profile: p, selection }: { r: Route; profile: Prof
 		"Escape": escape,
 	}));
 
-	const enterRest = (node: number) => go({
-		zoom: hashOf(p, p.parent[node] as number), window: null, detail: Math.min(r.detail * FINER, MAX_DETAIL),
-	});
+	const enterRest = (node: number) => {
+		select(node);
+		setFinest(r.detail >= MAX_DETAIL);
+		if (r.detail < MAX_DETAIL)
+			go({ zoom: hashOf(p, p.parent[node] as number), window: null, detail: Math.min(r.detail * FINER, MAX_DETAIL) });
+	};
 	const open = (node: number) => {
 		select(node);
 		setPane(true);
@@ -125,6 +129,12 @@ export function Explorer({ r, profile: p, selection }: { r: Route; profile: Prof
 				<div class="notice" role="status">
 					<div>The zoomed frame of this address does not appear in this range. Everything is shown instead.</div>
 					<button type="button" class="button" onClick={reset}>Forget the zoom</button>
+				</div>
+			)}
+			{finest && (
+				<div class="notice" role="status">
+					<div>Finer than this the server does not split. A filter by process or a shorter time shows what is in there.</div>
+					<button type="button" class="button" onClick={() => setFinest(false)}>Good</button>
 				</div>
 			)}
 			<Crumbs profile={p} node={root} free={r.window !== null} zoom={(n) => zoomTo(p, n)} reset={reset} />
