@@ -83,6 +83,10 @@ test("a function that calls itself counts once in its total", () => {
 	assert.equal(f.self[3], 50);
 	assert.deepEqual([...f.frame], [3, 2, 4, 0, 1]);
 	assert.equal(f.places[2], 2);
+	assert.equal(f.line[2], 10);
+	const unknown = sample();
+	unknown.frames.start[2] = 0;
+	assert.equal(functionsOf(decode(unknown), 0).line[2], 12); /* of the heavier of its two nodes */
 	const under = functionsOf(p, 6);
 	assert.deepEqual([...under.frame].sort(), [2, 3]);
 	assert.equal(under.total[3], 30);

@@ -7,12 +7,14 @@ export interface Functions {
 	self: Float64Array; /* by frame index */
 	total: Float64Array;
 	places: Int32Array; /* how many nodes of the tree are this function */
+	line: Int32Array; /* where it starts, else where its heaviest node was seen, 0 unknown */
 }
 
 export function functionsOf(p: Profile, root: number): Functions {
 	const n = p.frameName.length;
 	const self = new Float64Array(n), total = new Float64Array(n), places = new Int32Array(n);
 	const covered = new Int32Array(n).fill(-1); /* end of the topmost open node of the frame */
+	const line = p.frameStart.slice(), heaviest = new Float64Array(n);
 	const end = p.end[root] as number;
 	for (let i = root; i < end; i++) {
 		const f = p.frame[i] as number;
@@ -20,6 +22,10 @@ export function functionsOf(p: Profile, root: number): Functions {
 			continue;
 		self[f]! += p.self[i] as number;
 		places[f]!++;
+		if (p.frameStart[f] === 0 && (p.sum[i] as number) > (heaviest[f] as number)) {
+			heaviest[f] = p.sum[i] as number;
+			line[f] = p.line[i] as number;
+		}
 		if (i >= (covered[f] as number)) {
 			total[f]! += p.sum[i] as number;
 			covered[f] = p.end[i] as number;
@@ -30,7 +36,7 @@ export function functionsOf(p: Profile, root: number): Functions {
 		if ((places[f] as number) > 0)
 			frame.push(f);
 	frame.sort((a, b) => (self[b] as number) - (self[a] as number));
-	return { frame: Int32Array.from(frame), self, total, places };
+	return { frame: Int32Array.from(frame), self, total, places, line };
 }
 
 export interface Neighbour {

@@ -119,7 +119,7 @@ export function FunctionTable(props: TableProps) {
 	for (let i = first; i < last; i++) {
 		const f = rows[i] as number;
 		const kind = p.frameKind[f] as number;
-		const file = frameFile(p, f), line = p.frameStart[f] as number;
+		const file = frameFile(p, f), line = functions.line[f] as number;
 		visible.push(
 			<div role="row" key={f} id={`fn-${f}`} aria-rowindex={i + 2} aria-selected={f === selectedFrame}
 				class="fn-row" style={{ transform: `translateY(${i * ROW}px)` }}
