@@ -72,26 +72,29 @@ static void put_sample(struct writer *w, const struct profile_sample *s)
 	wire_end(w->out, mark);
 }
 
-/* A mapping says that its functions are known, so that pprof does not look for the file. */
-static uint64_t mapping_id(struct writer *w, const struct profile_function *f)
+/* A mapping says that its functions are known, so that pprof does not look for the file. name 0:
+ * the mapping of all that belongs to no file. */
+static uint64_t put_mapping(struct writer *w, uint64_t name)
 {
-	uint64_t name = f->module		  ? string_of(w, f->module)
-			: f->kind == FRAME_KERNEL ? string(w, PPROF_KERNEL)
-						  : 0;
-	uint64_t *known = name ? map64_get(&w->mapping_of, name) : NULL;
-
-	if (!name || known)
-		return known ? *known : 0;
 	uint64_t id = ++w->nmappings;
 	size_t mark = wire_begin(w->out, 3);
 
 	wire_put_uint(w->out, 1, id);
-	wire_put_uint(w->out, 5, name);
+	put_unless_0(w->out, 5, name);
 	for (uint32_t has = 7; has <= 9; has++)
 		wire_put_uint(w->out, has, 1);
 	wire_end(w->out, mark);
 	map64_set(&w->mapping_of, name, id);
 	return id;
+}
+
+static uint64_t mapping_id(struct writer *w, const struct profile_function *f)
+{
+	bool kernel = !f->module && f->kind == FRAME_KERNEL;
+	uint64_t name = kernel ? string(w, PPROF_KERNEL) : string_of(w, f->module);
+	uint64_t *known = map64_get(&w->mapping_of, name);
+
+	return known ? *known : put_mapping(w, name);
 }
 
 static void put_function(struct writer *w, uint64_t id, const char *name,
@@ -172,6 +175,7 @@ int pprof_write(const struct profile *p, struct buf *out, struct err *e)
 	for (size_t i = 0; i < p->samples.len; i++)
 		put_sample(&w, &p->samples.data[i]);
 	put_functions(&w);
+	put_mapping(&w, 0); /* the first one: pprof takes that for the program's */
 	put_locations(&w);
 	put_unless_0(&plain, 9, (uint64_t)p->time_ns);
 	put_unless_0(&plain, 10, (uint64_t)p->duration_ns);

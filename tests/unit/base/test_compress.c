@@ -131,14 +131,19 @@ static void test_not_compressed_at_all(void **state)
 }
 
 /* Two pieces after each other are one text, as zstd and gzip files may have it. */
-static void test_two_frames(void **state)
+static void test_two_pieces(void **state)
 {
-	cleanup_buf struct buf packed = {}, out = {};
+	for (size_t m = 0; m < ARRAY_SIZE(methods); m++) {
+		cleanup_buf struct buf packed = {}, out = {}, small = {};
 
-	compress_zstd("one ", 4, 3, &packed);
-	compress_zstd("two", 3, 3, &packed);
-	assert_int_equal(decompress_zstd(packed.data, packed.len, 100, &out, NULL), 0);
-	assert_string_equal(buf_cstr(&out), "one two");
+		methods[m].compress("one ", 4, 3, &packed);
+		methods[m].compress("two", 3, 3, &packed);
+		assert_int_equal(methods[m].decompress(packed.data, packed.len, 7, &out, NULL), 0);
+		assert_string_equal(buf_cstr(&out), "one two");
+		/* The limit is of both. */
+		assert_int_equal(methods[m].decompress(packed.data, packed.len, 6, &small, NULL),
+				 -EFBIG);
+	}
 }
 
 int main(void)
@@ -147,7 +152,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_one_byte_too_many),
 		cmocka_unit_test(test_bomb),	   cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_damaged),	   cmocka_unit_test(test_not_compressed_at_all),
-		cmocka_unit_test(test_two_frames),
+		cmocka_unit_test(test_two_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

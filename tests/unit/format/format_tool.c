@@ -53,6 +53,13 @@ static int merge_all(profile_vec *v, struct err *e)
 {
 	while (v->len > 1) {
 		cleanup_profile struct profile *last = v->data[--v->len];
+
+		if (strcmp(v->data[0]->type, last->type)) {
+			printf("# and %s: %lld samples, %lld %s\n", last->type,
+			       (long long)profile_total_count(last),
+			       (long long)profile_total_value(last), last->unit);
+			continue;
+		}
 		int rc = profile_merge(v->data[0], last, NULL, 0, e);
 
 		if (rc < 0)
@@ -61,11 +68,31 @@ static int merge_all(profile_vec *v, struct err *e)
 	return 0;
 }
 
+static const struct otlp_resource resource = {
+	.service = "shop", .host = "web-1", .host_id = "abc", .scope_version = "1"};
+
+#define NOW (1700000000 * NSEC_PER_SEC)
+
+static int write_metrics(struct buf *out, struct err *e)
+{
+	static const struct otlp_label process[] = {{"process", "nginx"}, {"pid", "7"}};
+	static const struct otlp_point points[] = {
+		{"cpu", NULL, 0, NOW, 10 * NSEC_PER_SEC, 1.5},
+		{"cpu.capacity", NULL, 0, NOW, 0, 4},
+		{"memory", NULL, 0, NOW, 0, 1e9},
+		{"memory.capacity", NULL, 0, NOW, 0, 2e9},
+		{"process.cpu", process, 2, NOW, 10 * NSEC_PER_SEC, 0.5},
+		{"process.memory", process, 2, NOW, 0, 1e6},
+		{"samples", NULL, 0, NOW, 10 * NSEC_PER_SEC, 30},
+		{"lost", NULL, 0, NOW, 10 * NSEC_PER_SEC, 2},
+	};
+
+	return otlp_write_metrics(&resource, points, ARRAY_SIZE(points), out, e);
+}
+
 static int convert(const char *from, const char *to, int64_t period, const struct buf *in,
 		   struct buf *out, struct err *e)
 {
-	static const struct otlp_resource resource = {
-		.service = "shop", .host = "web-1", .host_id = "abc", .scope_version = "1"};
 	const struct format *reader = format_by_name(from), *writer = format_by_name(to);
 	cleanup(profile_vec_fini) profile_vec v = {};
 	int rc = strcmp(from, "otlp") ? reader->read(in->data, in->len, &v, e)
@@ -88,6 +115,11 @@ int main(int argc, char **argv)
 	cleanup_buf struct buf in = {}, out = {};
 	struct err e = {};
 
+	if (argc == 2 && !strcmp(argv[1], "metrics")) {
+		if (write_metrics(&out, &e) < 0)
+			return fail(&e);
+		return io_write_all(STDOUT_FILENO, out.data, out.len) < 0;
+	}
 	if (argc < 3 || io_read_fd(STDIN_FILENO, 1 << 30, &in) < 0)
 		return 2;
 	if (convert(argv[1], argv[2], argc > 3 ? atoll(argv[3]) : 0, &in, &out, &e) < 0)
