@@ -231,12 +231,12 @@ static ssize_t chunk_step(struct http_chunks *c, const char *p, size_t n, size_t
 	switch (c->state) {
 	case CHUNK_SIZE:
 		r = chunk_size_line(p, n, &c->left);
+		if (r > 0 && (c->left > max || out->len > max - c->left))
+			return -EFBIG;
 		if (r > 0)
 			c->state = c->left ? CHUNK_DATA : CHUNK_TRAILER;
 		return r;
 	case CHUNK_DATA:
-		if (c->left > max || out->len > max - c->left)
-			return -EFBIG;
 		n = MIN(n, c->left);
 		buf_append(out, p, n);
 		c->left -= n;
