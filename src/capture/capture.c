@@ -24,6 +24,7 @@ struct capture {
 	struct probe *probe;
 	struct symbolizer *symbolizer;
 	struct runtimes *runtimes;
+	struct rows *rows;
 	struct targets targets;
 	struct window window;
 	VEC(struct newcomer) newcomers;
@@ -35,17 +36,12 @@ struct capture {
 
 static void look_for_python(struct capture *c, struct target *t)
 {
-	struct python_process py = {};
-	uint32_t version = 0;
-
 	if (t->has_python || !t->readable)
 		return;
-	if (runtimes_find_python(c->runtimes, &t->process, &py, &version) <= 0)
+	if (runtimes_find_python(c->runtimes, &t->process, &t->python) <= 0)
 		return;
 	t->has_python = true;
-	t->python_version = version;
-	t->python = py;
-	probe_set_python(c->probe, t->process.pid, &py);
+	probe_set_python(c->probe, t->process.pid, &t->python.process);
 }
 
 static struct target *meet(struct capture *c, pid_t pid, uint64_t start_ns, int64_t now)
@@ -168,6 +164,7 @@ static void on_record(const struct probe_record *r, void *arg)
 	case PROBE_FORK:
 		targets_forked(&c->targets, e->parent, e->pid);
 		break;
+	case PROBE_EXEC_PLAIN:
 	case PROBE_EXIT:
 		targets_remove(&c->targets, e->pid);
 		break;
@@ -229,7 +226,8 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 	if (r < 0)
 		return r;
 	c->runtimes = runtimes_new();
-	window_init(&c->window, c->symbolizer, &c->targets);
+	c->rows = rows_new();
+	window_init(&c->window, c->symbolizer, c->rows, &c->targets);
 	r = probe_open(&probe, &c->probe, e);
 	if (r < 0)
 		return r;
@@ -253,6 +251,7 @@ void capture_close(struct capture *c)
 	window_fini(&c->window);
 	targets_fini(&c->targets);
 	runtimes_free(c->runtimes);
+	rows_free(c->rows);
 	symbolizer_free(c->symbolizer);
 	vec_fini(&c->newcomers);
 	if (c->timer_fd >= 0)

@@ -94,7 +94,6 @@ void targets_forked(struct targets *t, pid_t parent, pid_t child)
 static void inherit(struct target *child, const struct target *parent)
 {
 	child->has_python = parent->has_python;
-	child->python_version = parent->python_version;
 	child->python = parent->python;
 	if (child->readable || !parent->readable)
 		return;
@@ -184,8 +183,8 @@ const struct code_entry *target_code(struct targets *all, struct target *t, uint
 	if (t->codes.len >= MAX_CODES)
 		codes_clear(t);
 	new.id = ++all->last_code_id;
-	new.failed = python_code_read(t->process.pid, t->python_version, &t->python.layout, address,
-				      check, &new.code);
+	new.failed = python_code_read(t->process.pid, t->python.version, &t->python.process.layout,
+				      address, check, &new.code);
 	hash_index_add(&t->code_index, hash_mix(address, check), t->codes.len);
 	vec_push(&t->codes, new);
 	return &t->codes.data[t->codes.len - 1];

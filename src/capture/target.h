@@ -31,8 +31,7 @@ struct target {
 	pid_t parent;
 	uint32_t parent_code_id; /* the last one that the parent knew then */
 	bool has_python;
-	uint32_t python_version;
-	struct python_process python;
+	struct python python;
 	VEC(struct code_entry) codes;
 	struct hash_index code_index;
 };

@@ -3,31 +3,33 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
-enum { MAX_FRAMES = UNWIND_MAX_ENTRIES + PROBE_KERNEL_DEPTH + 1 };
+enum { MAX_FRAMES = JOIN_MAX_FRAMES + PROBE_KERNEL_DEPTH + 1 };
 enum { FILE_SHIFT = 40 };
-/* The first function of a program stands this close under argc and argv. */
-enum { MAIN_BASE_GAP = 1024 };
-
 /* A sample on its way: frames leaf first. */
 struct stack {
 	uint32_t frames[MAX_FRAMES];
 	size_t len;
-	bool native_complete; /* the outermost native frame is where the thread started */
-	bool native_stopped;  /* an address was in no known code */
+	enum join_native native;
 	bool python_seen;
-	bool mappings_changed;
+	bool gap;	   /* between native frames and Python; has its mark */
 	int python_failed; /* reading a name failed */
 };
+/* Whose code the joiner asks about. */
+struct lookup {
+	struct window *window;
+	struct target *target;
+	int64_t now_ns;
+	bool mappings_changed;
+};
 
-void window_init(struct window *w, struct symbolizer *s, struct targets *t)
+void window_init(struct window *w, struct symbolizer *s, struct rows *r, struct targets *t)
 {
-	*w = (struct window){.symbolizer = s, .targets = t};
+	*w = (struct window){.symbolizer = s, .rows = r, .targets = t};
 }
 
 static void forget_frames(struct window *w)
 {
 	map64_fini(&w->native);
-	map64_fini(&w->native_end);
 	map64_fini(&w->kernel);
 	map64_fini(&w->python);
 }
@@ -100,71 +102,49 @@ static uint32_t mark_frame(struct profile *p, enum outcome o)
 	return make_frame(p, outcome_text(o), "", "", 0, 0, FRAME_MARK);
 }
 
-/* Functions that nobody calls. */
-static bool starts_thread(const char *name)
+static bool code_row(void *arg, uint64_t address, struct row *ret)
 {
-	static const char *const names[] = {
-		"_start",
-		"__libc_start_main",
-		"__libc_start_call_main",
-		"start_thread",
-		"clone",
-		"__clone",
-		"clone3",
-		"__clone3",
-		"__clone_internal",
-		"runtime.goexit",
-		"runtime.goexit.abi0",
-		"runtime.mstart",
-		"runtime.rt0_go",
-		"runtime.rt0_go.abi0",
-		"runtime.mstart.abi0",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(name, names[i]))
-			return true;
-	return !strncmp(name, "__libc_start_main", strlen("__libc_start_main"));
-}
-
-static bool from_cache(struct window *w, uint64_t key, uint32_t *ret_frame, bool *ret_end)
-{
-	uint64_t *known = map64_get(&w->native, key);
-
-	if (!known)
-		return false;
-	*ret_frame = *known;
-	*ret_end = map64_get(&w->native_end, key) != NULL;
-	return true;
-}
-
-/* False where the address is in no code of the process. */
-static bool native_frame(struct window *w, struct target *t, uint64_t pc, bool exact,
-			 int64_t now_ns, struct stack *st, uint32_t *ret_frame, bool *ret_end)
-{
-	/* A return address may lie behind the last instruction of its function. */
-	uint64_t address = exact ? pc : pc - 1, key = 0, offset;
-	const struct mapping *m = target_mapping(t, address, now_ns, &st->mappings_changed);
-	struct symbol symbol;
+	struct lookup *l = arg;
+	const struct mapping *m =
+		target_mapping(l->target, address, l->now_ns, &l->mappings_changed);
 
 	if (!m)
 		return false;
+	rows_find(l->window->rows, &l->target->process, m, address, ret);
+	return true;
+}
+
+static bool code_read(void *arg, uint64_t address, uint64_t *ret)
+{
+	const struct lookup *l = arg;
+
+	return process_read_memory(l->target->process.pid, address, ret, sizeof(*ret)) >= 0;
+}
+
+static uint32_t native_frame(struct window *w, struct target *t, const struct join_frame *f)
+{
+	/* A return address may lie behind the last instruction of its function. */
+	uint64_t address = f->exact ? f->address : f->address - 1, key = 0, offset, *known;
+	const struct mapping *m = process_find_mapping(&t->process, address);
+	struct symbol symbol;
+	uint32_t frame;
+
+	/* It was there a moment ago, but the mappings were read again meanwhile. */
+	if (!m)
+		return mark_frame(w->profile, OUTCOME_UNKNOWN_CODE);
 	offset = address - m->start + m->offset;
 	if (m->inode && offset >> FILE_SHIFT == 0) {
 		key = file_number(w, m) << FILE_SHIFT | offset;
-		if (from_cache(w, key, ret_frame, ret_end))
-			return true;
+		known = map64_get(&w->native, key);
+		if (known)
+			return *known;
 	}
 	symbolizer_user(w->symbolizer, &t->process, m, address, &symbol);
-	*ret_frame = make_frame(w->profile, symbol.name, "", symbol.module, 0, symbol.address,
-				FRAME_NATIVE);
-	*ret_end = starts_thread(symbol.name);
-	if (key) {
-		map64_set(&w->native, key, *ret_frame);
-		if (*ret_end)
-			map64_set(&w->native_end, key, 1);
-	}
-	return true;
+	frame = make_frame(w->profile, symbol.name, "", symbol.module, 0, symbol.address,
+			   FRAME_NATIVE);
+	if (key)
+		map64_set(&w->native, key, frame);
+	return frame;
 }
 
 static uint32_t kernel_frame(struct window *w, uint64_t pc)
@@ -184,18 +164,17 @@ static uint32_t kernel_frame(struct window *w, uint64_t pc)
 
 /* The text of a code object: of the process itself, or of the one that it was forked from. */
 static const struct code_entry *code_of(struct window *w, struct target *t,
-					const struct unwind_entry *e, int *ret_failed)
+					const struct join_frame *f, int *ret_failed)
 {
 	const struct code_entry *c = NULL;
-	uint32_t check = e->tag >> 8;
 
 	*ret_failed = -ESRCH;
 	if (t->readable) {
-		c = target_code(w->targets, t, e->address, check);
+		c = target_code(w->targets, t, f->address, f->check);
 		*ret_failed = c->failed;
 	}
 	if (*ret_failed == -ESRCH) {
-		c = target_inherited_code(w->targets, t, e->address, check);
+		c = target_inherited_code(w->targets, t, f->address, f->check);
 		*ret_failed = c ? 0 : -ESRCH;
 	}
 	return c;
@@ -203,11 +182,11 @@ static const struct code_entry *code_of(struct window *w, struct target *t,
 
 /* A frame whose name could not be read is shown as a mark that says so; its callers and callees are
  * known. */
-static void add_python_frame(struct window *w, struct target *t, const struct unwind_entry *e,
+static void add_python_frame(struct window *w, struct target *t, const struct join_frame *f,
 			     struct stack *st)
 {
 	int failed;
-	const struct code_entry *c = code_of(w, t, e, &failed);
+	const struct code_entry *c = code_of(w, t, f, &failed);
 	uint64_t key, *known;
 	uint32_t frame;
 
@@ -218,11 +197,11 @@ static void add_python_frame(struct window *w, struct target *t, const struct un
 			st->frames[st->len++] = frame;
 		return;
 	}
-	key = (uint64_t)c->id << 32 | e->lasti;
+	key = (uint64_t)c->id << 32 | f->lasti;
 	known = map64_get(&w->python, key);
 	frame = known ? *known
 		      : make_frame(w->profile, c->code.name, c->code.file, "",
-				   python_code_line(&c->code, e->lasti), 0, FRAME_PYTHON);
+				   python_code_line(&c->code, f->lasti), 0, FRAME_PYTHON);
 	if (!known)
 		map64_set(&w->python, key, frame);
 	st->frames[st->len++] = frame;
@@ -237,68 +216,75 @@ static void add_kernel_frames(struct window *w, const struct probe_sample *s, st
 		st->frames[st->len++] = kernel_frame(w, kernel[i]);
 }
 
-/* Frames up to the first that is not certain. */
-static void add_user_frames(struct window *w, const struct probe_sample *s, struct target *t,
-			    int64_t now_ns, struct stack *st)
+static enum outcome native_outcome(const struct stack *st)
 {
-	const struct unwind_entry *entries = (const void *)(s + 1);
-	bool in_python_process = s->flags & PROBE_PYTHON;
-	uint32_t frame = 0;
-
-	for (uint32_t i = 0; i < s->entries; i++) {
-		const struct unwind_entry *e = &entries[i];
-
-		if ((e->tag & 0xff) == UNWIND_PYTHON) {
-			st->python_seen = true;
-			add_python_frame(w, t, e, st);
-			continue;
-		}
-		if (st->native_stopped)
-			continue;
-		/* A chain that did not come to the interpreter's loop may have passed it. */
-		if (in_python_process && s->python_end == UNWIND_PYTHON_COMPLETE && i > 0 &&
-		    !(s->flags & PROBE_EVAL_REACHED)) {
-			st->native_stopped = true;
-			continue;
-		}
-		if (!native_frame(w, t, e->address, e->tag >> 8 & UNWIND_EXACT_PC, now_ns, st,
-				  &frame, &st->native_complete)) {
-			st->native_stopped = true;
-			st->native_complete = false;
-			continue;
-		}
-		st->frames[st->len++] = frame;
+	switch (st->native) {
+	case JOIN_COMPLETE:
+		return OUTCOME_COMPLETE;
+	case JOIN_UNREAD:
+		return OUTCOME_BAD_READ;
+	case JOIN_UNKNOWN_CODE:
+		return OUTCOME_UNKNOWN_CODE;
+	case JOIN_DEEP:
+		return OUTCOME_TOO_DEEP;
+	case JOIN_NO_POINTER:
+		break;
 	}
+	return OUTCOME_NO_FRAME_POINTER;
 }
 
-static enum outcome native_outcome(const struct probe_sample *s, const struct stack *st)
+static void add_user_frames(struct window *w, const struct probe_sample *s, struct lookup *l,
+			    struct stack *st)
 {
-	if (st->native_stopped)
-		return OUTCOME_UNKNOWN_CODE;
-	if (st->native_complete)
-		return OUTCOME_COMPLETE;
-	if (s->pid == s->tid && s->base_gap < MAIN_BASE_GAP && s->entries > 1)
-		return OUTCOME_COMPLETE;
-	switch (s->native_end) {
-	case UNWIND_NATIVE_UNREAD:
-		return OUTCOME_BAD_READ;
-	case UNWIND_NATIVE_DEEP:
-		return OUTCOME_TOO_DEEP;
-	default:
-		return OUTCOME_NO_FRAME_POINTER;
+	const struct unwind_entry *entries = (const void *)(s + 1);
+	const uint64_t *kernel = (const void *)(entries + s->entries);
+	const struct join_input in = {
+		.entries = entries,
+		.count = s->entries,
+		.native_count = s->native_entries,
+		.native_end = s->native_end,
+		.python_end = s->python_end,
+		.sp = s->sp,
+		.fp = s->fp,
+		.words = kernel + s->kernel_frames,
+		.nwords = s->stack_words,
+		.stack_base = s->stack_base,
+	};
+	const struct join_code code = {
+		.row = code_row,
+		.read = code_read,
+		.arg = l,
+		.python = l->target->has_python ? &l->target->python : NULL,
+	};
+	struct join_stack joined;
+
+	join(&in, &code, &joined);
+	st->native = joined.native;
+	st->gap = joined.gap;
+	for (uint32_t i = 0; i < joined.count; i++) {
+		const struct join_frame *f = &joined.frames[i];
+
+		if (f->kind == UNWIND_PYTHON) {
+			st->python_seen = true;
+			add_python_frame(w, l->target, f, st);
+		} else if (f->kind == JOIN_GAP) {
+			st->frames[st->len++] = mark_frame(w->profile, native_outcome(st));
+		} else {
+			st->frames[st->len++] = native_frame(w, l->target, f);
+		}
 	}
 }
 
 static enum outcome python_outcome(const struct probe_sample *s, const struct target *t,
 				   const struct stack *st)
 {
-	enum outcome native = native_outcome(s, st);
+	enum outcome native = native_outcome(st);
 
 	if (st->python_failed)
 		return failed_outcome(st->python_failed);
 	switch (s->python_end) {
 	case UNWIND_PYTHON_COMPLETE:
-		return OUTCOME_COMPLETE;
+		return st->gap ? native : OUTCOME_COMPLETE;
 	case UNWIND_PYTHON_UNREAD:
 		return OUTCOME_PYTHON_BAD_READ;
 	case UNWIND_PYTHON_DEEP:
@@ -357,17 +343,18 @@ void window_add(struct window *w, const struct probe_sample *s, struct target *t
 {
 	struct profile *p = w->profile;
 	struct stack st = {.len = 0};
+	struct lookup l = {.window = w, .target = t, .now_ns = now_ns};
 	uint32_t stack = 0;
 
 	add_kernel_frames(w, s, &st);
 	if (t && t->readable)
-		add_user_frames(w, s, t, now_ns, &st);
+		add_user_frames(w, s, &l, &st);
 	ret->outcome = outcome_of(s, t, &st);
 	ret->native_cut = st.python_seen && ret->outcome == OUTCOME_COMPLETE &&
-			  native_outcome(s, &st) != OUTCOME_COMPLETE;
-	ret->mappings_changed = st.mappings_changed;
-	/* A frame that could not be named has its mark in place. */
-	if (ret->outcome != OUTCOME_COMPLETE && !st.python_failed)
+			  native_outcome(&st) != OUTCOME_COMPLETE;
+	ret->mappings_changed = l.mappings_changed;
+	/* What is missing inside has its mark there. */
+	if (ret->outcome != OUTCOME_COMPLETE && !st.python_failed && !st.gap)
 		st.frames[st.len++] = mark_frame(p, ret->outcome);
 	for (size_t i = st.len; i-- > 0;)
 		stack = profile_stack(p, stack, st.frames[i]);

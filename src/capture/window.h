@@ -10,6 +10,8 @@
 #include "probe/probe_abi.h"
 #include "profile/profile.h"
 #include "symbol/symbol.h"
+#include "unwind/join.h"
+#include "unwind/native/rows.h"
 
 struct window_file {
 	uint64_t dev, inode;
@@ -17,19 +19,19 @@ struct window_file {
 struct window {
 	struct profile *profile;
 	struct symbolizer *symbolizer; /* not ours */
+	struct rows *rows;	       /* not ours */
 	struct targets *targets;       /* not ours */
 	int64_t start_mono_ns;
 	/* Frame numbers of this profile. */
-	struct map64 native;	 /* by file number << 40 | offset in the file */
-	struct map64 native_end; /* of these, which are where threads and programs start */
-	struct map64 kernel;	 /* by address */
-	struct map64 python;	 /* by code id << 32 | byte offset */
+	struct map64 native; /* by file number << 40 | offset in the file */
+	struct map64 kernel; /* by address */
+	struct map64 python; /* by code id << 32 | byte offset */
 	/* Files by dev and inode; kept over windows. */
 	VEC(struct window_file) files;
 	struct hash_index file_index;
 };
 
-void window_init(struct window *w, struct symbolizer *s, struct targets *t);
+void window_init(struct window *w, struct symbolizer *s, struct rows *r, struct targets *t);
 void window_fini(struct window *w);
 /* Begin a profile; the last one must have been taken. */
 void window_start(struct window *w, int64_t period_ns);

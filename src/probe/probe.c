@@ -19,7 +19,8 @@ enum {
 	MAX_CPUS = 8192, /* NR_CPUS of Linux on x86-64, at most */
 	RING_MIN = 512 << 10,
 	RING_MAX = 16 << 20,
-	DRAIN_MAX = 16384, /* records; some tens of milliseconds of naming */
+	DRAIN_MAX = 16384,	/* records; some tens of milliseconds of naming */
+	SAMPLE_BYTES = 8 << 10, /* of a sample with a deep stack */
 	LOG_BYTES = 64 << 10,
 	LOG_LINES_SHOWN = 3,
 };
@@ -116,8 +117,9 @@ static int online_cpus(unsigned int *ret_cpus, struct err *e)
 
 static size_t ring_size(unsigned int cpus, unsigned int hz)
 {
-	/* Half a second of large samples; a full ring is counted, not fatal. */
-	size_t want = (size_t)cpus * hz * 8192, size = RING_MIN;
+	/* Three seconds: loading the symbols of a large program takes that long. A full ring is
+	 * counted, not fatal. */
+	size_t want = (size_t)3 * SAMPLE_BYTES * cpus * hz, size = RING_MIN;
 
 	while (size < want && size < RING_MAX)
 		size *= 2;
@@ -216,9 +218,10 @@ static int on_record(void *arg, void *data, size_t size)
 		return rest;
 	if (r->type == PROBE_SAMPLE) {
 		if (size < sizeof(*s) || s->entries > UNWIND_MAX_ENTRIES ||
-		    s->kernel_frames > PROBE_KERNEL_DEPTH ||
+		    s->native_entries > s->entries || s->kernel_frames > PROBE_KERNEL_DEPTH ||
+		    s->stack_words > PROBE_STACK_WORDS ||
 		    size < sizeof(*s) + s->entries * sizeof(struct unwind_entry) +
-				    s->kernel_frames * sizeof(uint64_t))
+				    (s->kernel_frames + s->stack_words) * sizeof(uint64_t))
 			return rest;
 	} else if (size < sizeof(struct probe_process_event)) {
 		return rest;

@@ -8,17 +8,18 @@
 #include "unwind/unwind_abi.h"
 
 enum probe_record_type {
-	PROBE_SAMPLE = 1, /* struct probe_sample, entries, kernel addresses */
+	PROBE_SAMPLE = 1, /* struct probe_sample, entries, kernel addresses, stack */
 	PROBE_EXEC = 2,	  /* struct probe_process_event */
 	PROBE_FORK = 3,
 	PROBE_EXIT = 4,
+	PROBE_EXEC_PLAIN = 5, /* exec of a program that has no Python */
 };
 
 enum {
 	PROBE_COMM = 16,
 	PROBE_KERNEL_DEPTH =
-		127,		/* PERF_MAX_STACK_DEPTH of Linux, include/uapi/linux/perf_event.h */
-	PROBE_STACK_WORDS = 32, /* copied from the user's stack pointer on */
+		127, /* PERF_MAX_STACK_DEPTH of Linux, include/uapi/linux/perf_event.h */
+	PROBE_STACK_WORDS = 1024, /* at most copied from the user's stack pointer on */
 	PROBE_MAX_PROCESSES = 16384,
 	PROBE_MAX_PYTHON = 2048,
 	PROBE_MAX_PROGRAMS = 1024,
@@ -30,10 +31,8 @@ enum {
 	PROBE_NEW_PROCESS = 2,	 /* first sample of this process since it started or called exec */
 	PROBE_COMPAT = 4,	 /* a 32-bit program: no user frames were taken */
 	PROBE_NO_REGISTERS = 8,	 /* the user's registers could not be found */
-	PROBE_EVAL_REACHED = 16, /* native frames led to the interpreter's loop */
-	PROBE_PYTHON = 32,	 /* the process was known to run Python when sampled */
-	PROBE_STACK_COPIED = 64, /* stack holds what was at sp */
-	PROBE_IN_SYSCALL = 128,	 /* sampled in the kernel: pc follows a system call or a fault */
+	PROBE_PYTHON = 16,	 /* the process was known to run Python when sampled */
+	PROBE_IN_SYSCALL = 32,	 /* sampled in the kernel: pc follows a system call or a fault */
 };
 
 struct probe_record {
@@ -49,18 +48,18 @@ struct probe_sample {
 	uint32_t tid;
 	uint32_t cpu;
 	uint16_t flags;
-	uint8_t native_end;	/* enum unwind_native_end */
-	uint8_t python_end;	/* enum unwind_python_end */
-	uint32_t entries;	/* struct unwind_entry, leaf first, follow this struct */
-	uint32_t kernel_frames; /* uint64_t addresses, leaf first, follow the entries */
-	uint32_t native_cut_at; /* entries made when the native chain ended */
-	uint32_t base_gap; /* bytes from the last native frame to the base of the stack; ~0: none */
-	uint64_t sp, fp;   /* of the interrupted code */
+	uint8_t native_end;	 /* enum unwind_native_end */
+	uint8_t python_end;	 /* enum unwind_python_end */
+	uint32_t entries;	 /* struct unwind_entry, leaf first, follow this struct */
+	uint32_t kernel_frames;	 /* uint64_t addresses, leaf first, follow the entries */
+	uint32_t native_entries; /* of the entries; they come before those of Python */
+	uint32_t stack_words;	 /* uint64_t from sp on, follow the kernel addresses */
+	uint64_t sp, fp;	 /* of the interrupted code */
+	uint64_t stack_base;	 /* where the thread's stack began; 0: not known */
 	char process_comm[PROBE_COMM];
 	char thread_comm[PROBE_COMM];
-	uint64_t stack[PROBE_STACK_WORDS];
 };
-_Static_assert(sizeof(struct probe_sample) == 104 + PROBE_STACK_WORDS * 8, "shared with BPF");
+_Static_assert(sizeof(struct probe_sample) == 112, "shared with BPF");
 
 struct probe_process_event {
 	struct probe_record record;
@@ -89,7 +88,6 @@ struct probe_counters {
 	uint64_t lost_ring;    /* the ring was full */
 	uint64_t lost_scratch; /* the scratch of this CPU was in use */
 	uint64_t lost_events;  /* process events that found the ring full */
-	uint64_t user_samples, native_frames, python_frames;
 };
 
 #endif

@@ -21,19 +21,23 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 enum {
+	PAGE_BYTES = 4096,
+	STACK_BYTES = PROBE_STACK_WORDS * 8,
+	STACK_PAGES = STACK_BYTES / PAGE_BYTES + 1,
 	STEPS = 32,  /* a program run */
 	ROUNDS = 31, /* runs: the kernel allows 32 or 33 tail calls, by version */
 	KERNEL_BYTES = PROBE_KERNEL_DEPTH * 8,
+	FRAMES_BYTES = UNWIND_MAX_ENTRIES * sizeof(struct unwind_entry) + KERNEL_BYTES,
 };
 
-/* Sample, entries and kernel addresses lie behind each other, as they are sent. */
+/* Sample, entries, kernel addresses and stack lie behind each other, as they are sent. */
 struct scratch {
 	struct probe_sample sample;
 	struct unwind_entry entries[UNWIND_MAX_ENTRIES];
-	uint64_t kernel[PROBE_KERNEL_DEPTH + 1]; /* room behind a full table of entries */
+	/* Behind a full table of entries; the verifier wants room for one page more. */
+	uint8_t room[KERNEL_BYTES + STACK_BYTES + PAGE_BYTES];
 	struct python_process python;
 	struct walk walk;
-	uint64_t stack_base;
 	uint32_t has_python;
 	uint32_t in_kernel;
 	uint32_t rounds;
@@ -99,11 +103,41 @@ static __always_inline struct scratch *scratch_get(void)
 	return bpf_map_lookup_elem(&scratches, &zero);
 }
 
+/* The top of the user's stack behind `at` bytes of what is there already, page by page: the next
+ * one may not be there. What lies above the base of the stack is not of interest. Returns the
+ * bytes. */
+static __always_inline uint32_t copy_stack(struct scratch *s, uint32_t at)
+{
+	struct probe_sample *out = &s->sample;
+	uint32_t done = 0, n, want = STACK_BYTES;
+	int i;
+
+	if (!out->sp || (out->sp & 7))
+		return 0;
+	if (out->stack_base > out->sp && out->stack_base - out->sp < STACK_BYTES)
+		want = (out->stack_base - out->sp + 7) & ~7U;
+	n = PAGE_BYTES - (out->sp & (PAGE_BYTES - 1));
+	for (i = 0; i < STACK_PAGES; i++) {
+		if (done >= want)
+			break;
+		if (n > want - done)
+			n = want - done;
+		if (n > PAGE_BYTES || done > STACK_BYTES || at > FRAMES_BYTES)
+			break;
+		if (bpf_probe_read_user((uint8_t *)s->entries + at + done, n,
+					(const void *)(uintptr_t)(out->sp + done)))
+			break;
+		done += n;
+		n = PAGE_BYTES;
+	}
+	return done;
+}
+
 /* Send what the scratch holds, and give it free. */
 static __always_inline void submit(void *ctx, struct scratch *s)
 {
 	struct probe_sample *out = &s->sample;
-	uint32_t n = s->walk.count, bytes;
+	uint32_t n = s->walk.count, bytes, stack;
 	long kernel = 0;
 
 	if (n > UNWIND_MAX_ENTRIES)
@@ -115,19 +149,17 @@ static __always_inline void submit(void *ctx, struct scratch *s)
 		kernel = 0;
 	if (kernel > KERNEL_BYTES)
 		kernel = KERNEL_BYTES;
+	bytes += (uint32_t)kernel;
+	stack = copy_stack(s, bytes);
 	out->entries = n;
+	out->native_entries = s->walk.native_count;
 	out->kernel_frames = (uint32_t)kernel / 8;
+	out->stack_words = stack / 8;
 	out->native_end = s->walk.native_end;
 	out->python_end = s->walk.python_end;
-	out->native_cut_at = s->walk.native_cut_at;
-	if (s->walk.eval_reached)
-		out->flags |= PROBE_EVAL_REACHED;
-	out->base_gap = ~0U;
-	if (s->stack_base > s->walk.sp && s->stack_base - s->walk.sp < ~0U)
-		out->base_gap = s->stack_base - s->walk.sp;
-	bytes += sizeof(*out) + (uint32_t)kernel;
-	if (bytes > sizeof(*out) + sizeof(s->entries) + KERNEL_BYTES)
-		bytes = sizeof(*out) + sizeof(s->entries) + KERNEL_BYTES;
+	bytes += sizeof(*out) + stack;
+	if (bytes > sizeof(*out) + FRAMES_BYTES + STACK_BYTES)
+		bytes = sizeof(*out) + FRAMES_BYTES + STACK_BYTES;
 	out->record.type = PROBE_SAMPLE;
 	out->record.size = bytes;
 	if (!s->wake && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > config.wake_bytes)
@@ -204,11 +236,9 @@ static __always_inline bool user_state(struct perf_context *ctx, struct scratch 
 		return false;
 	}
 	w->thread_base = BPF_CORE_READ(task, thread.fsbase);
-	s->stack_base = out->pid == out->tid ? BPF_CORE_READ(mm, start_stack) : w->thread_base;
+	out->stack_base = out->pid == out->tid ? BPF_CORE_READ(mm, start_stack) : w->thread_base;
 	out->sp = w->sp;
 	out->fp = w->fp;
-	if (!bpf_probe_read_user(out->stack, sizeof(out->stack), (void *)(uintptr_t)w->sp))
-		out->flags |= PROBE_STACK_COPIED;
 	return true;
 }
 
@@ -239,9 +269,8 @@ static __always_inline void scratch_reset(struct scratch *s)
 	struct probe_sample *out = &s->sample;
 
 	out->flags = 0;
-	out->sp = out->fp = 0;
+	out->sp = out->fp = out->stack_base = 0;
 	__builtin_memset(&s->walk, 0, offsetof(struct walk, pair));
-	s->stack_base = 0;
 	s->has_python = 0;
 	s->rounds = 0;
 	s->wake = 0;
@@ -317,22 +346,25 @@ static __always_inline void send_event(uint32_t type, uint32_t pid, uint32_t par
 	bpf_ringbuf_submit(e, flags);
 }
 
-/* A process becomes another program. */
+/* A process becomes another program: what was known of it is forgotten on both sides. */
 SEC("raw_tp/sched_process_exec")
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
 	uint32_t pid = bpf_get_current_pid_tgid() >> 32;
-	struct probe_program program;
 	struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
+	struct probe_program program;
+	bool known = !bpf_map_delete_elem(&processes, &pid);
+	bool python = !bpf_map_delete_elem(&pythons, &pid);
 
-	bpf_map_delete_elem(&processes, &pid);
-	bpf_map_delete_elem(&pythons, &pid);
 	program.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	program.inode = BPF_CORE_READ(inode, i_ino);
-	if (pid == config.self || bpf_map_lookup_elem(&plain_programs, &program))
+	if (pid == config.self)
 		return 0;
-	send_event(PROBE_EXEC, pid, 0, &program, BPF_RB_FORCE_WAKEUP);
+	if (!bpf_map_lookup_elem(&plain_programs, &program))
+		send_event(PROBE_EXEC, pid, 0, &program, BPF_RB_FORCE_WAKEUP);
+	else if (known || python)
+		send_event(PROBE_EXEC_PLAIN, pid, 0, &program, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 

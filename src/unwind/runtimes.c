@@ -120,44 +120,39 @@ static bool key_works(pid_t pid, const struct python_process *py)
 	return !seen;
 }
 
-static int make_process(const struct process *p, const struct mapping *m,
-			const struct python_file *f, struct python_process *ret)
+static int make_python(const struct process *p, const struct mapping *m,
+		       const struct python_file *f, struct python *ret)
 {
-	struct python_process py = {.layout = f->layout};
+	struct python py = {.version = f->version, .process.layout = f->layout};
 	uint64_t bias;
 
 	if (!load_bias(m, f, &bias))
 		return 0;
-	py.runtime = f->runtime + bias;
+	py.process.runtime = f->runtime + bias;
 	for (int i = 0; i < PYTHON_EVAL_RANGES && f->eval_start[i]; i++) {
 		py.eval_start[i] = f->eval_start[i] + bias;
 		py.eval_end[i] = f->eval_end[i] + bias;
 	}
 	if (f->layout.style != PYTHON_UNSUPPORTED)
-		py.search_threads = f->search_threads || !key_works(p->pid, &py);
+		py.process.search_threads = f->search_threads || !key_works(p->pid, &py.process);
 	*ret = py;
 	return 1;
 }
 
-int runtimes_find_python(struct runtimes *r, const struct process *p, struct python_process *ret,
-			 uint32_t *ret_version)
+int runtimes_find_python(struct runtimes *r, const struct process *p, struct python *ret)
 {
 	const struct mapping *last = NULL;
 
 	for (size_t i = 0; i < p->mappings.len; i++) {
 		const struct mapping *m = &p->mappings.data[i];
 		struct python_file f;
-		int found;
 
 		if (!m->inode || (last && last->inode == m->inode && last->dev == m->dev))
 			continue;
 		last = m;
 		if (look_at(r, p, m, &f) || !f.found)
 			continue;
-		found = make_process(p, m, &f, ret);
-		if (found > 0)
-			*ret_version = f.version;
-		return found;
+		return make_python(p, m, &f, ret);
 	}
 	return 0;
 }

@@ -10,15 +10,23 @@
 #include "process/process.h"
 #include "unwind/unwind_abi.h"
 
+enum { PYTHON_EVAL_RANGES = 4 };
+
 struct runtimes; /* what is known of files */
 struct runtimes *runtimes_new(void);
 void runtimes_free(struct runtimes *r);
 
+/* A Python in a process. */
+struct python {
+	uint32_t version; /* PY_VERSION_HEX; 0 or another where the layout is not supported */
+	struct python_process
+		process; /* for the walk; PYTHON_UNSUPPORTED: a version we do not know */
+	uint64_t eval_start[PYTHON_EVAL_RANGES]; /* code of the interpreter's loop */
+	uint64_t eval_end[PYTHON_EVAL_RANGES];
+};
 /* Look for a Python interpreter among the mappings of p. Returns 1 and fills ret, 0 when there is
- * none (yet). ret->layout.style is PYTHON_UNSUPPORTED for versions that we do not know;
- * ret_version is then 0 or the version as PY_VERSION_HEX. */
-int runtimes_find_python(struct runtimes *r, const struct process *p, struct python_process *ret,
-			 uint32_t *ret_version);
+ * none (yet). */
+int runtimes_find_python(struct runtimes *r, const struct process *p, struct python *ret);
 
 /* Whether a program that just started will map an interpreter by itself: it is linked with one. */
 bool runtimes_expect_python(struct runtimes *r, const struct process *p);

@@ -8,7 +8,9 @@
 #include <stdint.h>
 
 enum {
-	UNWIND_MAX_ENTRIES = 1024, /* a power of two */
+	UNWIND_MAX_ENTRIES = 1024,
+	/* Native entries of a thread that runs Python: the rest is for Python. */
+	UNWIND_MAX_BESIDE_PYTHON = 384,
 };
 
 /* glibc 2.21 to 2.41 on x86-64, nptl/descr.h: where struct pthread, which the base of fs points at,
@@ -21,11 +23,15 @@ enum {
 };
 
 enum unwind_kind {
-	UNWIND_NATIVE = 1, /* address: program counter; lasti: 0 */
+	/* address: program counter, the first interrupted, others to return to; lasti: how far the
+	 * stack pointer is above the leaf's, all ones when further than that. */
+	UNWIND_NATIVE = 1,
 	UNWIND_PYTHON = 2, /* address: code object; lasti: byte offset of the instruction */
+	/* The same, and one call of the interpreter's loop ends with it: the next Python frame is
+	 * of an outer call. */
+	UNWIND_PYTHON_LAST = 3,
+	UNWIND_PYTHON_BOUNDARY = 4, /* such an end that is no frame */
 };
-/* Check bits of a native entry. */
-enum { UNWIND_EXACT_PC = 1 }; /* interrupted here; others are return addresses */
 
 struct unwind_entry {
 	uint64_t address;
@@ -89,20 +95,17 @@ enum {
 	PYTHON_CODE_WORDS = 24,	  /* of 4 bytes */
 	PYTHON_CODE_POINTERS = 6, /* of 8 bytes */
 	PYTHON_FRAME_BYTES = 128,
-	PYTHON_EVAL_RANGES = 4,
 	PYTHON_FIND_STEPS = 256, /* thread states looked at when the key does not help */
 	PYTHON_OWNER_CSTACK = 3, /* CPython 3.12 to 3.13, Include/internal/pycore_frame.h */
 };
 
 /* What the walker must know of a process that runs Python. */
 struct python_process {
-	uint64_t runtime;			 /* address of _PyRuntime */
-	uint64_t eval_start[PYTHON_EVAL_RANGES]; /* code of the interpreter's loop */
-	uint64_t eval_end[PYTHON_EVAL_RANGES];
+	uint64_t runtime; /* address of _PyRuntime */
 	struct python_layout layout;
 	uint32_t search_threads; /* the thread key is of no use here: search the list */
 	uint32_t unused;
 };
-_Static_assert(sizeof(struct python_process) == 120, "shared with BPF");
+_Static_assert(sizeof(struct python_process) == 56, "shared with BPF");
 
 #endif

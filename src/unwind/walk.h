@@ -1,4 +1,5 @@
-/* unwind/walk.h - one loop that follows a stack through native code and Python, leaf first.
+/* unwind/walk.h - one loop that follows a thread's native frames and then its Python frames, leaf
+ * first.
  *
  * Restricted C that is compiled twice: for BPF, and for the host. Who includes it defines before
  *	WALK_READ(dst, size, address)	copy user memory; 0 on success; may evaluate its arguments
@@ -6,9 +7,8 @@
  *and walk_step until w->phase is WALK_DONE. All state is in struct walk, so that a walk can pause
  *between any two steps (BPF continues in another program).
  *
- * The order of the stack: native frames until the program counter is in the interpreter's loop;
- * then the Python frames of that call of the loop; then native frames again. Where the native chain
- * breaks, the remaining Python frames follow. See README.md here for what is certain. */
+ * The two chains are joined by user space, which knows where the interpreter's code is and which
+ * native frames are certain (unwind/join.h). */
 #ifndef GLIM_UNWIND_WALK_H
 #define GLIM_UNWIND_WALK_H
 
@@ -32,18 +32,17 @@ enum walk_phase {
 struct walk {
 	/* Registers of the native frame that comes next. */
 	uint64_t pc, sp, fp;
-	uint64_t python_frame;	/* that comes next; 0: none is left */
-	uint64_t interpreter;	/* WALK_FIND_THREAD: whose threads are searched */
-	uint64_t thread_state;	/* WALK_FIND_THREAD: looked at next */
-	uint64_t thread_base;	/* fs */
-	uint32_t count;		/* entries made */
-	uint32_t native_cut_at; /* entries there were when the native chain ended */
+	uint64_t first_sp;     /* sp of the leaf */
+	uint64_t python_frame; /* that comes next; 0: none is left */
+	uint64_t interpreter;  /* WALK_FIND_THREAD: whose threads are searched */
+	uint64_t thread_state; /* WALK_FIND_THREAD: looked at next */
+	uint64_t thread_base;  /* fs */
+	uint32_t count;	       /* entries made */
+	uint32_t native_count; /* of these, native ones; they come first */
 	uint32_t find_steps;
 	uint8_t phase;
 	uint8_t native_end; /* enum unwind_native_end; UNWIND_NATIVE_NONE while alive */
 	uint8_t python_end;
-	uint8_t eval_reached; /* the native chain came to the interpreter's loop */
-	uint8_t exact_pc;
 	/* Buffers are here because a BPF program's own stack is small. */
 	uint64_t pair[2];
 	uint32_t code[PYTHON_CODE_WORDS];
@@ -70,60 +69,26 @@ WALK_INLINE int walk_emit(struct walk *w, struct unwind_entry *entries, uint64_t
 #include "unwind/native/fp_walk.h"
 #include "unwind/python/python_walk.h"
 
-WALK_INLINE void walk_native(struct walk *w, const struct python_process *py,
-			     struct unwind_entry *entries)
+WALK_INLINE void walk_native(struct walk *w, struct unwind_entry *entries)
 {
-	if (w->python_frame && python_in_eval(py, w->pc)) {
-		w->eval_reached = 1;
-		w->phase = WALK_PYTHON;
-		return;
-	}
-	if (!walk_emit(w, entries, w->pc, 0,
-		       UNWIND_NATIVE | (w->exact_pc ? UNWIND_EXACT_PC << 8 : 0))) {
+	uint64_t depth = w->sp - w->first_sp;
+
+	if (!walk_emit(w, entries, w->pc, depth < UINT32_MAX ? depth : UINT32_MAX, UNWIND_NATIVE) ||
+	    (w->python_frame && w->count >= UNWIND_MAX_BESIDE_PYTHON))
 		w->native_end = UNWIND_NATIVE_DEEP;
-		w->native_cut_at = w->count;
-		if (w->python_frame)
-			w->python_end = UNWIND_PYTHON_DEEP;
-		w->phase = WALK_DONE;
-		return;
-	}
-	native_step(w);
-	if (w->native_end)
-		w->phase = w->python_frame ? WALK_PYTHON : WALK_DONE;
-}
-
-WALK_INLINE void walk_python(struct walk *w, const struct python_process *py,
-			     struct unwind_entry *entries)
-{
-	int boundary = python_step(w, py, entries);
-
-	if (boundary < 0) {
-		w->python_frame = 0;
-		w->phase = WALK_DONE;
-		return;
-	}
-	if (!w->python_frame)
-		w->python_end = UNWIND_PYTHON_COMPLETE;
-	if (w->native_end) {
-		if (!w->python_frame)
-			w->phase = WALK_DONE;
-		return;
-	}
-	/* The loop's own native frame stands for the Python frames that were just emitted. */
-	if (boundary || !w->python_frame) {
+	else
 		native_step(w);
-		if (!w->native_end)
-			w->phase = WALK_NATIVE;
-		else if (!w->python_frame)
-			w->phase = WALK_DONE;
-	}
+	if (!w->native_end)
+		return;
+	w->native_count = w->count;
+	w->phase = w->python_frame ? WALK_PYTHON : WALK_DONE;
 }
 
 /* w holds pc, sp, fp, thread_base and zeroes. py: NULL where the process runs no Python. */
 WALK_INLINE void walk_start(struct walk *w, const struct python_process *py)
 {
 	w->phase = WALK_NATIVE;
-	w->exact_pc = 1;
+	w->first_sp = w->sp;
 	if (py)
 		python_start(w, py);
 }
@@ -132,9 +97,9 @@ WALK_INLINE void walk_step(struct walk *w, const struct python_process *py,
 			   struct unwind_entry *entries)
 {
 	if (w->phase == WALK_NATIVE)
-		walk_native(w, py, entries);
+		walk_native(w, entries);
 	else if (w->phase == WALK_PYTHON)
-		walk_python(w, py, entries);
+		python_step(w, py, entries);
 	else if (w->phase == WALK_FIND_THREAD)
 		python_find_thread(w, py);
 }
@@ -146,7 +111,7 @@ WALK_INLINE void walk_give_up(struct walk *w)
 		return;
 	if (!w->native_end) {
 		w->native_end = UNWIND_NATIVE_DEEP;
-		w->native_cut_at = w->count;
+		w->native_count = w->count;
 	}
 	if (w->python_frame || w->phase == WALK_FIND_THREAD)
 		w->python_end = UNWIND_PYTHON_DEEP;

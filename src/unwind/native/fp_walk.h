@@ -6,36 +6,29 @@
 #ifndef GLIM_UNWIND_FP_WALK_H
 #define GLIM_UNWIND_FP_WALK_H
 
-WALK_INLINE void native_end(struct walk *w, uint8_t why)
-{
-	w->native_end = why;
-	w->native_cut_at = w->count;
-}
-
 /* Replace the registers by the caller's, or set native_end. */
 WALK_INLINE void native_step(struct walk *w)
 {
 	uint64_t fp = w->fp;
 
-	w->exact_pc = 0;
 	if (!fp) {
-		native_end(w, UNWIND_NATIVE_ZERO);
+		w->native_end = UNWIND_NATIVE_ZERO;
 		return;
 	}
 	if ((fp & 7) || fp < w->sp || fp - w->sp > WALK_MAX_FRAME || fp >= WALK_USER_END) {
-		native_end(w, UNWIND_NATIVE_BAD_FP);
+		w->native_end = UNWIND_NATIVE_BAD_FP;
 		return;
 	}
 	if (WALK_READ(w->pair, sizeof(w->pair), fp)) {
-		native_end(w, UNWIND_NATIVE_UNREAD);
+		w->native_end = UNWIND_NATIVE_UNREAD;
 		return;
 	}
 	if (!w->pair[1]) {
-		native_end(w, UNWIND_NATIVE_ZERO);
+		w->native_end = UNWIND_NATIVE_ZERO;
 		return;
 	}
 	if (w->pair[1] < WALK_USER_START || w->pair[1] >= WALK_USER_END) {
-		native_end(w, UNWIND_NATIVE_OUTSIDE);
+		w->native_end = UNWIND_NATIVE_OUTSIDE;
 		return;
 	}
 	w->fp = w->pair[0];

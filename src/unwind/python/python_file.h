@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "symbol/elf_file.h"
-#include "unwind/unwind_abi.h"
+#include "unwind/unwind.h"
 
 struct python_file {
 	bool found;	   /* an interpreter is in here */

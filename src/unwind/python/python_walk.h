@@ -7,19 +7,6 @@
 #ifndef GLIM_UNWIND_PYTHON_WALK_H
 #define GLIM_UNWIND_PYTHON_WALK_H
 
-WALK_INLINE int python_in_eval(const struct python_process *py, uint64_t pc)
-{
-	int i;
-
-#ifdef __clang__
-#pragma clang loop unroll(full)
-#endif
-	for (i = 0; i < PYTHON_EVAL_RANGES; i++)
-		if (pc >= py->eval_start[i] && pc < py->eval_end[i])
-			return 1;
-	return 0;
-}
-
 /* Believe a thread state when it names this thread. 1: taken, 0: another's, -1: unreadable. */
 WALK_INLINE int python_take_thread(struct walk *w, const struct python_process *py, uint64_t thread)
 {
@@ -162,7 +149,7 @@ WALK_INLINE uint32_t python_code_check(const uint32_t *words, const struct pytho
 }
 
 WALK_INLINE int python_emit(struct walk *w, const struct python_process *py,
-			    struct unwind_entry *entries, uint64_t code)
+			    struct unwind_entry *entries, uint64_t code, uint32_t kind)
 {
 	const struct python_layout *l = &py->layout;
 	uint32_t lasti;
@@ -174,39 +161,47 @@ WALK_INLINE int python_emit(struct walk *w, const struct python_process *py,
 		lasti <<= l->lasti_shift & 1;
 	else
 		lasti = python_frame_word(w, l->frame_instruction) - (code + l->code_start);
-	if (!walk_emit(w, entries, code, lasti, UNWIND_PYTHON | python_code_check(w->code, l) << 8))
+	if (!walk_emit(w, entries, code, lasti, kind | python_code_check(w->code, l) << 8))
 		return UNWIND_PYTHON_DEEP;
 	return 0;
 }
 
-/* Emit w->python_frame and go to the one that called it. Returns whether this was the last frame of
- * one call of the interpreter's loop, -1 when the chain cannot be followed (python_end says why).
- */
-WALK_INLINE int python_step(struct walk *w, const struct python_process *py,
-			    struct unwind_entry *entries)
+WALK_INLINE void python_ends(struct walk *w, uint8_t why)
+{
+	w->python_end = why;
+	w->python_frame = 0;
+	w->phase = WALK_DONE;
+}
+
+/* Emit w->python_frame and go to the one that called it. */
+WALK_INLINE void python_step(struct walk *w, const struct python_process *py,
+			     struct unwind_entry *entries)
 {
 	const struct python_layout *l = &py->layout;
 	uint32_t size = l->frame_size, boundary = l->frame_boundary;
-	int shim = 0, last = 1, failed;
+	uint32_t kind = UNWIND_PYTHON_LAST, failed = 0;
 
 	if (size > PYTHON_FRAME_BYTES || boundary >= PYTHON_FRAME_BYTES ||
 	    WALK_READ(w->frame, size, w->python_frame)) {
-		w->python_end = UNWIND_PYTHON_UNREAD;
-		return -1;
+		python_ends(w, UNWIND_PYTHON_UNREAD);
+		return;
 	}
-	if (l->style == PYTHON_IS_ENTRY)
-		last = w->frame[boundary] != 0;
-	else if (l->style == PYTHON_OWNER_SHIM)
-		shim = last = w->frame[boundary] >= PYTHON_OWNER_CSTACK;
-	if (!shim) {
-		failed = python_emit(w, py, entries, python_frame_word(w, l->frame_code));
-		if (failed) {
-			w->python_end = failed;
-			return -1;
-		}
+	if (l->style == PYTHON_IS_ENTRY && !w->frame[boundary])
+		kind = UNWIND_PYTHON;
+	if (l->style == PYTHON_OWNER_SHIM)
+		kind = w->frame[boundary] >= PYTHON_OWNER_CSTACK ? UNWIND_PYTHON_BOUNDARY
+								 : UNWIND_PYTHON;
+	if (kind != UNWIND_PYTHON_BOUNDARY)
+		failed = python_emit(w, py, entries, python_frame_word(w, l->frame_code), kind);
+	else if (!walk_emit(w, entries, 0, 0, kind))
+		failed = UNWIND_PYTHON_DEEP;
+	if (failed) {
+		python_ends(w, failed);
+		return;
 	}
 	w->python_frame = python_frame_word(w, l->frame_previous);
-	return last;
+	if (!w->python_frame)
+		python_ends(w, UNWIND_PYTHON_COMPLETE);
 }
 
 #endif

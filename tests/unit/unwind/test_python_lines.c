@@ -47,34 +47,20 @@ static void test_311(void **state)
 {
 	/* Each entry: form, units, line delta (CPython 3.11 Objects/locations.md). */
 	static const uint8_t table[] = {
-		0x80 | 10 << 3 | 1,
-		0,
-		1, /* one line, +0: bytes 0 to 3, line 5 */
-		0x80 | 11 << 3 | 0,
-		0,
-		1, /* one line, +1: bytes 4, 5, line 6 */
-		0x80 | 12 << 3 | 0,
-		0,
-		1, /* one line, +2: bytes 6, 7, line 8 */
-		0x80 | 3 << 3 | 1,
-		0,		    /* short: bytes 8 to 11, line 8 */
-		0x80 | 15 << 3 | 0, /* none: bytes 12, 13 */
-		0x80 | 13 << 3 | 0,
-		((200 >> 1) & 0x3f) | 0x40,
-		200 >> 7, /* no columns, +100 */
-		0x80 | 14 << 3 | 0,
-		3,
-		0,
-		1,
-		2, /* long, -1: bytes 16, 17 */
-		0x80 | 0 << 3 | 7,
-		0, /* short: bytes 18 to 33 */
+		0x80 + 10 * 8 + 1, 0, 1,       /* one line, +0: bytes 0 to 3, line 5 */
+		0x80 + 11 * 8 + 0, 0, 1,       /* one line, +1: bytes 4, 5, line 6 */
+		0x80 + 12 * 8 + 0, 0, 1,       /* one line, +2: bytes 6, 7, line 8 */
+		0x80 + 3 * 8 + 1,  0,	       /* short: bytes 8 to 11, line 8 */
+		0x80 + 15 * 8 + 0,	       /* none: bytes 12, 13 */
+		0x80 + 13 * 8 + 0, 0, 0,       /* no columns, +100: below */
+		0x80 + 14 * 8 + 0, 3, 0, 1, 2, /* long, -1: bytes 16, 17 */
+		0x80 + 0 * 8 + 7,  0,	       /* short: bytes 18 to 33 */
 	};
 	/* +100 as a signed number is 200: low six bits 8 with more to come, then 3. */
 	uint8_t copy[sizeof(table)];
 
 	memcpy(copy, table, sizeof(table));
-	copy[13] = 0x40 | (200 & 63);
+	copy[13] = 0x40 + (200 & 63);
 	copy[14] = 200 >> 6;
 	static const struct {
 		uint32_t lasti;

@@ -92,8 +92,7 @@ struct expected_frame {
 struct session {
 	struct child child;
 	struct process process;
-	struct python_process py;
-	uint32_t version;
+	struct python python;
 	bool found;
 	VEC(struct expected_frame) frames;
 	struct python_code code; /* being compared */
@@ -105,10 +104,10 @@ static void find(struct session *s)
 	struct runtimes *r = runtimes_new();
 
 	assert_int_equal(process_read(s->child.pid, &s->process, NULL), 0);
-	assert_int_equal(runtimes_find_python(r, &s->process, &s->py, &s->version), 1);
-	assert_int_not_equal(s->py.layout.style, PYTHON_UNSUPPORTED);
-	assert_false(s->py.search_threads);
-	assert_true(s->py.eval_start[0] && s->py.eval_end[0] > s->py.eval_start[0]);
+	assert_int_equal(runtimes_find_python(r, &s->process, &s->python), 1);
+	assert_int_not_equal(s->python.process.layout.style, PYTHON_UNSUPPORTED);
+	assert_false(s->python.process.search_threads);
+	assert_true(s->python.eval_start[0] && s->python.eval_end[0] > s->python.eval_start[0]);
 	runtimes_free(r);
 	target = s->child.pid;
 	s->found = true;
@@ -117,17 +116,18 @@ static void find(struct session *s)
 static void compare_code(struct session *s, uint64_t address, uint32_t first_line,
 			 const char *name_hex, const char *file_hex)
 {
-	uint32_t check = check_of(&s->py.layout, address);
+	uint32_t check = check_of(&s->python.process.layout, address);
 	char name[256], file[4096];
 
 	python_code_fini(&s->code);
 	unhex(name_hex, name, sizeof(name));
 	unhex(file_hex, file, sizeof(file));
-	assert_int_equal(python_code_read(target, s->version, &s->py.layout, address, check ^ 1,
-					  &s->code),
+	assert_int_equal(python_code_read(target, s->python.version, &s->python.process.layout,
+					  address, check ^ 1, &s->code),
 			 -ESTALE);
-	assert_int_equal(
-		python_code_read(target, s->version, &s->py.layout, address, check, &s->code), 0);
+	assert_int_equal(python_code_read(target, s->python.version, &s->python.process.layout,
+					  address, check, &s->code),
+			 0);
 	assert_string_equal(s->code.name, name);
 	assert_string_equal(s->code.file, file);
 	assert_int_equal(s->code.first_line, first_line);
@@ -175,9 +175,9 @@ static void walk_stopped(struct session *s, struct walk *w, struct unwind_entry 
 		.fp = regs.rbp,
 		.thread_base = regs.fs_base,
 	};
-	walk_start(w, &s->py);
+	walk_start(w, &s->python.process);
 	while (w->phase != WALK_DONE)
-		walk_step(w, &s->py, entries);
+		walk_step(w, &s->python.process, entries);
 	assert_int_equal(ptrace(PTRACE_DETACH, target, NULL, NULL), 0);
 }
 
@@ -187,18 +187,20 @@ static void compare_stack(struct session *s, bool by_key)
 	struct walk w;
 	size_t n = 0;
 
-	s->py.search_threads = !by_key;
+	s->python.process.search_threads = !by_key;
 	walk_stopped(s, &w, entries);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
 	for (uint32_t i = 0; i < w.count; i++) {
 		struct python_code code;
 
-		if ((entries[i].tag & 0xff) != UNWIND_PYTHON)
+		if ((entries[i].tag & 0xff) == UNWIND_NATIVE ||
+		    (entries[i].tag & 0xff) == UNWIND_PYTHON_BOUNDARY)
 			continue;
 		assert_true(n < s->frames.len);
 		assert_int_equal(entries[i].address, s->frames.data[n].code);
-		assert_int_equal(python_code_read(target, s->version, &s->py.layout,
-						  entries[i].address, entries[i].tag >> 8, &code),
+		assert_int_equal(python_code_read(target, s->python.version,
+						  &s->python.process.layout, entries[i].address,
+						  entries[i].tag >> 8, &code),
 				 0);
 		assert_string_equal(code.name, s->frames.data[n].name);
 		assert_int_equal(python_code_line(&code, entries[i].lasti), s->frames.data[n].line);
@@ -220,8 +222,8 @@ static void one_python(const char *python)
 		;
 	compare_stack(&s, true);
 	compare_stack(&s, false);
-	printf("%s: version %x, %zu code objects, %zu lines, %zu frames\n", python, s.version,
-	       s.codes, s.lines, s.frames.len);
+	printf("%s: version %x, %zu code objects, %zu lines, %zu frames\n", python,
+	       s.python.version, s.codes, s.lines, s.frames.len);
 	assert_true(s.codes >= 10 && s.lines > 100);
 	python_code_fini(&s.code);
 	vec_fini(&s.frames);
@@ -233,10 +235,9 @@ static void one_python(const char *python)
 static int found_in(const char *program, uint8_t *ret_style)
 {
 	struct runtimes *r = runtimes_new();
-	struct python_process py = {};
+	struct python py = {};
 	struct process p;
 	struct child c;
-	uint32_t version = 0;
 	char byte = 'x';
 	int found;
 
@@ -246,9 +247,9 @@ static int found_in(const char *program, uint8_t *ret_style)
 	assert_int_equal(write(c.in, &byte, 1), 1);
 	assert_int_equal(fgetc(c.out), 'x');
 	assert_int_equal(process_read(c.pid, &p, NULL), 0);
-	found = runtimes_find_python(r, &p, &py, &version);
+	found = runtimes_find_python(r, &p, &py);
 	assert_false(runtimes_expect_python(r, &p) && !found);
-	*ret_style = py.layout.style;
+	*ret_style = py.process.layout.style;
 	process_fini(&p);
 	runtimes_free(r);
 	kill(c.pid, SIGKILL);

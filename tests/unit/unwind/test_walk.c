@@ -24,8 +24,6 @@ enum {
 	FRAMES = 0x563000000000,
 	CODES = 0x564000000000,
 	CFRAME = 0x565000000000,
-	EVAL = 0x7f1000000000,
-	EVAL_END = 0x7f1000008000,
 	NATIVE = 0x7f2000000000,
 	KEY = 5,
 };
@@ -42,8 +40,6 @@ static void world(uint32_t version, uint32_t key)
 	memset(&w, 0, sizeof(w));
 	memset(entries, 0, sizeof(entries));
 	py = (struct python_process){.runtime = RUNTIME, .layout = *l};
-	py.eval_start[1] = EVAL;
-	py.eval_end[1] = EVAL_END;
 	memory_map(STACK, STACK_SIZE);
 	memory_map(BASE, 4096);
 	memory_map(RUNTIME, 16384);
@@ -129,10 +125,10 @@ static void native_entry(uint32_t i, uint64_t address)
 	assert_int_equal(entries[i].address, address);
 }
 
-static void python_entry(uint32_t i, int number)
+static void python_entry(uint32_t i, int number, enum unwind_kind kind)
 {
-	assert_int_equal(entries[i].tag & 0xff, UNWIND_PYTHON);
-	assert_int_equal(entries[i].address, code_at(number));
+	assert_int_equal(entries[i].tag & 0xff, kind);
+	assert_int_equal(entries[i].address, kind == UNWIND_PYTHON_BOUNDARY ? 0 : code_at(number));
 }
 
 static void test_native_chain(void **state)
@@ -144,10 +140,12 @@ static void test_native_chain(void **state)
 	assert_int_equal(w.count, 10);
 	for (int i = 0; i < 10; i++)
 		native_entry(i, NATIVE + 0x10 * i);
-	assert_int_equal(entries[0].tag >> 8, UNWIND_EXACT_PC);
-	assert_int_equal(entries[1].tag >> 8, 0);
+	/* How far the stack pointer is above the leaf's. */
+	assert_int_equal(entries[0].lasti, 0);
+	assert_int_equal(entries[1].lasti, 0x110);
+	assert_int_equal(entries[9].lasti, 0x110 + 8 * 0x40);
 	assert_int_equal(w.native_end, UNWIND_NATIVE_ZERO);
-	assert_int_equal(w.native_cut_at, 10);
+	assert_int_equal(w.native_count, 10);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_NONE);
 }
 
@@ -208,123 +206,92 @@ static void test_native_too_deep(void **state)
 	assert_int_equal(w.native_end, UNWIND_NATIVE_DEEP);
 }
 
-/* leaf, C function, [loop: two Python frames], C function, [loop: one], main */
-static void mixed(uint32_t version)
+/* Native frames first, then Python's, with the ends of the calls of the interpreter's loop. */
+static void two_natives(uint32_t version)
 {
 	world(version, KEY);
-	native_frame(0, NATIVE + 0x10, false);
-	native_frame(1, EVAL + 4, false);
-	native_frame(2, NATIVE + 0x20, false);
-	native_frame(3, EVAL_END, false); /* one behind the loop */
-	native_frame(4, EVAL_END - 1, false);
-	native_frame(5, NATIVE + 0x30, true);
+	native_frame(0, NATIVE + 0x10, true);
 }
 
-static void check_mixed(int pythons)
+static void check_ends(uint32_t count)
 {
-	int i = 0;
-
-	native_entry(i++, NATIVE);
-	native_entry(i++, NATIVE + 0x10);
-	for (int p = 0; p < pythons; p++)
-		python_entry(i++, p);
-	native_entry(i++, NATIVE + 0x20);
-	native_entry(i++, EVAL_END);
-	python_entry(i++, pythons);
-	native_entry(i++, NATIVE + 0x30);
-	assert_int_equal(w.count, i);
+	native_entry(0, NATIVE);
+	native_entry(1, NATIVE + 0x10);
+	assert_int_equal(w.count, count);
+	assert_int_equal(w.native_count, 2);
 	assert_int_equal(w.native_end, UNWIND_NATIVE_ZERO);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
-	assert_true(w.eval_reached);
 }
 
-static void test_mixed_310(void **state)
+static void test_python_38_to_310(void **state)
 {
-	mixed(0x030a0000);
-	python_frame(0, frame_at(1), 0, 10, 7);
-	python_frame(1, 0, 0, 20, 8);
-	current_frame(frame_at(0));
-	run(true);
-	check_mixed(1);
-	assert_int_equal(entries[2].lasti, 14);
-	assert_int_equal(entries[5].lasti, 16);
-}
-
-static void test_mixed_38(void **state)
-{
-	for (uint32_t minor = 8; minor <= 9; minor++) {
-		mixed(0x03000000 | minor << 16);
+	for (uint32_t minor = 8; minor <= 10; minor++) {
+		two_natives(0x03000000 | minor << 16);
 		python_frame(0, frame_at(1), 0, 10, -1);
 		python_frame(1, 0, 0, 20, 8);
 		current_frame(frame_at(0));
 		run(true);
-		check_mixed(1);
-		assert_int_equal(entries[2].lasti, UINT32_MAX);
-		assert_int_equal(entries[5].lasti, 8);
+		check_ends(4);
+		python_entry(2, 0, UNWIND_PYTHON_LAST);
+		python_entry(3, 1, UNWIND_PYTHON_LAST);
+		/* 3.10 counts in units of two bytes. */
+		assert_int_equal(entries[2].lasti, minor == 10 ? UINT32_MAX - 1 : UINT32_MAX);
+		assert_int_equal(entries[3].lasti, minor == 10 ? 16 : 8);
 	}
 }
 
-static void test_mixed_311(void **state)
+static void test_python_311(void **state)
 {
-	mixed(0x030b0000);
+	two_natives(0x030b0000);
 	python_frame(0, frame_at(1), 0, 10, 6);
 	python_frame(1, frame_at(2), 1, 20, 8);
 	python_frame(2, 0, 1, 30, 10);
 	current_frame(frame_at(0));
 	run(true);
-	check_mixed(2);
+	check_ends(5);
+	python_entry(2, 0, UNWIND_PYTHON);
+	python_entry(3, 1, UNWIND_PYTHON_LAST);
+	python_entry(4, 2, UNWIND_PYTHON_LAST);
 	assert_int_equal(entries[2].lasti, 6);
-	assert_int_equal(entries[6].lasti, 10);
+	assert_int_equal(entries[4].lasti, 10);
 }
 
 /* From 3.12 on a frame that is no Python frame stands between two calls of the loop. */
-static void test_mixed_312(void **state)
+static void test_python_312(void **state)
 {
 	for (uint32_t minor = 12; minor <= 13; minor++) {
-		mixed(0x03000000 | minor << 16);
+		two_natives(0x03000000 | minor << 16);
+		python_frame(7, frame_at(0), 3, 0, 0);
 		python_frame(0, frame_at(1), 0, 10, 6);
 		python_frame(1, frame_at(8), 1, 20, 8);
 		python_frame(8, frame_at(2), 3, 0, 0);
-		python_frame(2, frame_at(9), 0, 30, 10);
+		python_frame(2, frame_at(9), 2, 30, 10);
 		python_frame(9, 0, 3, 0, 0);
-		current_frame(frame_at(0));
+		current_frame(frame_at(7));
 		run(true);
-		check_mixed(2);
+		check_ends(8);
+		python_entry(2, 0, UNWIND_PYTHON_BOUNDARY);
+		python_entry(3, 0, UNWIND_PYTHON);
+		python_entry(4, 1, UNWIND_PYTHON);
+		python_entry(5, 0, UNWIND_PYTHON_BOUNDARY);
+		python_entry(6, 2, UNWIND_PYTHON);
+		python_entry(7, 0, UNWIND_PYTHON_BOUNDARY);
 	}
 }
 
-/* Without frame pointers in the interpreter the Python frames follow the leaf, all of them. */
-static void test_native_breaks(void **state)
-{
-	world(0x030c0000, KEY);
-	w.fp = 7;
-	python_frame(0, frame_at(8), 0, 10, 6);
-	python_frame(8, frame_at(1), 3, 0, 0);
-	python_frame(1, frame_at(9), 0, 20, 6);
-	python_frame(9, 0, 3, 0, 0);
-	current_frame(frame_at(0));
-	run(true);
-	assert_int_equal(w.count, 3);
-	native_entry(0, NATIVE);
-	python_entry(1, 0);
-	python_entry(2, 1);
-	assert_int_equal(w.native_cut_at, 1);
-	assert_int_equal(w.native_end, UNWIND_NATIVE_BAD_FP);
-	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
-	assert_false(w.eval_reached);
-}
-
-static void test_starts_in_loop(void **state)
+/* Native frames leave room for Python. */
+static void test_room_for_python(void **state)
 {
 	world(0x030b0000, KEY);
-	w.pc = EVAL;
-	w.fp = 7;
+	for (int i = 0; i < 1500; i++)
+		native_frame(i, NATIVE + 0x10, false);
 	python_frame(0, 0, 1, 10, 6);
 	current_frame(frame_at(0));
 	run(true);
-	assert_int_equal(w.count, 1);
-	python_entry(0, 0);
-	assert_int_equal(w.native_cut_at, 1);
+	assert_int_equal(w.native_count, UNWIND_MAX_BESIDE_PYTHON);
+	assert_int_equal(w.native_end, UNWIND_NATIVE_DEEP);
+	assert_int_equal(w.count, UNWIND_MAX_BESIDE_PYTHON + 1);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
 }
 
 static void one_frame_found(void)
@@ -334,7 +301,7 @@ static void one_frame_found(void)
 	w.fp = 0;
 	run(true);
 	assert_int_equal(w.count, 2);
-	python_entry(1, 0);
+	python_entry(1, 0, UNWIND_PYTHON_LAST);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
 }
 
@@ -447,8 +414,10 @@ static void test_python_too_deep(void **state)
 /* The caller may run out of steps at any moment. */
 static void test_give_up(void **state)
 {
-	for (int steps = 0; steps < 6; steps++) {
-		mixed(0x030b0000);
+	for (int steps = 0; steps < 3; steps++) {
+		two_natives(0x030b0000);
+		native_frame(0, NATIVE + 0x10, false);
+		native_frame(1, NATIVE + 0x20, true);
 		python_frame(0, frame_at(1), 0, 10, 6);
 		python_frame(1, 0, 1, 20, 8);
 		current_frame(frame_at(0));
@@ -513,12 +482,10 @@ int main(void)
 		cmocka_unit_test(test_native_bad_pointers),
 		cmocka_unit_test(test_native_bad_chain),
 		cmocka_unit_test(test_native_too_deep),
-		cmocka_unit_test(test_mixed_38),
-		cmocka_unit_test(test_mixed_310),
-		cmocka_unit_test(test_mixed_311),
-		cmocka_unit_test(test_mixed_312),
-		cmocka_unit_test(test_native_breaks),
-		cmocka_unit_test(test_starts_in_loop),
+		cmocka_unit_test(test_python_38_to_310),
+		cmocka_unit_test(test_python_311),
+		cmocka_unit_test(test_python_312),
+		cmocka_unit_test(test_room_for_python),
 		cmocka_unit_test(test_high_key),
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_search_ends),

@@ -1,0 +1,524 @@
+#include "unwind/native/row.h"
+
+/* Numbers of DWARF 5 (section 7.24) and of the x86-64 psABI (figure 3.36). */
+enum { REG_FP = 6, REG_SP = 7, REG_RA = 16 };
+enum {
+	CFA_NOP = 0x00,
+	CFA_ADVANCE_1 = 0x02,
+	CFA_ADVANCE_2 = 0x03,
+	CFA_ADVANCE_4 = 0x04,
+	CFA_OFFSET_EXTENDED = 0x05,
+	CFA_RESTORE_EXTENDED = 0x06,
+	CFA_UNDEFINED = 0x07,
+	CFA_SAME_VALUE = 0x08,
+	CFA_REGISTER_RULE = 0x09,
+	CFA_REMEMBER = 0x0a,
+	CFA_RESTORE_STATE = 0x0b,
+	CFA_DEF = 0x0c,
+	CFA_DEF_REGISTER = 0x0d,
+	CFA_DEF_OFFSET = 0x0e,
+	CFA_DEF_EXPRESSION = 0x0f,
+	CFA_EXPRESSION = 0x10,
+	CFA_OFFSET_SF = 0x11,
+	CFA_DEF_SF = 0x12,
+	CFA_DEF_OFFSET_SF = 0x13,
+	CFA_VAL_OFFSET = 0x14,
+	CFA_VAL_OFFSET_SF = 0x15,
+	CFA_VAL_EXPRESSION = 0x16,
+	CFA_GNU_ARGS_SIZE = 0x2e,
+	CFA_ADVANCE = 0x40, /* these three have an operand in their low six bits */
+	CFA_OFFSET = 0x80,
+	CFA_RESTORE = 0xc0,
+};
+/* How pointers are written (Linux Standard Base, section 10.5.1). */
+enum {
+	PE_FORMAT = 0x0f,
+	PE_ABSOLUTE = 0x00,
+	PE_UDATA4 = 0x03,
+	PE_UDATA8 = 0x04,
+	PE_SDATA4 = 0x0b,
+	PE_SDATA8 = 0x0c,
+	PE_DATAREL_SDATA4 = 0x3b
+};
+enum {
+	MAX_ENTRY = 64 << 10, /* bytes of one CIE or FDE */
+	MAX_REMEMBERED = 16,
+	MAX_AUGMENTATION = 8,
+};
+
+struct cursor {
+	const uint8_t *at, *end;
+	bool bad;
+};
+
+static uint64_t take(struct cursor *c, size_t n)
+{
+	uint64_t v = 0;
+
+	if ((size_t)(c->end - c->at) < n) {
+		c->bad = true;
+		c->at = c->end;
+		return 0;
+	}
+	memcpy(&v, c->at, n);
+	c->at += n;
+	return v;
+}
+
+static uint64_t take_uleb(struct cursor *c)
+{
+	uint64_t v = 0;
+
+	for (unsigned int shift = 0; shift < 64; shift += 7) {
+		uint8_t b = take(c, 1);
+
+		v |= (uint64_t)(b & 0x7f) << shift;
+		if (!(b & 0x80))
+			return v;
+	}
+	c->bad = true;
+	return v;
+}
+
+static int64_t take_sleb(struct cursor *c)
+{
+	uint64_t v = 0;
+
+	for (unsigned int shift = 0; shift < 64;) {
+		uint8_t b = take(c, 1);
+
+		v |= (uint64_t)(b & 0x7f) << shift;
+		shift += 7;
+		if (b & 0x80)
+			continue;
+		if ((b & 0x40) && shift < 64)
+			v |= ~0ULL << shift;
+		return (int64_t)v;
+	}
+	c->bad = true;
+	return 0;
+}
+
+static struct cursor take_block(struct cursor *c)
+{
+	uint64_t n = take_uleb(c);
+	struct cursor block = {.at = c->at, .end = c->at};
+
+	if (n > (uint64_t)(c->end - c->at)) {
+		c->bad = true;
+		return block;
+	}
+	block.end = c->at += n;
+	return block;
+}
+
+/* Numbers from a file, multiplied without overflow; what is out of all reason becomes useless. */
+static int64_t scaled(int64_t n, int64_t by)
+{
+	int64_t v;
+
+	return __builtin_mul_overflow(n, by, &v) || v > INT32_MAX || v < INT32_MIN ? INT32_MAX : v;
+}
+
+static void set_rule(const struct row_program *p, struct row_rules *s, uint64_t reg, int rule,
+		     int64_t at)
+{
+	if (reg == REG_FP) {
+		s->fp = rule;
+		s->fp_at = at;
+	} else if (reg == p->ra_register) {
+		s->ra = rule;
+		s->ra_at = at;
+	}
+}
+
+static void restore_rule(const struct row_program *p, const struct row_rules *initial,
+			 struct row_rules *s, uint64_t reg)
+{
+	if (reg == REG_FP)
+		set_rule(p, s, reg, initial ? initial->fp : RULE_SAME,
+			 initial ? initial->fp_at : 0);
+	else if (reg == p->ra_register)
+		set_rule(p, s, reg, initial ? initial->ra : RULE_SAME,
+			 initial ? initial->ra_at : 0);
+}
+
+/* The linker describes its jump tables so: sp + 8 + ((ip & 15) >= n) * 8 (binutils,
+ * bfd/elfxx-x86.c). */
+static bool plt_expression(struct cursor e, uint64_t *ret_threshold)
+{
+	static const uint8_t head[] = {0x77, 8, 0x80, 0, 0x3f, 0x1a};
+	static const uint8_t tail[] = {0x2a, 0x33, 0x24, 0x22};
+	size_t n = e.end - e.at;
+
+	if (n != sizeof(head) + 1 + sizeof(tail) || memcmp(e.at, head, sizeof(head)) ||
+	    memcmp(e.at + sizeof(head) + 1, tail, sizeof(tail)))
+		return false;
+	/* DW_OP_lit0 is 0x30. */
+	*ret_threshold = e.at[sizeof(head)] - 0x30;
+	return *ret_threshold < 16;
+}
+
+/* A function that aligns its stack keeps its fp as usual, but says so as "fp is at [fp + 0]". */
+static bool is_at_fp(struct cursor e)
+{
+	return e.end - e.at == 2 && e.at[0] == 0x76 && e.at[1] == 0;
+}
+
+static void define_cfa(struct row_rules *s, uint64_t reg, int64_t offset)
+{
+	s->cfa = CFA_REGISTER;
+	s->cfa_register = reg;
+	s->cfa_offset = offset;
+}
+
+static void define_cfa_expression(struct row_rules *s, struct cursor e)
+{
+	s->cfa = plt_expression(e, &s->plt_threshold) ? CFA_PLT : CFA_OTHER;
+}
+
+/* Instructions that set a rule of a register. */
+static bool run_register(const struct row_program *p, struct cursor *c, uint8_t op,
+			 const struct row_rules *initial, struct row_rules *s)
+{
+	uint64_t reg = take_uleb(c);
+
+	switch (op) {
+	case CFA_OFFSET_EXTENDED:
+		set_rule(p, s, reg, RULE_AT, scaled(take_uleb(c), p->data_align));
+		return true;
+	case CFA_OFFSET_SF:
+		set_rule(p, s, reg, RULE_AT, scaled(take_sleb(c), p->data_align));
+		return true;
+	case CFA_RESTORE_EXTENDED:
+		restore_rule(p, initial, s, reg);
+		return true;
+	case CFA_UNDEFINED:
+		set_rule(p, s, reg, RULE_UNDEFINED, 0);
+		return true;
+	case CFA_SAME_VALUE:
+		set_rule(p, s, reg, RULE_SAME, 0);
+		return true;
+	case CFA_REGISTER_RULE:
+	case CFA_VAL_OFFSET:
+		take_uleb(c);
+		set_rule(p, s, reg, RULE_OTHER, 0);
+		return true;
+	case CFA_VAL_OFFSET_SF:
+		take_sleb(c);
+		set_rule(p, s, reg, RULE_OTHER, 0);
+		return true;
+	case CFA_EXPRESSION:
+		set_rule(p, s, reg, is_at_fp(take_block(c)) ? RULE_AT_FP : RULE_OTHER, 0);
+		return true;
+	case CFA_VAL_EXPRESSION:
+		take_block(c);
+		set_rule(p, s, reg, RULE_OTHER, 0);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Instructions that say where the caller's stack began. */
+static bool run_cfa(const struct row_program *p, struct cursor *c, uint8_t op, struct row_rules *s)
+{
+	uint64_t reg = s->cfa_register;
+
+	switch (op) {
+	case CFA_DEF:
+		reg = take_uleb(c);
+		define_cfa(s, reg, scaled(take_uleb(c), 1));
+		return true;
+	case CFA_DEF_SF:
+		reg = take_uleb(c);
+		define_cfa(s, reg, scaled(take_sleb(c), p->data_align));
+		return true;
+	case CFA_DEF_REGISTER:
+		define_cfa(s, take_uleb(c), s->cfa_offset);
+		return true;
+	case CFA_DEF_OFFSET:
+		define_cfa(s, reg, scaled(take_uleb(c), 1));
+		return true;
+	case CFA_DEF_OFFSET_SF:
+		define_cfa(s, reg, scaled(take_sleb(c), p->data_align));
+		return true;
+	case CFA_DEF_EXPRESSION:
+		define_cfa_expression(s, take_block(c));
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* How far an instruction moves on in the code; false for others. */
+static bool advance(const struct row_program *p, struct cursor *c, uint8_t op, uint64_t *at)
+{
+	uint64_t n;
+
+	if ((op & 0xc0) == CFA_ADVANCE)
+		n = op & 0x3f;
+	else if (op == CFA_ADVANCE_1 || op == CFA_ADVANCE_2 || op == CFA_ADVANCE_4)
+		n = take(c, op == CFA_ADVANCE_1 ? 1 : op == CFA_ADVANCE_2 ? 2 : 4);
+	else
+		return false;
+	*at += n * p->code_align;
+	return true;
+}
+
+bool row_run(const struct row_program *p, uint64_t start, uint64_t address,
+	     const struct row_rules *initial, struct row_rules *s)
+{
+	struct cursor c = {.at = p->data, .end = p->data + p->len};
+	struct row_rules remembered[MAX_REMEMBERED];
+	size_t depth = 0;
+
+	while (c.at < c.end && !c.bad) {
+		uint8_t op = take(&c, 1);
+
+		if (advance(p, &c, op, &start)) {
+			if (start > address)
+				return !c.bad;
+		} else if ((op & 0xc0) == CFA_OFFSET) {
+			set_rule(p, s, op & 0x3f, RULE_AT, scaled(take_uleb(&c), p->data_align));
+		} else if ((op & 0xc0) == CFA_RESTORE) {
+			restore_rule(p, initial, s, op & 0x3f);
+		} else if (op == CFA_REMEMBER) {
+			if (depth == MAX_REMEMBERED)
+				return false;
+			remembered[depth++] = *s;
+		} else if (op == CFA_RESTORE_STATE) {
+			if (!depth)
+				return false;
+			*s = remembered[--depth];
+		} else if (op == CFA_GNU_ARGS_SIZE) {
+			take_uleb(&c);
+		} else if (op != CFA_NOP && !run_cfa(p, &c, op, s) &&
+			   !run_register(p, &c, op, initial, s)) {
+			return false;
+		}
+	}
+	return !c.bad;
+}
+
+void row_from_rules(const struct row_rules *r, uint64_t address, struct row *ret)
+{
+	int64_t offset = r->cfa_offset;
+
+	*ret = (struct row){.kind = ROW_OTHER};
+	if (r->ra == RULE_UNDEFINED) {
+		ret->kind = ROW_END;
+		return;
+	}
+	if (r->fp == RULE_AT_FP) {
+		ret->kind = ROW_FP;
+		return;
+	}
+	if (r->ra != RULE_AT || r->ra_at != -8 || (r->fp != RULE_SAME && r->fp != RULE_AT))
+		return;
+	if (r->cfa == CFA_REGISTER && r->cfa_register == REG_FP) {
+		if (offset == 16 && r->fp == RULE_AT && r->fp_at == -16)
+			ret->kind = ROW_FP;
+		return;
+	}
+	if (r->cfa == CFA_PLT)
+		offset = 8 + ((address & 15) >= r->plt_threshold) * 8;
+	else if (r->cfa != CFA_REGISTER || r->cfa_register != REG_SP)
+		return;
+	if (offset < 8 || offset >= INT32_MAX)
+		return;
+	ret->kind = ROW_SP;
+	ret->offset = offset;
+	/* Compilers leave the rule when the register was popped again: the place is then below. */
+	ret->fp_saved = r->fp == RULE_AT && offset + r->fp_at >= 0;
+	ret->fp_at = ret->fp_saved ? r->fp_at : 0;
+}
+
+/* One CIE or FDE: its bytes behind the length. */
+static int read_entry(const struct elf_file *f, uint64_t address, uint8_t **ret, size_t *ret_len)
+{
+	cleanup_free uint8_t *data = NULL;
+	uint32_t len;
+	int r = elf_file_read_address(f, address, &len, sizeof(len));
+
+	if (r < 0)
+		return r;
+	if (len < 4 || len > MAX_ENTRY)
+		return -EBADMSG;
+	data = xcalloc(len, 1);
+	r = elf_file_read_address(f, address + 4, data, len);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(data);
+	*ret_len = len;
+	return 0;
+}
+
+static size_t pointer_size(uint8_t encoding)
+{
+	switch (encoding & PE_FORMAT) {
+	case PE_UDATA4:
+	case PE_SDATA4:
+		return 4;
+	case PE_ABSOLUTE:
+	case PE_UDATA8:
+	case PE_SDATA8:
+		return 8;
+	default:
+		return 0;
+	}
+}
+
+struct cie {
+	struct row_program program;
+	uint8_t encoding; /* of code addresses in its FDEs */
+	bool augmented;
+};
+
+static bool parse_augmentation(struct cursor *c, const char *letters, struct cie *ret)
+{
+	struct cursor data;
+
+	if (!letters[0])
+		return true;
+	if (letters[0] != 'z')
+		return false;
+	ret->augmented = true;
+	data = take_block(c);
+	for (letters++; *letters; letters++) {
+		if (*letters == 'R')
+			ret->encoding = take(&data, 1);
+		else if (*letters == 'L')
+			take(&data, 1);
+		else if (*letters == 'P')
+			take(&data, pointer_size(take(&data, 1)));
+		else if (*letters != 'S' && *letters != 'B')
+			return false;
+	}
+	return !data.bad;
+}
+
+static bool parse_cie(const uint8_t *data, size_t len, struct cie *ret)
+{
+	struct cursor c = {.at = data, .end = data + len};
+	char letters[MAX_AUGMENTATION] = {};
+	uint8_t version;
+	size_t i = 0;
+
+	/* In .eh_frame a CIE has the number 0. */
+	if (take(&c, 4))
+		return false;
+	version = take(&c, 1);
+	if (version != 1 && version != 3)
+		return false;
+	do {
+		if (i == sizeof(letters))
+			return false;
+		letters[i] = take(&c, 1);
+	} while (letters[i++]);
+	*ret = (struct cie){};
+	ret->program.code_align = take_uleb(&c);
+	ret->program.data_align = take_sleb(&c);
+	ret->program.ra_register = version == 1 ? take(&c, 1) : take_uleb(&c);
+	if (!parse_augmentation(&c, letters, ret) || c.bad)
+		return false;
+	ret->program.data = c.at;
+	ret->program.len = c.end - c.at;
+	return true;
+}
+
+/* False where the FDE does not reach that far: nothing is said of the address. */
+static bool parse_fde(const uint8_t *data, size_t len, const struct cie *cie, uint64_t distance,
+		      struct row_program *ret)
+{
+	struct cursor c = {.at = data, .end = data + len};
+	size_t size = pointer_size(cie->encoding);
+
+	if (!size)
+		return false;
+	take(&c, 4);
+	take(&c, size);
+	if (distance >= take(&c, size))
+		return false;
+	if (cie->augmented)
+		take_block(&c);
+	*ret = cie->program;
+	ret->data = c.at;
+	ret->len = c.end - c.at;
+	return !c.bad;
+}
+
+static void row_of_fde(const struct elf_file *f, uint64_t fde_at, uint64_t start, uint64_t address,
+		       struct row *ret)
+{
+	cleanup_free uint8_t *fde = NULL, *cie_data = NULL;
+	struct row_rules initial = {.cfa = CFA_OTHER}, rules;
+	size_t fde_len, cie_len;
+	struct row_program program;
+	struct cie cie;
+	uint32_t back;
+
+	*ret = (struct row){.kind = ROW_OTHER};
+	if (read_entry(f, fde_at, &fde, &fde_len))
+		return;
+	/* The distance from its own place back to the CIE. */
+	memcpy(&back, fde, sizeof(back));
+	if (!back || read_entry(f, fde_at + 4 - back, &cie_data, &cie_len) ||
+	    !parse_cie(cie_data, cie_len, &cie))
+		return;
+	if (!parse_fde(fde, fde_len, &cie, address - start, &program)) {
+		ret->kind = ROW_NONE;
+		return;
+	}
+	if (!row_run(&cie.program, 0, UINT64_MAX, NULL, &initial))
+		return;
+	rules = initial;
+	if (row_run(&program, start, address, &initial, &rules))
+		row_from_rules(&rules, address, ret);
+}
+
+/* Entry i of the sorted table behind the header: where its code starts and where its FDE is. */
+static bool table_entry(const struct elf_file *f, uint64_t header, uint64_t i, uint64_t *ret_start,
+			uint64_t *ret_fde)
+{
+	int32_t e[2];
+
+	if (elf_file_read_address(f, header + 12 + i * sizeof(e), e, sizeof(e)))
+		return false;
+	*ret_start = header + (int64_t)e[0];
+	*ret_fde = header + (int64_t)e[1];
+	return true;
+}
+
+void row_find(const struct elf_file *f, uint64_t address, struct row *ret)
+{
+	uint64_t header = 0, low = 0, high, start = 0, fde = 0;
+	struct {
+		uint8_t version, frame_encoding, count_encoding, table_encoding;
+		int32_t frame;
+		uint32_t count;
+	} h;
+
+	*ret = (struct row){.kind = ROW_NONE};
+	for (size_t i = 0; i < f->segments.len; i++)
+		if (f->segments.data[i].p_type == PT_GNU_EH_FRAME)
+			header = f->segments.data[i].p_vaddr;
+	if (!header || elf_file_read_address(f, header, &h, sizeof(h)) || h.version != 1 ||
+	    h.table_encoding != PE_DATAREL_SDATA4 || h.count_encoding != PE_UDATA4 ||
+	    pointer_size(h.frame_encoding) != 4)
+		return;
+	/* The last entry that starts at or before the address. */
+	for (high = h.count; low < high;) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (!table_entry(f, header, middle, &start, &fde))
+			return;
+		if (start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low || !table_entry(f, header, low - 1, &start, &fde) || start > address)
+		return;
+	row_of_fde(f, fde, start, address, ret);
+}
