@@ -58,22 +58,40 @@ static int read_config(const struct options *o, struct server_config *cfg, struc
 	return 0;
 }
 
+/* Not getpwnam: it would load the system's modules, which a static program must not. */
+static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
+{
+	cleanup_fclose FILE *f = fopen("/etc/passwd", "re");
+	const struct passwd *pw;
+
+	while (f && (pw = fgetpwent(f))) {
+		if (strcmp(pw->pw_name, name))
+			continue;
+		*ret_uid = pw->pw_uid;
+		*ret_gid = pw->pw_gid;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 /* Become another user for good. The data folder becomes theirs first, so that a server that ran as
  * root before can go on. */
 static int become_user(const char *name, const char *data, struct err *e)
 {
-	const struct passwd *pw = getpwnam(name);
+	uid_t uid;
+	gid_t gid;
 
-	if (!pw)
-		return err_set(e, -ENOENT, "there is no user \"%s\"", name);
+	if (find_user(name, &uid, &gid))
+		return err_set(e, -ENOENT, "there is no user \"%s\" in /etc/passwd", name);
+	if (!uid)
+		return err_set(e, -EINVAL, "the user %s is root", name);
 	if (mkdir(data, 0700) && errno != EEXIST)
 		return err_sys(e, -errno, "cannot make the folder %s", data);
-	if (chown(data, pw->pw_uid, pw->pw_gid))
+	if (chown(data, uid, gid))
 		return err_sys(e, -errno, "cannot give %s to %s", data, name);
-	if (initgroups(name, pw->pw_gid) || setgid(pw->pw_gid) || setuid(pw->pw_uid))
+	if (setgroups(0, NULL) || setgid(gid) || setuid(uid))
 		return err_sys(e, -errno, "cannot become the user %s", name);
-	if (!pw->pw_uid || !setuid(0))
-		return err_set(e, -EPERM, "the user %s is root", name);
+	CHECK(setuid(0) < 0);
 	return 0;
 }
 

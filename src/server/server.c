@@ -32,8 +32,10 @@ static void free_addrinfo(struct addrinfo **ai)
 static int parse_listen(const char *text, struct sockaddr_storage *ret_addr, int *ret_len,
 			struct err *e)
 {
+	/* Numbers alone: looking up names would load the system's modules, which a static program
+	 * must not. */
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-				       .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+				       .ai_flags = AI_PASSIVE | AI_NUMERICSERV | AI_NUMERICHOST};
 	cleanup(free_addrinfo) struct addrinfo *found = NULL;
 	cleanup_free char *copy = xstrdup(text);
 	char *colon = strrchr(copy, ':'), *host = copy;
@@ -47,9 +49,11 @@ static int parse_listen(const char *text, struct sockaddr_storage *ret_addr, int
 		colon[-1] = '\0';
 		host++;
 	}
+	if (!strcmp(host, "localhost"))
+		host = (char *)"127.0.0.1";
 	r = getaddrinfo(*host ? host : NULL, colon + 1, &hints, &found);
 	if (r)
-		return err_set(e, -EINVAL, "cannot listen on \"%s\": %s", text, gai_strerror(r));
+		return err_set(e, -EINVAL, "\"%s\" is not an IP address with a port", text);
 	memcpy(ret_addr, found->ai_addr, found->ai_addrlen);
 	*ret_len = (int)found->ai_addrlen;
 	return 0;
