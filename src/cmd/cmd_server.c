@@ -1,4 +1,5 @@
 /* cmd/cmd_server.c - `glim server`: options, the store, and the server's life. */
+#include <ftw.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -16,6 +17,7 @@ enum {
 	WORKERS_MAX = 64,
 	DAYS_MAX = 3650,
 	BODY_MIN = 1 << 16,
+	NFTW_FILES = 16,
 	DECODED_FACTOR = 8, /* a compressed body may grow so many times */
 };
 
@@ -74,20 +76,48 @@ static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
 	return -ENOENT;
 }
 
-/* Become another user for good. The data folder becomes theirs first, so that a server that ran as
+/* For nftw, which passes no argument on. */
+static uid_t owner_uid;
+static gid_t owner_gid;
+
+static int give_away(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	return lchown(path, owner_uid, owner_gid);
+}
+
+/* A folder that root may give away: one of ours, or an empty one. Anything else is a mistyped name.
+ */
+static int check_data(const char *data, struct err *e)
+{
+	cleanup_free char *catalogue = xasprintf("%s/catalogue.db", data);
+
+	if (mkdir(data, 0700) && errno != EEXIST)
+		return err_sys(e, -errno, "cannot make the folder %s", data);
+	if (access(catalogue, F_OK) && rmdir(data))
+		return err_sys(e, -errno, "%s is not a folder of Glim's data", data);
+	if (mkdir(data, 0700) && errno != EEXIST)
+		return err_sys(e, -errno, "cannot make the folder %s", data);
+	return 0;
+}
+
+/* Become another user for good. The data becomes theirs first, so that a server that ran as
  * root before can go on. */
 static int become_user(const char *name, const char *data, struct err *e)
 {
 	uid_t uid;
 	gid_t gid;
+	int r;
 
 	if (find_user(name, &uid, &gid))
 		return err_set(e, -ENOENT, "there is no user \"%s\" in /etc/passwd", name);
 	if (!uid)
 		return err_set(e, -EINVAL, "the user %s is root", name);
-	if (mkdir(data, 0700) && errno != EEXIST)
-		return err_sys(e, -errno, "cannot make the folder %s", data);
-	if (chown(data, uid, gid))
+	r = check_data(data, e);
+	if (r < 0)
+		return r;
+	owner_uid = uid;
+	owner_gid = gid;
+	if (nftw(data, give_away, NFTW_FILES, FTW_PHYS | FTW_MOUNT))
 		return err_sys(e, -errno, "cannot give %s to %s", data, name);
 	if (setgroups(0, NULL) || setgid(gid) || setuid(uid))
 		return err_sys(e, -errno, "cannot become the user %s", name);

@@ -330,6 +330,7 @@ def test_tls(start_server, certificate):
 
 def test_bad_starts(glim, run, tmp_path, server):
     data = str(tmp_path / "other")
+    (tmp_path / "something").touch()
     for options, word in (
         (["--listen", "nonsense"], "ADDRESS:PORT"),
         (["--listen", "127.0.0.1:99999"], "ADDRESS:PORT"),
@@ -342,6 +343,8 @@ def test_bad_starts(glim, run, tmp_path, server):
         (["--signup", "maybe"], "signup"),
         (["--workers", "0"], "workers"),
         (["--user", "no-such-user"], "no-such-user"),
+        (["--user", "root"], "root"),
+        (["--user", "nobody", "--data", str(tmp_path)], "not a folder"),
         (["--data", "/proc/nothing/here"], "/proc/nothing"),
     ):
         options = options if "--listen" in options else ["--listen", "127.0.0.1:0", *options]
@@ -363,14 +366,17 @@ def test_settings_from_the_environment_and_a_file(start_server, tmp_path):
 
 
 def test_another_user(start_server, tmp_path):
-    """Started as root, it becomes somebody else, who owns the data."""
+    """Started as root, it becomes somebody else, who owns the data, also that of an earlier start."""
     os.chmod(tmp_path, 0o755)
     for parent in tmp_path.parents[:2]:
         os.chmod(parent, 0o755)
-    server = start_server("--user", "nobody")
+    first = start_server()
+    first.client().sign_up("first@example.com")
+    first.stop()
+    server = start_server("--user", "nobody", data=first.data)
     status = open(f"/proc/{server.pid}/status").read()
     uid = re.search(r"^Uid:\s+(\d+)\s+(\d+)\s+(\d+)", status, re.M).groups()
     assert uid == ("65534",) * 3
     assert re.search(r"^Groups:\s*$", status, re.M)
-    server.client().sign_up()
+    assert server.client().sign_in("first@example.com").status_code == 200
     assert os.stat(server.data).st_uid == 65534 and os.stat(server.data).st_mode & 0o777 == 0o700
