@@ -371,9 +371,14 @@ static const struct store_ops memory_ops = {
 int store_open_memory(struct store **ret_store)
 {
 	struct memory_store *s = xcalloc(1, sizeof(*s));
+	pthread_rwlockattr_t attr;
 
 	s->base.ops = &memory_ops;
-	pthread_rwlock_init(&s->lock, NULL);
+	/* Many readers must not keep the writer out for ever. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&s->lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
 	s->last_id = STORE_FIRST_TENANT;
 	vec_push(&s->tenants, (int64_t)STORE_FIRST_TENANT);
 	*ret_store = &s->base;

@@ -507,6 +507,8 @@ int sqlite_append(struct store *base, const struct store_batch *batches, size_t 
 	if (r < 0) {
 		give_up(&a);
 	} else {
+		if (a.batch)
+			views_complete(s, a.batch);
 		note_seen(&a);
 		writers_trim(s, WRITERS_MAX);
 	}

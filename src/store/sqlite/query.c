@@ -9,60 +9,6 @@
 #include "store/sqlite/column.h"
 #include "store/sqlite/points.h"
 
-/* A batch whose rows in a file are to be undone. */
-struct standing {
-	int64_t batch, tenant, day;
-};
-
-/* What a query may see: taken from the catalogue before any day file is looked at. */
-struct view {
-	int64_t service;
-	int64_t batch; /* the last complete one */
-	VEC(struct standing) standing;
-};
-
-static void view_fini(struct view *v)
-{
-	vec_fini(&v->standing);
-}
-
-static int view_init(struct sqlite_store *s, const struct store_query *q, struct view *v,
-		     struct err *e)
-{
-	cleanup_reader struct reader rd = {};
-	cleanup_query sqlite3_stmt *svc = NULL, *st = NULL;
-	int r = reader_get(s, NULL, &rd, e);
-
-	if (r >= 0)
-		r = db_query(rd.db, SQL_service_get, &svc, e, "it", q->tenant, q->service);
-	if (r >= 0)
-		r = db_step(rd.db, svc, e);
-	if (r <= 0)
-		return r < 0 ? r : err_set(e, -ENOENT, "there is no service %s", q->service);
-	v->service = sqlite3_column_int64(svc, 0);
-	r = db_number(rd.db, SQL_commit_point, &v->batch, e, "");
-	if (r >= 0)
-		r = db_query(rd.db, SQL_intent_list, &st, e, "");
-	while (r >= 0 && (r = db_step(rd.db, st, e)) > 0)
-		vec_push(&v->standing,
-			 (struct standing){sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1),
-					   sqlite3_column_int64(st, 2)});
-	return r;
-}
-
-/* The batch that is to be undone in this file, -1 when there is none. A file is not written before
- * it is undone, so that there is one at most, apart from the one being written. */
-static int64_t standing_batch(const struct view *v, const struct day_file *f)
-{
-	for (size_t i = 0; i < v->standing.len; i++) {
-		const struct standing *st = &v->standing.data[i];
-
-		if (st->tenant == f->tenant && st->day == f->day && st->batch <= v->batch)
-			return st->batch;
-	}
-	return -1;
-}
-
 /* --- walking over blocks ---------------------------------------------------------------------- */
 
 struct walk {
@@ -199,7 +145,7 @@ static int walk_series(struct walk *w, struct reading *g, int64_t series, struct
 	struct db *db = g->rd.db;
 	int r = db_query(db, SQL_block_range, &row, e, "iiiiiii", series, q->from, q->until,
 			 q->from / HOUR_NS * HOUR_NS, q->from / PERIOD_NS * PERIOD_NS,
-			 w->view.batch, standing_batch(&w->view, g->rd.day));
+			 w->view.batch, view_standing(&w->view, g->rd.day));
 
 	while (r >= 0 && (r = db_step(db, row, e)) > 0) {
 		r = read_block(w, g, row, e);
@@ -422,7 +368,7 @@ static int read_points(struct reading *g, const struct view *v, const struct sto
 	int64_t period = -1;
 	uint32_t order = 0;
 	int r = db_query(db, SQL_points_range, &row, e, "iiiiii", metric, q->from, q->until,
-			 q->from / PERIOD_NS * PERIOD_NS, v->batch, standing_batch(v, g->rd.day));
+			 q->from / PERIOD_NS * PERIOD_NS, v->batch, view_standing(v, g->rd.day));
 
 	while (r >= 0 && (r = db_step(db, row, e)) > 0) {
 		size_t n;

@@ -386,7 +386,9 @@ static int maintain_step(struct sqlite_store *s, struct day_file *f, int64_t now
 	struct day_writer *w = NULL;
 
 	*ret_more = false;
-	if (f->dead || (f->state != DAY_OPEN && f->state == goal) || access(f->path, F_OK))
+	/* A query that began long ago only puts it off for a minute. */
+	if (f->dead || (f->state != DAY_OPEN && f->state == goal) || access(f->path, F_OK) ||
+	    !views_know_all(s))
 		return 0;
 	int r = writer_get(s, f->tenant, f->day, &w, e);
 

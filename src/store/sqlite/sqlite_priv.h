@@ -78,6 +78,8 @@ struct sqlite_store {
 	pthread_mutex_t seen_lock;
 
 	pthread_mutex_t pool_lock;
+	struct view *views;
+	int64_t complete; /* number of the last complete batch */
 	int idle;
 	struct pool catalogue_pool;
 	VEC(struct day_file *) days; /* sorted by tenant and day */
@@ -138,6 +140,32 @@ void reader_put(struct reader *r); /* ends its transaction */
 #define cleanup_reader cleanup(reader_put)
 /* Close what nobody uses right now. */
 void readers_close_idle(struct sqlite_store *s);
+
+/* --- view.c ----------------------------------------------------------------------------------- */
+
+/* A batch whose rows in a file are to be undone. */
+struct standing {
+	int64_t batch, tenant, day;
+};
+/* What a query may see: taken from the catalogue before any day file is looked at. */
+struct view {
+	struct sqlite_store *store;
+	int64_t service;
+	int64_t batch; /* the last complete one */
+	VEC(struct standing) standing;
+	int64_t at_least; /* batch is no smaller than this */
+	struct view *next, **link;
+};
+/* -ENOENT: no such service. */
+int view_init(struct sqlite_store *s, const struct store_query *q, struct view *v, struct err *e);
+void view_fini(struct view *v);
+/* The batch that is to be undone in this file, -1 when there is none. */
+int64_t view_standing(const struct view *v, const struct day_file *f);
+/* This batch is complete. */
+void views_complete(struct sqlite_store *s, int64_t batch);
+/* Does every view take all batches for complete that are? Rows lose their number when they are
+ * rolled up: a view that leaves a batch out in one file must not find it in another. */
+bool views_know_all(struct sqlite_store *s);
 
 /* --- catalogue.c ------------------------------------------------------------------------------ */
 

@@ -19,7 +19,7 @@
 /* 2026-03-02 00:00:00 UTC. */
 #define MIDNIGHT (1772409600 * SECOND)
 
-/* A folder of its own below /tmp; remove_folder removes all of it. */
+/* A fresh folder; remove_folder removes all of it. */
 char *make_folder(void);
 void remove_folder(char *dir);
 
