@@ -18,7 +18,7 @@ enum format_limit {
 	FORMAT_MAX_PROFILES = 16 * 1024, /* in one file or request */
 	FORMAT_MAX_ENTRIES = 4 << 20,	 /* of all tables together */
 	FORMAT_MAX_WORK = 64 << 20,	 /* frames walked for one file or request */
-	FORMAT_MAX_MEMORY = 512 << 20,	 /* bytes that the profiles may come to */
+	FORMAT_MAX_MEMORY = 256 << 20,	 /* bytes that the profiles may come to */
 };
 
 typedef VEC(struct profile *) profile_vec;

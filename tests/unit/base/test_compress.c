@@ -61,18 +61,18 @@ static void test_one_byte_too_many(void **state)
 	}
 }
 
-/* Half a gigabyte of zeros in some kilobytes: refused, and never held. */
+/* 64 MiB of zeros in some kilobytes: refused, and never held. */
 static void test_bomb(void **state)
 {
 	for (size_t m = 0; m < ARRAY_SIZE(methods); m++) {
 		cleanup_buf struct buf plain = {}, packed = {}, out = {};
-		size_t size = 512 << 20;
+		size_t size = 64 << 20;
 
 		buf_reserve(&plain, size);
 		memset(plain.data, 0, size);
 		methods[m].compress(plain.data, size, 1, &packed);
 		buf_fini(&plain);
-		assert_true(packed.len < 4 << 20);
+		assert_true(packed.len < 1 << 20);
 		assert_int_equal(methods[m].decompress(packed.data, packed.len, 1 << 20, &out,
 						       NULL),
 				 -EFBIG);
@@ -104,7 +104,7 @@ static void test_damaged(void **state)
 	for (size_t m = 0; m < ARRAY_SIZE(methods); m++) {
 		cleanup_buf struct buf plain = {}, packed = {};
 
-		fill(&plain, 500);
+		fill(&plain, 200);
 		methods[m].compress(plain.data, plain.len, 3, &packed);
 		for (size_t i = 0; i < packed.len * 8; i++) {
 			cleanup_buf struct buf out = {};

@@ -284,13 +284,15 @@ static void test_truncated_and_damaged(void **state)
 		otlp_metrics_fini(&m);
 	}
 	assert_int_equal(refused, b.len - 1);
-	for (size_t i = 0; i < b.len * 255; i++) {
-		struct otlp_metrics m = {};
+	for (size_t i = 0; i < b.len; i++) {
+		for (int k = 1; k < 256; k += 9) {
+			struct otlp_metrics m = {};
 
-		b.data[i / 255] ^= (uint8_t)(1 + i % 255);
-		otlp_read_metrics(b.data, b.len, &m, NULL);
-		otlp_metrics_fini(&m);
-		b.data[i / 255] ^= (uint8_t)(1 + i % 255);
+			b.data[i] ^= (uint8_t)k;
+			otlp_read_metrics(b.data, b.len, &m, NULL);
+			otlp_metrics_fini(&m);
+			b.data[i] ^= (uint8_t)k;
+		}
 	}
 }
 
@@ -306,7 +308,7 @@ static void test_unfolding_is_bounded(void **state)
 	wire_put_string(&b, 1, "x");
 	size_t data = wire_begin(&b, GAUGE);
 
-	for (size_t i = 0; i < 2000000; i++) {
+	for (size_t i = 0; i < 700000; i++) {
 		size_t point = wire_begin(&b, 1);
 
 		wire_put_fixed64(&b, 3, NOW);
