@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { moduleKey } from "../src/flame/colour";
 import { functionsOf, neighbours, widest } from "../src/flame/functions";
 import { findPath, hashOf } from "../src/flame/path";
-import { decode, nodeAt, nodeLine, pathOf, processOf, stackText } from "../src/flame/profile";
+import { decode, nodeAt, nodeLine, pathOf, processOf, shortPath, stackText } from "../src/flame/profile";
 import { matcher, search, steps } from "../src/flame/search";
 import { keyTarget } from "../src/flame/walk";
 import { sample } from "./sample";
@@ -61,6 +61,12 @@ test("names, lines and paths", () => {
 	assert.equal(nodeLine(p, 5), "");
 	assert.equal(processOf(p, 7), 1);
 	assert.equal(processOf(p, 0), -1);
+});
+
+test("long paths keep their end", () => {
+	assert.equal(shortPath("/usr/lib/python3.11/json/encoder.py"), "…/json/encoder.py");
+	assert.equal(shortPath("shop/db/row.py"), "shop/db/row.py");
+	assert.equal(shortPath(""), "");
 });
 
 test("a path hash finds its node again in another answer", () => {

@@ -51,6 +51,16 @@ function tick(t: number, step: number): string {
 const DECIMAL = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 const BINARY = Array.from({ length: 50 }, (_, i) => 2 ** i);
 
+/* A value without neighbours has no line to stand on: it is drawn as a dot. */
+function lonely(u: uPlot, series: number): number[] {
+	const v = u.data[series] as (number | null)[];
+	const out: number[] = [];
+	for (let i = 0; i < v.length; i++)
+		if (v[i] != null && v[i - 1] == null && v[i + 1] == null)
+			out.push(i);
+	return out;
+}
+
 function options(p: () => ChartProps, width: number, readout: (i: number | null) => void): uPlot.Options {
 	const { tint, binary, format } = p();
 	return {
@@ -73,7 +83,7 @@ function options(p: () => ChartProps, width: number, readout: (i: number | null)
 		axes: [axis(format, "x"), { ...axis(format, "y"), incrs: binary ? BINARY : DECIMAL }],
 		series: [{}, {
 			stroke: token(`--${tint}`), fill: token(`--${tint}-soft`), width: 1.5,
-			points: { show: false }, spanGaps: false,
+			points: { show: true, size: 5, fill: token(`--${tint}`), filter: lonely }, spanGaps: false,
 		}],
 		hooks: {
 			setCursor: [(u) => readout(u.cursor.idx ?? null)],

@@ -9,7 +9,7 @@ import { TextFitter } from "./text";
 export const ROW = 20;
 const BOX = ROW - 1;
 const NARROW = 0.5; /* CSS pixels under which frames join a hatched run */
-const HATCHED = 4; /* runs narrower than this are one plain colour */
+const HATCHED = 4; /* runs narrower than this have the colour of their first frame */
 const TEXT_FROM = 22;
 const PAD = 5;
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
@@ -226,7 +226,7 @@ export class FlameCanvas {
 		const lo = p.rowStart[depth] as number, hi = p.rowStart[depth + 1] as number;
 		const k = this.width / (this.x1 - this.x0);
 		const y = this.rowTop(depth);
-		let runFrom = -1, runTo = -1;
+		let runFrom = -1, runTo = -1, runNode = -1;
 		for (let i = Math.max(lo, lastBefore(p, lo, hi, this.x0)); i < hi; i++) {
 			const node = p.rowNode[i] as number;
 			const left = ((p.start[node] as number) - this.x0) * k;
@@ -249,20 +249,21 @@ export class FlameCanvas {
 				right = ((p.start[end] as number) + (p.sum[end] as number) - this.x0) * k;
 			}
 			if (left > runTo + 1) {
-				this.drawRun(s, runFrom, runTo, y);
+				this.drawRun(s, runNode, runFrom, runTo, y);
 				runFrom = left;
+				runNode = node;
 			}
 			runTo = right;
 		}
-		this.drawRun(s, runFrom, runTo, y);
+		this.drawRun(s, runNode, runFrom, runTo, y);
 	}
 
-	private drawRun(s: Scene, from: number, to: number, y: number): void {
+	private drawRun(s: Scene, first: number, from: number, to: number, y: number): void {
 		const left = Math.max(0, from), right = Math.min(this.width, to);
 		if (right <= left)
 			return;
 		if (right - left < HATCHED || !this.hatch) {
-			this.fill(s.palette.rest[1]); /* too narrow to see lines in it */
+			this.fillNode(s, first); /* too narrow for lines: its first frame speaks for all */
 		} else {
 			this.ctx.fillStyle = this.hatch;
 			this.filled = "";
@@ -277,11 +278,7 @@ export class FlameCanvas {
 		/* a gap between neighbours as long as it does not eat them up */
 		const w = right - left > 3 ? right - left - 1 : right - left;
 		const isMatch = s.matched !== null && f >= 0 && s.matched[f] === 1;
-		const above = node < s.zoomed && s.zoomed < (p.end[node] as number);
-		const dim = (s.matched !== null && !isMatch) || (s.matched === null && above);
-		const index = f < 0 ? 2 : s.heat ? heatIndex(p.self[node] as number, p.sum[node] as number)
-			: s.colours[f] as number;
-		this.fill((dim ? pal.fillDim : pal.fill)[index] as string);
+		const dim = this.fillNode(s, node);
 		ctx.fillRect(left, y, w, BOX);
 		if (isMatch || (f >= 0 && f === s.selectedFrame)) {
 			this.fill(pal.match);
@@ -289,6 +286,17 @@ export class FlameCanvas {
 		}
 		if (w >= TEXT_FROM)
 			this.drawText(s, node, f, left, w, y, dim);
+	}
+
+	/* Take the colour of a node; answers whether it is a dim one: no match, or above what is zoomed. */
+	private fillNode(s: Scene, node: number): boolean {
+		const p = s.profile, f = p.frame[node] as number;
+		const dim = s.matched !== null ? f < 0 || s.matched[f] !== 1
+			: node < s.zoomed && s.zoomed < (p.end[node] as number);
+		const index = f < 0 ? 2 : s.heat ? heatIndex(p.self[node] as number, p.sum[node] as number)
+			: s.colours[f] as number;
+		this.fill((dim ? s.palette.fillDim : s.palette.fill)[index] as string);
+		return dim;
 	}
 
 	private drawText(s: Scene, node: number, f: number, left: number, w: number, y: number,
@@ -305,10 +313,11 @@ export class FlameCanvas {
 			return;
 		const used = this.fitter.width(name) + 8;
 		const line = nodeLine(s.profile, node);
-		if (line === "" || room - used < 40)
+		const space = room - used;
+		if (line === "" || space < 40)
 			return;
-		const rest = this.fitter.width(line) <= room - used ? line : "";
-		if (rest !== "") {
+		const rest = [line, line.slice(line.lastIndexOf("/") + 1)].find((t) => this.fitter.width(t) <= space);
+		if (rest !== undefined) {
 			this.fill(dim ? s.palette.textFaint : s.palette.textDim);
 			this.ctx.fillText(rest, left + PAD + used, middle);
 		}

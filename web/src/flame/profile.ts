@@ -188,6 +188,12 @@ export function nodeLine(p: Profile, node: number): string {
 	return line > 0 ? `${file}:${line}` : file;
 }
 
+/* The end of a long path, which is what tells files apart: the last folder and the file. */
+export function shortPath(path: string): string {
+	const parts = path.split("/");
+	return parts.length > 3 ? `…/${parts.slice(-2).join("/")}` : path;
+}
+
 /* The path from the root down to the node, both included. */
 export function pathOf(p: Profile, node: number): number[] {
 	const path: number[] = [];

@@ -4,7 +4,7 @@ import { percent, sig3 } from "../format/number";
 import { useTheme } from "../state/theme";
 import { kindFill } from "./colour";
 import type { Functions } from "./functions";
-import { coresOf, frameFile, frameName, KIND_NAME } from "./profile";
+import { coresOf, frameFile, frameName, KIND_NAME, shortPath } from "./profile";
 import type { Profile } from "./profile";
 
 const ROW = 26;
@@ -129,7 +129,7 @@ export function FunctionTable(props: TableProps) {
 				<span role="gridcell" class="fn-name">
 					<span class="dot" style={{ background: kindFill(theme, kind) }} title={KIND_NAME[kind] ?? ""} />
 					<span class="clip"><span class="fn-text">{frameName(p, f)}</span>
-						{file !== "" && <span class="fn-file">{file}{line > 0 ? `:${line}` : ""}</span>}</span>
+						{file !== "" && <span class="fn-file" title={file}>{shortPath(file)}{line > 0 ? `:${line}` : ""}</span>}</span>
 				</span>
 			</div>);
 	}

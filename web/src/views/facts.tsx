@@ -88,12 +88,12 @@ export function Facts({ profile, memory, selection, series, type, every }: Facts
 				{hosts.data && hosts.data.values.length > 0 && <p class="code">{hosts.data.values.slice(0, 12).map((v) => v.value).join(", ")}</p>}
 			</Fact>
 			<Fact name="Lost" value={lost.data ? percent(lostShare) : "–"} bad={lostShare > 0.01}>
-				<p>Samples that were taken and never arrived: the graph does not know them. Under one per cent the shares stay true.</p>
+				<p>Samples that were taken on the hosts and never arrived: the graph does not know them. Under one per cent the shares stay true.</p>
 				{reasons.length > 0 && <Outcomes rows={reasons} sum={lostSum + takenSum} />}
 			</Fact>
 			<Fact name="Cut" value={profile ? percent(profile.truncated) : "–"} bad={(profile?.truncated ?? 0) > 0.05}>
 				<p>The share whose stack could not be followed to its end. It stands under a frame that says why, so its time is counted.</p>
-				{outcomes.length > 0 && <Outcomes rows={outcomes} sum={takenSum} />}
+				{outcomes.length > 0 && <><p>All samples of the hosts, by what became of their stacks:</p><Outcomes rows={outcomes} sum={takenSum} /></>}
 			</Fact>
 		</div>
 	);

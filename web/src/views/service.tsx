@@ -50,6 +50,8 @@ export function ServiceView(props: PageProps) {
 	const selection = useMemo(() => ({ service: r.service, from: r.from, until: r.until, filters: r.filters }),
 		[r.service, r.from, r.until, r.filters]);
 	const scope = useMemo(() => chartScope(r.filters), [r.filters]);
+	/* samples are counted a host, before anybody knows of which process they are */
+	const counted = useMemo(() => ({ ...selection, filters: selection.filters.filter((f) => /^host\b/.test(f)) }), [selection]);
 	const metrics = useMemo(() => ({ ...selection, filters: scope.used }), [selection, scope]);
 	const every = r.live ? LIVE_MS : 0;
 	const key = JSON.stringify([selection, r.type]);
@@ -79,7 +81,7 @@ export function ServiceView(props: PageProps) {
 			<Bar {...props}><ServiceBar r={r} selection={selection} /></Bar>
 			<div class={`progress ${flame.loading ? "progress-on" : ""}`} role="presentation" />
 			<main class="service-main">
-				<Facts profile={profile} memory={memory.data} selection={selection} series={metrics} type={r.type} every={every} />
+				<Facts profile={profile} memory={memory.data} selection={selection} series={counted} type={r.type} every={every} />
 				<Charts range={r} cpu={cpu} memory={memory} left={scope.left} />
 				{flame.error && <Failed what="The profile could not be loaded." error={flame.error} retry={flame.reload}
 					{...(profile ? { kept: "What you see is the last one that came." } : {})} />}

@@ -12,8 +12,8 @@ import { Copy } from "../ui/copy";
 import { Icon } from "../ui/icons";
 import { Failed } from "../ui/state";
 
-const POLL_MS = 500;
-const READ_MS = 900; /* long enough to read who came */
+const POLL_MS = 250;
+const READ_MS = 500; /* long enough to see who came */
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
 /* The key outlives a change of page inside the tab and nothing else. */
