@@ -218,6 +218,7 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 		.self = cfg->self,
 		.kernel_stacks = cfg->kernel_stacks,
 	};
+	struct symbol symbol;
 	int r;
 
 	c->cfg = *cfg;
@@ -234,6 +235,8 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 	r = open_fds(c, e);
 	if (r < 0)
 		return r;
+	/* The kernel's names are many: read them before samples wait. */
+	symbolizer_kernel(c->symbolizer, 0, &symbol);
 	scan(c);
 	window_start(&c->window, NSEC_PER_SEC / cfg->hz);
 	r = probe_start(c->probe, e);

@@ -87,8 +87,7 @@ void targets_forked(struct targets *t, pid_t parent, pid_t child)
 {
 	targets_remove(t, child);
 	if (t->parents.len < MAX_CHILDREN)
-		map64_set(&t->parents, (uint64_t)child,
-			  (uint64_t)t->last_code_id << 32 | (uint32_t)parent);
+		map64_set(&t->parents, (uint64_t)child, (uint64_t)parent);
 }
 
 static void inherit(struct target *child, const struct target *parent)
@@ -113,10 +112,8 @@ struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int6
 	const uint64_t *from = map64_get(&t->parents, (uint64_t)pid);
 	const struct target *parent;
 
-	if (from) {
-		n->parent = (uint32_t)*from;
-		n->parent_code_id = *from >> 32;
-	}
+	if (from)
+		n->parent = (pid_t)*from;
 	targets_remove(t, pid);
 	if (t->list.len >= TARGETS_MAX)
 		remove_oldest(t);
@@ -190,12 +187,14 @@ const struct code_entry *target_code(struct targets *all, struct target *t, uint
 	return &t->codes.data[t->codes.len - 1];
 }
 
-const struct code_entry *target_inherited_code(const struct targets *all, const struct target *t,
+const struct code_entry *target_inherited_code(struct targets *all, const struct target *t,
 					       uint64_t address, uint32_t check)
 {
-	const struct target *parent = t->parent ? targets_find(all, t->parent) : NULL;
-	const struct code_entry *c = parent ? find_code(parent, address, check) : NULL;
+	struct target *parent = t->parent ? targets_find(all, t->parent) : NULL;
+	const struct code_entry *c;
 
-	/* What the parent made later may lie where the child had something else. */
-	return c && !c->failed && c->id <= t->parent_code_id ? c : NULL;
+	if (!parent || !parent->has_python)
+		return NULL;
+	c = target_code(all, parent, address, check);
+	return c->failed ? NULL : c;
 }

@@ -27,9 +27,7 @@ struct target {
 	/* Reading the mappings again. */
 	int64_t next_refresh_ns;
 	int64_t refresh_wait_ns;
-	/* The process that it was forked from, while it had the same code objects. */
-	pid_t parent;
-	uint32_t parent_code_id; /* the last one that the parent knew then */
+	pid_t parent; /* it was forked from; 0: it was not, or called exec since */
 	bool has_python;
 	struct python python;
 	VEC(struct code_entry) codes;
@@ -39,7 +37,7 @@ struct targets {
 	VEC(struct target *) list;
 	struct map64 by_pid; /* index in list */
 	uint32_t last_code_id;
-	struct map64 parents; /* of children that were not added yet: last_code_id << 32 | pid */
+	struct map64 parents; /* of children that were not added yet */
 };
 
 void targets_fini(struct targets *t);
@@ -59,8 +57,9 @@ const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t
  * it lives until the next call. */
 const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,
 				     uint32_t check);
-/* The same of the process that t was forked from, if it was read before the fork; else NULL. */
-const struct code_entry *target_inherited_code(const struct targets *all, const struct target *t,
+/* The same of the process that t was forked from, which has the same objects where their check is
+ * the same; NULL where there is none. For children that ended before they were read. */
+const struct code_entry *target_inherited_code(struct targets *all, const struct target *t,
 					       uint64_t address, uint32_t check);
 
 #endif

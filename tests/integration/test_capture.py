@@ -1,0 +1,340 @@
+"""The heart: stacks, shares and processes that are known, as glim record sees them.
+
+Every CPython of pyenv from 3.8 to 3.13 is tried, and the system's own.
+"""
+
+import gzip
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import pprof
+
+TARGETS = Path(__file__).resolve().parents[1] / "targets"
+SYSTEM = Path("/usr/bin/python3")
+
+
+def version_of(python):
+    out = subprocess.run([python, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(n) for n in re.search(r"(\d+)\.(\d+)", out).groups())
+
+
+def interpreters():
+    """{name: path}, the name short enough for the name of a process."""
+    found = {"pysystem": SYSTEM}
+    for path in sorted(Path.home().glob(".pyenv/versions/3.*/bin/python3")):
+        if (3, 8) <= version_of(path) <= (3, 13):
+            found["py" + path.parents[1].name] = path
+    return found
+
+
+PYTHONS = interpreters()
+
+
+def lines_of(name):
+    """{mark: line number} of a target."""
+    text = (TARGETS / name).read_text().splitlines()
+    return {m[1]: i + 1 for i, line in enumerate(text) if (m := re.search(r"# line: (\w+)", line))}
+
+
+def start(run, tmp_path, name, argv):
+    """A target under a process name of its own, when it is ready."""
+    link = tmp_path / name
+    link.symlink_to(argv[0])
+    process = run([link, *argv[1:]])
+    process.wait_line("^ready$")
+    return process
+
+
+def record(glim, seconds, hz=99, form="folded"):
+    r = subprocess.run(
+        [glim, "record", "-a", "-d", str(seconds), "-F", str(hz), "-f", form, "-o", "-"],
+        capture_output=True,
+        timeout=seconds + 60,
+    )
+    assert r.returncode == 0, r.stderr
+    return r.stdout
+
+
+def folded(text, process):
+    """[(frames root first, count)] of one process."""
+    stacks = []
+    for line in text.decode().splitlines():
+        stack, count = line.rsplit(" ", 1)
+        frames = stack.split(";")
+        if frames[0] == process:
+            stacks.append((frames[1:], int(count)))
+    return stacks
+
+
+def total(stacks):
+    return sum(count for _, count in stacks)
+
+
+def python_only(frames):
+    return [f for f in frames if re.search(r" \(.*:\d+\)$", f)]
+
+
+def compile_c(tmp_path, source, *options):
+    out = tmp_path / f"{source}.out"
+    subprocess.run(
+        ["cc", "-O1", "-g", "-pthread", "-fno-optimize-sibling-calls", *options,
+         TARGETS / source, "-o", out],
+        check=True,
+    )
+    return out
+
+
+# --- Python stacks ------------------------------------------------------------------------------
+
+
+def expected_stacks(version):
+    """The main thread's Python frames, root first, and those of the other thread."""
+    at = lines_of("stacks.py")
+    qualified = version >= (3, 11)
+    work = [
+        f"work (stacks.py:{at['work']})",
+        f"outer (stacks.py:{at['for']})",
+        f"generator (stacks.py:{at['yield']})",
+        f"through_c (stacks.py:{at['sort']})",
+        f"compare (stacks.py:{at['key']})",
+        f"{'Brücke.' if qualified else ''}über (stacks.py:{at['method']})",
+        f"spin (stacks.py:{at['spin']})",
+    ]
+    return ([f"<module> (stacks.py:{at['module']})"] + work,
+            [f"in_thread (stacks.py:{at['thread']})"] + work)
+
+
+@pytest.fixture(scope="module")
+def all_stacks(glim, tmp_path_factory):
+    """What one recording says of stacks.py under every interpreter: {name: stacks}."""
+    tmp_path = tmp_path_factory.mktemp("stacks")
+    children = []
+    try:
+        for name, python in PYTHONS.items():
+            link = tmp_path / name
+            link.symlink_to(python)
+            child = subprocess.Popen(
+                [link, "-X", "utf8", TARGETS / "stacks.py"], stdout=subprocess.PIPE, text=True
+            )
+            children.append(child)
+            assert child.stdout.readline() == "ready\n"
+        text = record(glim, 8, hz=499)
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+            child.stdout.close()
+    return {name: folded(text, name[:15]) for name in PYTHONS}
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_python_frames_by_name_file_and_line(all_stacks, name):
+    stacks = all_stacks[name]
+    main, thread = expected_stacks(version_of(PYTHONS[name]))
+    assert total(stacks) > 40
+    found = Counter()
+    for frames, count in stacks:
+        pythons = python_only(frames)
+        # Under the thread's target there are frames of threading.py.
+        if "in_thread" in " ".join(pythons):
+            assert "threading.py" in pythons[0]
+            while "threading.py" in pythons[0]:
+                pythons.pop(0)
+        # All is right as far as it goes: the moment decides how deep it is.
+        for expected in (main, thread):
+            if pythons == expected:
+                found[expected[0]] += count
+    whole = total(stacks)
+    # Nearly all time is spent in the deepest function; some of it in its first line.
+    assert found[main[0]] > whole * 0.2, found
+    assert found[thread[0]] > whole * 0.2, found
+    assert sum(found.values()) > whole * 0.6, found
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_python_stacks_are_whole_and_never_wrong(all_stacks, name):
+    stacks = all_stacks[name]
+    names = ["<module>", "in_thread", "work", "outer", "generator", "through_c", "compare",
+             "über", "spin"]
+    cut = 0
+    for frames, count in stacks:
+        if any(f.startswith("[cut") for f in frames):
+            cut += count
+            continue
+        order = []
+        for frame in python_only(frames):
+            if "stacks.py:" not in frame:
+                continue
+            short = frame.split(" (")[0].split(".")[-1]
+            order.append(names.index(short))
+        # Callers come before callees, nobody is missing in between.
+        start = 0 if order[0] == 0 else 1
+        expected = [start] + list(range(2, 9))
+        assert order == expected[: len(order)], frames
+    assert cut <= total(stacks) * 0.03, f"{cut} of {total(stacks)} cut"
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_native_leaves_stand_behind_python(all_stacks, name):
+    """C code that Python called is at the leaf end: no Python frame follows native ones at the end,
+    but the callback of sort does."""
+    behind = 0
+    for frames, count in all_stacks[name]:
+        pythons = python_only(frames)
+        if pythons and frames[-1] != pythons[-1] and not frames[-1].startswith("["):
+            behind += count
+    assert behind > 0
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_500_python_calls(glim, run, tmp_path, name):
+    start(run, tmp_path, name, [PYTHONS[name], TARGETS / "deep.py"])
+    stacks = folded(record(glim, 1, hz=499), name[:15])
+    assert total(stacks) > 20
+    whole = 0
+    for frames, count in stacks:
+        pythons = [f.split(" (")[0] for f in python_only(frames)]
+        if pythons[:2] == ["<module>", "down"] and pythons.count("down") == 501:
+            assert pythons[502] == "bottom"
+            whole += count
+    assert whole > total(stacks) * 0.95
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_kernel_then_native_then_python(glim, run, tmp_path, name):
+    start(run, tmp_path, name, [PYTHONS[name], TARGETS / "kernel.py"])
+    stacks = folded(record(glim, 1, hz=499), name[:15])
+    caller = f"read_zeroes (kernel.py:{lines_of('kernel.py')['read']})"
+    ordered = 0
+    for frames, count in stacks:
+        kernel = [i for i, f in enumerate(frames) if f.endswith("_[k]")]
+        if not kernel or caller not in frames:
+            continue
+        # Kernel frames are the last ones, all of them.
+        assert kernel == list(range(kernel[0], len(frames))), frames
+        python = frames.index(caller)
+        if any("pread" in f for f in frames[python + 1 : kernel[0]]):
+            ordered += count
+    assert ordered > total(stacks) * 0.8, stacks[:5]
+
+
+# --- shares -------------------------------------------------------------------------------------
+
+
+def check_shares(stacks):
+    whole = total(stacks)
+    shares = Counter()
+    for frames, count in stacks:
+        for frame in frames:
+            name = frame.split(" (")[0]
+            if name in ("seventy", "twenty", "ten"):
+                shares[name] += count * 100 / whole
+    assert abs(shares["seventy"] - 70) < 3, shares
+    assert abs(shares["twenty"] - 20) < 3, shares
+    assert abs(shares["ten"] - 10) < 3, shares
+
+
+def test_shares_are_right_within_3_points(glim, run, tmp_path):
+    c = compile_c(tmp_path, "shares.c", "-fno-omit-frame-pointer")
+    start(run, tmp_path, "c-shares", [c])
+    start(run, tmp_path, "python-shares", [SYSTEM, TARGETS / "shares.py"])
+    stacks = {"c-shares": [], "python-shares": []}
+    # Ten seconds of one CPU are 990 samples; a busy machine gives less of it to each.
+    while min(total(s) for s in stacks.values()) < 900:
+        text = record(glim, 10)
+        for name in stacks:
+            stacks[name] += folded(text, name)
+    check_shares(stacks["c-shares"])
+    check_shares(stacks["python-shares"])
+
+
+# --- native stacks ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pointers", ["-fno-omit-frame-pointer", "-fomit-frame-pointer"])
+def test_native_stacks(glim, run, tmp_path, pointers):
+    """From the start of the program to the leaf; libc, which keeps no frame pointer, hides nobody."""
+    c = compile_c(tmp_path, "shares.c", pointers)
+    start(run, tmp_path, "native", [c, "sorter"])
+    stacks = folded(record(glim, 3), "native")
+    main = sorting = 0
+    for frames, count in stacks:
+        if "cycle" in frames:
+            at = frames.index("cycle")
+            assert frames[at - 1] == "main"
+            assert frames[0] == "_start"
+            assert len(frames) == at + 1 or frames[at + 1] in ("seventy", "twenty", "ten")
+            main += count
+        if "use" in frames and "compare" in frames:
+            assert frames[0].startswith("clone"), frames
+            at = frames.index("sort_slowly")
+            assert frames[at - 1] == "in_thread"
+            assert frames[at + 1].startswith("qsort"), frames
+            assert frames[-1] != "compare" and "compare" in frames[at + 2 :]
+            sorting += count
+    assert main > total(stacks) * 0.4
+    assert sorting > total(stacks) * 0.4
+    assert main + sorting > total(stacks) * 0.97, stacks
+
+
+def test_600_native_calls(glim, run, tmp_path):
+    c = compile_c(tmp_path, "deep.c", "-fno-omit-frame-pointer")
+    start(run, tmp_path, "c-deep", [c])
+    stacks = folded(record(glim, 1, hz=499), "c-deep")
+    assert total(stacks) > 20
+    for frames, _ in stacks:
+        frames = [f for f in frames if not f.endswith("_[k]")]
+        assert frames.count("down") == 601
+        assert frames[0] == "_start" and frames[-1] == "bottom"
+
+
+def test_labels_name_the_thread(glim, run, tmp_path):
+    c = compile_c(tmp_path, "shares.c", "-fno-omit-frame-pointer")
+    child = start(run, tmp_path, "labels", [c, "sorter"])
+    text = record(glim, 2, form="pprof")
+    threads = Counter()
+    for sample in pprof.samples(gzip.decompress(text)):
+        if sample.labels.get("pid") == str(child.pid):
+            assert sample.labels["process"] == "labels"
+            threads[sample.labels["thread"]] += 1
+            assert ("sort_slowly" in sample.functions) == (sample.labels["thread"] == "sorter")
+    assert set(threads) == {"labels", "sorter"}
+
+
+# --- processes that come and go -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_forked_children(glim, run, tmp_path, name):
+    start(run, tmp_path, name, [PYTHONS[name], TARGETS / "forks.py"])
+    stacks = folded(record(glim, 2), name[:15])
+    child = parent = 0
+    for frames, count in stacks:
+        pythons = [f.split(" (")[0] for f in python_only(frames)]
+        child += count * ("in_child" in pythons)
+        parent += count * ("in_parent" in pythons)
+    assert child > total(stacks) * 0.3
+    assert parent > total(stacks) * 0.05
+    # The rest is the forking itself. Children live for a blink, but their names are read in it.
+    cut = sum(n for frames, n in stacks if any(f.startswith("[cut") for f in frames))
+    assert cut < total(stacks) * 0.1, stacks
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_a_process_that_starts_later_and_ends(glim, run, tmp_path, name):
+    """Its names are read while it lives; it is gone when the file is written."""
+    link = tmp_path / name
+    link.symlink_to(PYTHONS[name])
+    out = tmp_path / "out.folded"
+    recorder = run([glim, "record", "-a", "-F", "99", "-o", out])
+    recorder.wait_line("Ctrl-C ends")
+    assert run([link, "-S", TARGETS / "short.py"]).wait() == 0
+    recorder.stop()
+    stacks = folded(out.read_bytes(), name[:15])
+    brief = sum(n for frames, n in stacks if any(f.startswith("brief (") for f in frames))
+    # 0.3 s at 99 Hz are 29 samples.
+    assert brief > 15, stacks
