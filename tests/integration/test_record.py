@@ -126,7 +126,7 @@ def test_progress_on_a_terminal(glim, busy, tmp_path):
     os.close(primary)
     assert p.wait(30) == 0
     lines = re.findall(rb"\r\d+ s: [\d,]+ samples, \d+/s, [\d,]+ lost, to ", seen)
-    assert len(lines) >= 2
+    assert lines
     assert SUMMARY.search(seen.decode().replace("\r", ""))
 
 
