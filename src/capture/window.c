@@ -73,22 +73,34 @@ static uint64_t file_number(struct window *w, const struct mapping *m)
 	return i + 1;
 }
 
-static uint32_t make_frame(struct profile *p, const char *name, const char *file,
-			   const char *module, uint32_t line, uint64_t address,
-			   enum frame_kind kind)
+/* What is known of a frame, before it has numbers. */
+struct frame_facts {
+	const char *name, *file, *module; /* NULL: not known */
+	uint32_t start_line, line;
+	uint64_t address;
+	enum frame_kind kind;
+};
+
+static uint32_t text_or_empty(struct profile *p, const char *s)
+{
+	return s ? profile_string(p, s) : 0;
+}
+
+static uint32_t make_frame(struct profile *p, const struct frame_facts *facts)
 {
 	struct profile_function f = {
-		.name = profile_string(p, name),
-		.file = profile_string(p, file),
-		.module = profile_string(p, module),
-		.kind = kind,
+		.name = text_or_empty(p, facts->name),
+		.file = text_or_empty(p, facts->file),
+		.module = text_or_empty(p, facts->module),
+		.start_line = facts->start_line,
+		.kind = (uint8_t)facts->kind,
 	};
 	struct profile_frame frame = {
-		.address = *name ? 0 : address,
-		.line = line,
+		.function = profile_function(p, &f),
+		.address = f.name ? 0 : facts->address,
+		.line = facts->line,
 	};
 
-	frame.function = profile_function(p, &f);
 	return profile_frame(p, &frame);
 }
 
@@ -99,7 +111,7 @@ static enum outcome failed_outcome(int failed)
 
 static uint32_t mark_frame(struct profile *p, enum outcome o)
 {
-	return make_frame(p, outcome_text(o), "", "", 0, 0, FRAME_MARK);
+	return make_frame(p, &(struct frame_facts){.name = outcome_text(o), .kind = FRAME_MARK});
 }
 
 static bool code_row(void *arg, uint64_t address, struct row *ret)
@@ -140,8 +152,12 @@ static uint32_t native_frame(struct window *w, struct target *t, const struct jo
 			return *known;
 	}
 	symbolizer_user(w->symbolizer, &t->process, m, address, &symbol);
-	frame = make_frame(w->profile, symbol.name, "", symbol.module, 0, symbol.address,
-			   FRAME_NATIVE);
+	frame = make_frame(w->profile, &(struct frame_facts){
+					       .name = symbol.name,
+					       .module = symbol.module,
+					       .address = symbol.address,
+					       .kind = FRAME_NATIVE,
+				       });
 	if (key)
 		map64_set(&w->native, key, frame);
 	return frame;
@@ -156,8 +172,12 @@ static uint32_t kernel_frame(struct window *w, uint64_t pc)
 	if (known)
 		return *known;
 	symbolizer_kernel(w->symbolizer, pc, &symbol);
-	frame = make_frame(w->profile, symbol.name, "", symbol.module, 0, symbol.address,
-			   FRAME_KERNEL);
+	frame = make_frame(w->profile, &(struct frame_facts){
+					       .name = symbol.name,
+					       .module = symbol.module,
+					       .address = symbol.address,
+					       .kind = FRAME_KERNEL,
+				       });
 	map64_set(&w->kernel, pc, frame);
 	return frame;
 }
@@ -200,8 +220,13 @@ static void add_python_frame(struct window *w, struct target *t, const struct jo
 	key = (uint64_t)c->id << 32 | f->lasti;
 	known = map64_get(&w->python, key);
 	frame = known ? *known
-		      : make_frame(w->profile, c->code.name, c->code.file, "",
-				   python_code_line(&c->code, f->lasti), 0, FRAME_PYTHON);
+		      : make_frame(w->profile, &(struct frame_facts){
+						       .name = c->code.name,
+						       .file = c->code.file,
+						       .start_line = c->code.first_line,
+						       .line = python_code_line(&c->code, f->lasti),
+						       .kind = FRAME_PYTHON,
+					       });
 	if (!known)
 		map64_set(&w->python, key, frame);
 	st->frames[st->len++] = frame;

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 @dataclass
 class Sample:
     functions: list  # leaf first
+    starts: list  # first line of each of them, 0 where it is not known
     labels: dict
     values: list
 
@@ -55,7 +56,7 @@ def samples(data):
     for number, value in top:
         if number == 5:
             f = dict(fields(value))
-            functions[f[1]] = strings[f.get(2, 0)]
+            functions[f[1]] = strings[f.get(2, 0)], f.get(5, 0)
     for number, value in top:
         if number == 4:
             parts = list(fields(value))
@@ -65,11 +66,12 @@ def samples(data):
     for number, value in top:
         if number != 2:
             continue
-        sample = Sample([], {}, [])
+        sample = Sample([], [], {}, [])
         for n, v in fields(value):
             if n == 1:
                 for location in numbers(v):
-                    sample.functions += locations[location]
+                    sample.functions += [name for name, _ in locations[location]]
+                    sample.starts += [start for _, start in locations[location]]
             elif n == 2:
                 sample.values += numbers(v)
             elif n == 3:

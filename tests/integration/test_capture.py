@@ -305,6 +305,18 @@ def test_labels_name_the_thread(glim, run, tmp_path):
     assert set(threads) == {"labels", "sorter"}
 
 
+def test_functions_know_their_first_line(glim, run, tmp_path):
+    start(run, tmp_path, "first-lines", [SYSTEM, TARGETS / "shares.py"])
+    text = (TARGETS / "shares.py").read_text().splitlines()
+    found = {}
+    for sample in pprof.samples(gzip.decompress(record(glim, 2, form="pprof"))):
+        if sample.labels.get("process") == "first-lines":
+            found |= zip(sample.functions, sample.starts)
+    assert found["<module>"] == 1
+    assert found["seventy"] == text.index("def seventy():") + 1
+    assert found["use"] == text.index("def use(seconds):") + 1
+
+
 # --- processes that come and go -----------------------------------------------------------------
 
 
