@@ -144,13 +144,23 @@ static bool check_key(struct request *req, struct response *res, const char *aut
 	return true;
 }
 
+/* Does the browser speak TLS, to us or to a proxy before us? */
+static bool is_secure(const struct request *req)
+{
+	const char *public = req->server->cfg.public_url;
+	const char *host = http_header(&req->head, "Host");
+
+	return req->tls || (public && host && !strncasecmp(public, "https://", 8) &&
+			    !strcasecmp(after_scheme(public), host));
+}
+
 static void put_cookie(struct request *req, struct response *res, const char *secret, int age)
 {
 	respond_header(res, "Set-Cookie",
 		       arena_printf(&req->arena,
 				    "glim_session=%s; HttpOnly; SameSite=Strict; Path=/; "
 				    "Max-Age=%d%s",
-				    secret, age, req->tls ? "; Secure" : ""));
+				    secret, age, is_secure(req) ? "; Secure" : ""));
 }
 
 /* Each use moves the end of a session to 30 days from now. */

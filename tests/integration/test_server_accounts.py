@@ -140,7 +140,8 @@ def test_public_url_is_a_name_too(start_server):
     link = server.wait_line(r"(https://glim\.example\.com/#token=(\S+))")
     headers = {"Host": "glim.example.com", "Origin": "https://glim.example.com"}
     body = {"email": "a@b", "password": PASSWORD, "token": link[2]}
-    assert ann.post("/api/v1/accounts", json=body, headers=headers).status_code == 201
+    r = ann.post("/api/v1/accounts", json=body, headers=headers)
+    assert r.status_code == 201 and r.headers["Set-Cookie"].endswith("; Secure")
 
 
 def test_keys(client, server):
