@@ -11,7 +11,7 @@
 #include "profile/profile.h"
 #include "symbol/symbol.h"
 #include "unwind/join.h"
-#include "unwind/native/rows.h"
+#include "unwind/rows.h"
 
 struct window_file {
 	uint64_t dev, inode;

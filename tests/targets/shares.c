@@ -1,5 +1,5 @@
-/* Three functions that use 70, 20 and 10 % of the CPU time, by the thread's own clock; a thread with
- * a name beside it when an argument says so. Says "ready", works until it is killed. */
+/* Three functions that use 70, 20 and 10 % of the CPU time, by the thread's own clock; a thread
+ * with a name beside it when an argument says so. Says "ready", works until it is killed. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>

@@ -325,7 +325,8 @@ void row_from_rules(const struct row_rules *r, uint64_t address, struct row *ret
 		offset = 8 + ((address & 15) >= r->plt_threshold) * 8;
 	else if (r->cfa != CFA_REGISTER || r->cfa_register != REG_SP)
 		return;
-	if (offset < 8 || offset >= INT32_MAX)
+	/* What lies above the caller's stack pointer is no register of ours. */
+	if (offset < 8 || offset >= INT32_MAX || (r->fp == RULE_AT && r->fp_at >= 0))
 		return;
 	ret->kind = ROW_SP;
 	ret->offset = offset;

@@ -1,4 +1,4 @@
-#include "unwind/native/rows.h"
+#include "unwind/rows.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-/* unwind/native/rows.h - the rows of all code that was sampled, kept by file.
+/* unwind/rows.h - the rows of all code that was sampled, kept by file.
  *
  * A row is found once and remembered; files stay open in a bounded number. The [vdso] has no file:
  * its image is copied from the first process that is asked. Memory: belongs to the struct.
