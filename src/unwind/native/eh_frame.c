@@ -1,0 +1,407 @@
+#include "unwind/native/eh_frame.h"
+
+#include "unwind/native/cfi.h"
+#include "unwind/native/cfi_bytes.h"
+
+enum {
+	MAX_SECTION = 256 << 20,
+	CODE_ALIGN = 16, /* of functions, by all compilers for x86-64 */
+};
+
+static const struct unwind_rule no_rule = {.cfa = UNWIND_CFA_NONE};
+
+/* --- one state becomes one rule ----------------------------------------------------------------*/
+
+struct place {
+	uint8_t kind;	/* enum unwind_place */
+	int64_t offset; /* words */
+};
+
+/* False where the place cannot be expressed. */
+static bool convert_place(const struct cfi_place *p, struct place *ret)
+{
+	struct cfi_value v;
+	int64_t bytes = p->number;
+	uint8_t kind = UNWIND_PLACE_CFA;
+
+	switch (p->kind) {
+	case CFI_SAME:
+	case CFI_UNDEFINED:
+		ret->kind = p->kind == CFI_SAME ? UNWIND_PLACE_SAME : UNWIND_PLACE_UNDEFINED;
+		ret->offset = 0;
+		return true;
+	case CFI_AT_CFA:
+		break;
+	case CFI_EXPRESSION:
+		if (cfi_evaluate(p->expression, true, &v))
+			return false;
+		bytes = v.offset;
+		if (v.kind == CFI_VALUE_REGISTER && v.reg == UNWIND_RSP)
+			kind = UNWIND_PLACE_RSP;
+		else if (v.kind == CFI_VALUE_REGISTER && v.reg == UNWIND_RBP)
+			kind = UNWIND_PLACE_RBP;
+		else if (v.kind != CFI_VALUE_CFA)
+			return false;
+		break;
+	default:
+		return false;
+	}
+	if (bytes % 8 || bytes / 8 != (int16_t)(bytes / 8))
+		return false;
+	ret->kind = kind;
+	ret->offset = bytes / 8;
+	return true;
+}
+
+static int convert_cfa(const struct cfi_state *s, struct cfi_value *v, struct unwind_rule *ret)
+{
+	*v = (struct cfi_value){CFI_VALUE_REGISTER, (unsigned int)MIN(s->cfa_register, 255u),
+				s->cfa_offset, 0};
+	if (s->cfa_expression && cfi_evaluate(s->expression, false, v))
+		return UNWIND_WHY_CFA_EXPRESSION;
+	switch (v->kind) {
+	case CFI_VALUE_REGISTER:
+		ret->cfa = UNWIND_CFA_REGISTER;
+		break;
+	case CFI_VALUE_MEMORY:
+		ret->cfa = UNWIND_CFA_MEMORY;
+		break;
+	case CFI_VALUE_PLT:
+		ret->cfa = UNWIND_CFA_PLT;
+		break;
+	default:
+		return UNWIND_WHY_CFA_EXPRESSION;
+	}
+	if (v->reg >= UNWIND_REGISTERS)
+		return UNWIND_WHY_CFA_REGISTER;
+	if (v->offset != (int32_t)v->offset || v->add != (int8_t)v->add)
+		return UNWIND_WHY_RANGE;
+	ret->base = v->reg & 15;
+	ret->cfa_offset = (int32_t)v->offset;
+	ret->cfa_add = (int8_t)v->add;
+	return -1;
+}
+
+/* The caller's stack pointer must be the CFA; a signal frame says it in other words. */
+static bool rsp_is_cfa(const struct cfi_place *p, const struct cfi_value *cfa)
+{
+	struct cfi_value v;
+
+	if (p->kind == CFI_SAME || (p->kind == CFI_IS_CFA && !p->number))
+		return true;
+	return p->kind == CFI_EXPRESSION && cfa->kind == CFI_VALUE_MEMORY && !cfa->add &&
+	       !cfi_evaluate(p->expression, false, &v) && v.kind == CFI_VALUE_REGISTER &&
+	       v.reg == cfa->reg && v.offset == cfa->offset;
+}
+
+static bool convert_return(const struct cfi_place *p, struct unwind_rule *ret)
+{
+	struct place place;
+
+	if (p->kind == CFI_REGISTER && p->number < UNWIND_REGISTERS) {
+		ret->ra = UNWIND_PLACE_REGISTER;
+		ret->ra_offset = (int8_t)p->number;
+		return true;
+	}
+	if (p->kind == CFI_SAME || !convert_place(p, &place) ||
+	    place.offset != (int8_t)place.offset)
+		return false;
+	ret->ra = place.kind;
+	ret->ra_offset = (int8_t)place.offset;
+	return true;
+}
+
+static void lose(struct place *place)
+{
+	*place = (struct place){.kind = UNWIND_PLACE_UNDEFINED};
+}
+
+/* Registers whose place cannot be expressed are lost, which matters only to a caller that needs
+ * them; without CFA or return address there is no rule at all. */
+static void convert(const struct cfi_cie *cie, const struct cfi_state *s, struct unwind_table *t,
+		    struct unwind_rule *ret)
+{
+	struct unwind_rule rule = {};
+	struct place rbp, rbx;
+	struct cfi_value cfa;
+
+	*ret = rule;
+	if (s->slots[CFI_RA].kind == CFI_UNDEFINED) {
+		ret->base = UNWIND_RSP;
+		ret->ra = UNWIND_PLACE_UNDEFINED;
+		return;
+	}
+	ret->cfa = UNWIND_CFA_UNSUPPORTED;
+	int why = convert_cfa(s, &cfa, &rule);
+
+	if (why < 0 && !rsp_is_cfa(&s->slots[CFI_RSP], &cfa))
+		why = UNWIND_WHY_RSP;
+	if (why < 0 && !convert_return(&s->slots[CFI_RA], &rule))
+		why = UNWIND_WHY_RETURN;
+	if (why >= 0) {
+		t->unsupported[why]++;
+		return;
+	}
+	if (!convert_place(&s->slots[CFI_RBP], &rbp)) {
+		t->unsupported[UNWIND_WHY_RBP]++;
+		lose(&rbp);
+	}
+	if (!convert_place(&s->slots[CFI_RBX], &rbx)) {
+		t->unsupported[UNWIND_WHY_RBX]++;
+		lose(&rbx);
+	}
+	rule.rbp = rbp.kind & 15;
+	rule.rbp_offset = (int16_t)rbp.offset;
+	rule.rbx = rbx.kind & 15;
+	rule.rbx_offset = (int16_t)rbx.offset;
+	if (cie->signal)
+		rule.ra |= UNWIND_SIGNAL;
+	*ret = rule;
+}
+
+/* --- sections ----------------------------------------------------------------------------------*/
+
+static int load(const struct elf_file *f, uint64_t offset, uint64_t size, struct cfi_section *s)
+{
+	if (size > MAX_SECTION)
+		return -EFBIG;
+	uint8_t *data = xcalloc(size + 1, 1);
+	int r = elf_file_read(f, offset, data, size);
+
+	if (r) {
+		free(data);
+		return r;
+	}
+	s->data = data;
+	s->size = size;
+	cfi_read(s);
+	return 0;
+}
+
+static int load_section(const struct elf_file *f, const char *name, struct cfi_section *s)
+{
+	const Elf64_Shdr *h = elf_file_section(f, name);
+
+	/* A file of debug information only has an empty .eh_frame; a compressed .debug_frame has
+	 * never been seen beside it. */
+	if (!h || h->sh_type == SHT_NOBITS || (h->sh_flags & SHF_COMPRESSED) || !h->sh_size)
+		return -ENOENT;
+	s->address = h->sh_addr;
+	return load(f, h->sh_offset, h->sh_size, s);
+}
+
+/* .eh_frame_hdr: version, three encodings, then the address of .eh_frame (LSB). */
+static int load_by_segment(const struct elf_file *f, struct cfi_section *s)
+{
+	const Elf64_Phdr *h = NULL;
+	uint8_t start[12];
+	uint64_t address;
+
+	for (size_t i = 0; i < f->segments.len; i++)
+		if (f->segments.data[i].p_type == PT_GNU_EH_FRAME)
+			h = &f->segments.data[i];
+	if (!h || elf_file_read_address(f, h->p_vaddr, start, sizeof(start)) || start[0] != 1)
+		return -ENOENT;
+	struct cfi_reader r = {start + 4, start + sizeof(start), false};
+
+	if (!cfi_pointer(&r, start[1], h->p_vaddr + 4, &address))
+		return -EBADMSG;
+	for (size_t i = 0; i < f->segments.len; i++) {
+		const Elf64_Phdr *p = &f->segments.data[i];
+
+		if (p->p_type != PT_LOAD || address < p->p_vaddr ||
+		    address - p->p_vaddr >= p->p_filesz || p->p_offset > f->size ||
+		    address - p->p_vaddr >= f->size - p->p_offset)
+			continue;
+		uint64_t skipped = address - p->p_vaddr, offset = p->p_offset + skipped;
+
+		s->address = address;
+		s->terminated = true;
+		return load(f, offset, MIN(p->p_filesz - skipped, f->size - offset), s);
+	}
+	return -EBADMSG;
+}
+
+static void section_fini(struct cfi_section *s)
+{
+	cfi_fini(s);
+	free((void *)s->data);
+}
+
+/* --- all FDEs become one table -----------------------------------------------------------------*/
+
+struct function {
+	uint64_t start, end;
+	uint32_t section, fde;
+};
+struct builder {
+	struct cfi_section sections[2]; /* where both describe some code the first wins */
+	VEC(struct function) functions;
+	struct unwind_table *table;
+	struct unwind_writer writer;
+	/* Of the function that is run. */
+	const struct cfi_cie *cie;
+	uint64_t floor, end;
+};
+
+static void builder_fini(struct builder *b)
+{
+	section_fini(&b->sections[0]);
+	section_fini(&b->sections[1]);
+	vec_fini(&b->functions);
+	unwind_writer_fini(&b->writer);
+}
+
+static bool is_code(const struct elf_file *f, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < f->segments.len; i++) {
+		const Elf64_Phdr *p = &f->segments.data[i];
+
+		if (p->p_type == PT_LOAD && (p->p_flags & PF_X) && start >= p->p_vaddr &&
+		    start - p->p_vaddr < p->p_filesz &&
+		    end - start <= p->p_filesz - (start - p->p_vaddr))
+			return true;
+	}
+	return false;
+}
+
+static int compare_functions(const void *a, const void *b)
+{
+	const struct function *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	if (x->section != y->section)
+		return x->section < y->section ? -1 : 1;
+	return (x->fde > y->fde) - (x->fde < y->fde);
+}
+
+/* Linkers mostly leave them in order. */
+static void sort_functions(struct builder *b)
+{
+	for (size_t i = 1; i < b->functions.len; i++)
+		if (compare_functions(&b->functions.data[i - 1], &b->functions.data[i]) > 0) {
+			qsort(b->functions.data, b->functions.len, sizeof(*b->functions.data),
+			      compare_functions);
+			return;
+		}
+}
+
+static void collect(struct builder *b, const struct elf_file *f)
+{
+	for (uint32_t s = 0; s < ARRAY_SIZE(b->sections); s++) {
+		const struct cfi_section *section = &b->sections[s];
+
+		b->table->bad += section->bad;
+		vec_reserve(&b->functions, section->fdes.len);
+		for (uint32_t i = 0; i < section->fdes.len; i++) {
+			const struct cfi_fde *fde = &section->fdes.data[i];
+
+			if (is_code(f, fde->start, fde->end))
+				vec_push(&b->functions,
+					 (struct function){fde->start, fde->end, s, i});
+			else if (fde->start) /* 0: the linker dropped the function */
+				b->table->bad++;
+		}
+	}
+	sort_functions(b);
+}
+
+static int take_state(void *arg, uint64_t address, const struct cfi_state *state)
+{
+	struct builder *b = arg;
+	struct unwind_rule rule;
+
+	if (address >= b->end)
+		return 0;
+	convert(b->cie, state, b->table, &rule);
+	return unwind_writer_add(&b->writer, MAX(address, b->floor), &rule);
+}
+
+/* What lies between two functions is padding when no function could start there. Nothing runs
+ * there, so that the rule before may go on: fewer rows. */
+static int close_gap(struct builder *b, uint64_t from, uint64_t to)
+{
+	uint64_t function = (from + CODE_ALIGN - 1) & ~(uint64_t)(CODE_ALIGN - 1);
+
+	return function < to ? unwind_writer_add(&b->writer, from, &no_rule) : 0;
+}
+
+static int run_function(struct builder *b, const struct function *f)
+{
+	const struct cfi_section *s = &b->sections[f->section];
+	const struct cfi_fde *fde = &s->fdes.data[f->fde];
+
+	b->cie = &s->cies.data[fde->cie];
+	b->end = f->end;
+	int r = cfi_run(s, fde, take_state, b);
+
+	if (r == -EBADMSG) { /* what follows in this function is not known */
+		b->table->bad++;
+		r = unwind_writer_add(&b->writer, MAX(b->writer.start, b->floor), &no_rule);
+	}
+	return r;
+}
+
+static int run_functions(struct builder *b)
+{
+	uint64_t done = b->functions.len ? b->functions.data[0].start : 0;
+	int r = 0;
+
+	unwind_writer_init(&b->writer, b->table, b->writer.rules, done);
+	for (size_t i = 0; !r && i < b->functions.len; i++) {
+		const struct function *f = &b->functions.data[i];
+
+		if (f->end <= done || f->start < done) {
+			/* .debug_frame repeats what .eh_frame says. */
+			b->table->bad += !f->section;
+			if (f->end <= done)
+				continue;
+		}
+		b->floor = MAX(f->start, done);
+		if (f->start > done)
+			r = close_gap(b, done, f->start);
+		if (!r)
+			r = run_function(b, f);
+		b->table->functions++;
+		b->table->code_bytes += f->end - b->floor;
+		done = f->end;
+	}
+	return r || !b->functions.len ? r : unwind_writer_finish(&b->writer, done);
+}
+
+static int load_sections(struct builder *b, const struct elf_file *f)
+{
+	int r = load_section(f, ".eh_frame", &b->sections[0]);
+
+	if (r == -ENOENT)
+		r = load_by_segment(f, &b->sections[0]);
+	if (r && r != -ENOENT)
+		return r;
+	b->sections[1].debug_frame = true;
+	r = load_section(f, ".debug_frame", &b->sections[1]);
+	return r == -ENOENT ? 0 : r;
+}
+
+int unwind_table_build(const struct elf_file *f, struct unwind_rules *rules,
+		       struct unwind_table *ret, struct err *e)
+{
+	struct unwind_table table = {};
+	cleanup(builder_fini) struct builder b = {.table = &table, .writer.rules = rules};
+
+	if (f->header.e_machine != EM_X86_64 ||
+	    (f->header.e_type != ET_DYN && f->header.e_type != ET_EXEC))
+		return err_set(e, -ENOTSUP, "no program or library for x86-64");
+	int r = load_sections(&b, f);
+
+	if (r)
+		return err_sys(e, r, "cannot read the call frame information");
+	collect(&b, f);
+	r = run_functions(&b);
+	if (r) {
+		unwind_table_fini(&table);
+		return err_sys(e, r, "cannot make an unwind table");
+	}
+	*ret = table;
+	return (int)table.rows.len;
+}

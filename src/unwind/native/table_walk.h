@@ -1,0 +1,307 @@
+/* unwind/native/table_walk.h - one native step by unwind tables; unwind_table_abi.h says how a
+ * program counter leads to a rule.
+ *
+ * Restricted C that is compiled twice: for BPF, and for the host. Who includes it defines before
+ *	TABLE_READ(dst, size, address)	copy user memory; 0 on success
+ *	TABLE_MAPPINGS()		the array of struct unwind_mapping
+ *	TABLE_FILE(id)			struct unwind_file *
+ *	TABLE_PAGES()			the array of struct unwind_page
+ *	TABLE_CHUNK(i)			the array of rows of a chunk
+ *	TABLE_RULES()			the array of struct unwind_rule
+ * All but the first give NULL where there is none. The arrays have the sizes of the ABI, so that
+ * 16-bit indexes need no check. All state is in struct table_walk, which lives in a map: the
+ * verifier of some kernels follows every value of what is in registers or on the stack.
+ *
+ * The searches have no branches a verifier would have to follow both ways of. */
+#ifndef GLIM_UNWIND_TABLE_WALK_H
+#define GLIM_UNWIND_TABLE_WALK_H
+
+#include "unwind/native/unwind_table_abi.h"
+
+#define TABLE_INLINE static inline __attribute__((always_inline))
+/* x86-64 with 4-level paging gives programs addresses below this (Linux, Documentation/arch/x86/
+ * x86_64/mm.rst); the lowest page is never mapped (vm.mmap_min_addr). */
+#define TABLE_USER_END	 0x7ffffffff000ULL
+#define TABLE_USER_START 4096
+
+enum {
+	TABLE_WINDOW =
+		8, /* words below the CFA that are read at once: what was saved is mostly there */
+	TABLE_LOST_RBP = 1,
+	TABLE_LOST_RBX = 2,
+	TABLE_FEW_STEPS = 10, /* of a search, when there are few elements */
+};
+
+struct table_walk {
+	/* Registers of the frame whose caller comes next. */
+	uint64_t pc, sp, rbp, rbx;
+	struct unwind_process process;
+	struct unwind_mapping mapping; /* of the last pc: the next is often in it; or zeroes */
+	uint32_t row_address;	       /* in its page */
+	uint16_t rule;
+	uint8_t exact; /* pc is of an interrupted instruction, not a return address */
+	uint8_t first; /* registers are those of this frame */
+	uint8_t lost;  /* registers whose value is not known */
+	uint8_t end;   /* enum unwind_table_end */
+	uint8_t has_window;
+	uint64_t window[TABLE_WINDOW]; /* just below the CFA */
+	uint64_t word;
+	uint64_t registers[UNWIND_REGISTERS]; /* as DWARF numbers them */
+};
+
+/* All ones when a < b, for numbers below 2^63. The compiler must not make a branch of it. */
+TABLE_INLINE uint64_t table_less(uint64_t a, uint64_t b)
+{
+	int64_t mask = (int64_t)(a - b) >> 63;
+
+	__asm__ volatile("" : "+r"(mask));
+	return (uint64_t)mask;
+}
+
+#ifdef __clang__
+#define TABLE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define TABLE_UNROLL
+#endif
+
+/* A step of a search over elements [first, first + count): go to at + step when that is
+ * inside and key is not below it. */
+#define TABLE_SEARCH_STEP(at, step, first, count, key, value)                                      \
+	do {                                                                                       \
+		uint64_t inside__ = table_less((at) + (step), (count));                            \
+		uint64_t try__ = ((first) + (((at) + (step)) & inside__)) & 0xffff;                \
+		(at) += (step)&inside__ & ~table_less((key), value(try__));                        \
+	} while (0)
+
+#define TABLE_SEARCH(at, first, count, key, value)                                                 \
+	do {                                                                                       \
+		if ((count) > 1 << TABLE_FEW_STEPS) {                                              \
+			TABLE_UNROLL                                                               \
+			for (int i__ = UNWIND_SEARCH_STEPS - 1; i__ >= TABLE_FEW_STEPS; i__--)     \
+				TABLE_SEARCH_STEP(at, 1ULL << i__, first, count, key, value);      \
+		}                                                                                  \
+		TABLE_UNROLL                                                                       \
+		for (int i__ = TABLE_FEW_STEPS - 1; i__ >= 0; i__--)                               \
+			TABLE_SEARCH_STEP(at, 1ULL << i__, first, count, key, value);              \
+	} while (0)
+
+/* The mapping of pc into w->mapping; 0 where there is none. */
+TABLE_INLINE int table_find_mapping(struct table_walk *w, uint64_t pc)
+{
+	const struct unwind_mapping *all, *found;
+	uint64_t at = 0, first = w->process.first, count = w->process.count;
+
+	if (pc >= w->mapping.start && pc < w->mapping.end)
+		return 1;
+	all = TABLE_MAPPINGS();
+	if (!all || !count)
+		return 0;
+#define TABLE_MAPPING_START(i) all[i].start
+	TABLE_SEARCH(at, first, count, pc, TABLE_MAPPING_START);
+#undef TABLE_MAPPING_START
+	found = &all[(first + at) & 0xffff];
+	if (pc < found->start || pc >= found->end)
+		return 0;
+	w->mapping = *found;
+	return 1;
+}
+
+/* The index of the rule of a row into w->rule; returns why not, or 0. */
+TABLE_INLINE uint8_t table_find_row(struct table_walk *w, uint64_t pc)
+{
+	uint64_t offset = pc - w->mapping.origin, page = offset >> UNWIND_PAGE_SHIFT;
+	uint64_t key = (offset & 0xffff) << 16 | 0xffff, at = 0, first, count;
+	const struct unwind_page *pages = TABLE_PAGES();
+	struct unwind_file *file = TABLE_FILE(w->mapping.file);
+	const unwind_row *rows;
+
+	if (!file || !pages)
+		return UNWIND_TABLE_NOT_LOADED;
+	file->hits++;
+	if (file->state != UNWIND_FILE_READY)
+		return file->state == UNWIND_FILE_NONE ? UNWIND_TABLE_NO_TABLE
+						       : UNWIND_TABLE_NOT_LOADED;
+	if (page >= file->pages)
+		return UNWIND_TABLE_NO_RULE;
+	pages += (file->first_page + page) & 0xffff;
+	first = pages->first;
+	count = pages->count;
+	if (!count)
+		return UNWIND_TABLE_NO_RULE;
+	rows = TABLE_CHUNK(pages->chunk);
+	if (!rows)
+		return UNWIND_TABLE_NOT_LOADED;
+#define TABLE_ROW(i) rows[i]
+	TABLE_SEARCH(at, first, count, key, TABLE_ROW);
+#undef TABLE_ROW
+	at = rows[(first + at) & 0xffff];
+	w->rule = (uint16_t)at;
+	w->row_address = (uint32_t)(at >> 16);
+	return UNWIND_TABLE_GOING;
+}
+
+/* The rule of this pc among those that share a row. */
+TABLE_INLINE const struct unwind_rule *table_find_rule(struct table_walk *w, uint64_t pc)
+{
+	const struct unwind_rule *rules = TABLE_RULES(), *rule;
+	uint32_t behind = ((pc - w->mapping.origin) & 0xffff) - w->row_address;
+	int i;
+
+	if (!rules)
+		return 0;
+	rule = &rules[w->rule];
+	for (i = 1; i < UNWIND_RULE_STEPS && behind < rule->from; i++)
+		rule = &rules[rule->earlier];
+	return rule;
+}
+
+/* The value of a register by its number into w->word; 0 where it is not known. */
+TABLE_INLINE int table_register(struct table_walk *w, uint32_t reg)
+{
+	if (reg == UNWIND_RSP)
+		w->word = w->sp;
+	else if (reg == UNWIND_RBP && !(w->lost & TABLE_LOST_RBP))
+		w->word = w->rbp;
+	else if (reg == UNWIND_RBX && !(w->lost & TABLE_LOST_RBX))
+		w->word = w->rbx;
+	else if (w->first)
+		w->word = w->registers[reg & (UNWIND_REGISTERS - 1)];
+	else
+		return 0;
+	return 1;
+}
+
+/* The CFA into *ret; returns why not, or 0. */
+TABLE_INLINE uint8_t table_cfa(struct table_walk *w, const struct unwind_rule *rule, uint64_t *ret)
+{
+	uint64_t cfa, lowest;
+
+	if (!table_register(w, rule->base))
+		return UNWIND_TABLE_LOST;
+	cfa = w->word + (int64_t)rule->cfa_offset;
+	if (rule->cfa == UNWIND_CFA_MEMORY) {
+		if (TABLE_READ(&w->word, sizeof(w->word), cfa))
+			return UNWIND_TABLE_UNREAD;
+		cfa = w->word + (int64_t)rule->cfa_add;
+	} else if (rule->cfa == UNWIND_CFA_PLT && (int64_t)(w->pc & 15) >= rule->cfa_add) {
+		cfa += 8;
+	}
+	/* The caller's stack pointer is above, by the return address at least, unless that was
+	 * popped already. But a signal may have come while another stack was in use. */
+	lowest = w->sp + (rule->ra == UNWIND_PLACE_REGISTER ? 0 : 8);
+	if (rule->ra & UNWIND_SIGNAL)
+		lowest = TABLE_USER_START;
+	if ((cfa & 7) || cfa < lowest || cfa >= TABLE_USER_END)
+		return UNWIND_TABLE_BAD_CFA;
+	*ret = cfa;
+	return UNWIND_TABLE_GOING;
+}
+
+/* A word that was saved, into w->word; 0 on success, or why not. */
+TABLE_INLINE uint8_t table_saved(struct table_walk *w, uint64_t cfa, uint32_t place, int64_t offset)
+{
+	uint64_t base = cfa;
+
+	if (place == UNWIND_PLACE_CFA && w->has_window && offset < 0 && offset >= -TABLE_WINDOW) {
+		w->word = w->window[(offset + TABLE_WINDOW) & (TABLE_WINDOW - 1)];
+		return UNWIND_TABLE_GOING;
+	}
+	if (place == UNWIND_PLACE_RSP)
+		base = w->sp;
+	if (place == UNWIND_PLACE_RBP) {
+		if (w->lost & TABLE_LOST_RBP)
+			return UNWIND_TABLE_LOST;
+		base = w->rbp;
+	}
+	if (TABLE_READ(&w->word, sizeof(w->word), base + (uint64_t)offset * 8))
+		return UNWIND_TABLE_UNREAD;
+	return UNWIND_TABLE_GOING;
+}
+
+/* rbp or rbx of the caller; what cannot be had is lost, which ends the walk only when a rule needs
+ * it. */
+TABLE_INLINE void table_restore(struct table_walk *w, uint64_t cfa, uint32_t place, int64_t offset,
+				uint64_t *value, uint8_t bit)
+{
+	if (place == UNWIND_PLACE_SAME)
+		return;
+	if (place == UNWIND_PLACE_UNDEFINED || table_saved(w, cfa, place, offset)) {
+		w->lost |= bit;
+		return;
+	}
+	*value = w->word;
+	w->lost &= (uint8_t)~bit;
+}
+
+TABLE_INLINE uint8_t table_return(struct table_walk *w, const struct unwind_rule *rule,
+				  uint64_t cfa)
+{
+	uint32_t place = rule->ra & (uint8_t)~UNWIND_SIGNAL;
+
+	if (place == UNWIND_PLACE_REGISTER)
+		return table_register(w, (uint8_t)rule->ra_offset) ? UNWIND_TABLE_GOING
+								   : UNWIND_TABLE_LOST;
+	return table_saved(w, cfa, place, rule->ra_offset);
+}
+
+/* The registers of the caller, by rule; returns why not, or 0. */
+TABLE_INLINE uint8_t table_apply(struct table_walk *w, const struct unwind_rule *rule)
+{
+	uint64_t cfa, pc;
+	uint8_t why;
+
+	if (rule->cfa == UNWIND_CFA_NONE)
+		return UNWIND_TABLE_NO_RULE;
+	if (rule->cfa == UNWIND_CFA_UNSUPPORTED)
+		return UNWIND_TABLE_UNSUPPORTED;
+	if (rule->ra == UNWIND_PLACE_UNDEFINED)
+		return UNWIND_TABLE_COMPLETE;
+	why = table_cfa(w, rule, &cfa);
+	if (why)
+		return why;
+	w->has_window = !TABLE_READ(w->window, sizeof(w->window), cfa - sizeof(w->window));
+	why = table_return(w, rule, cfa);
+	if (why)
+		return why;
+	pc = w->word;
+	/* Places count from the registers as they are now: rbx first, rbp last. */
+	table_restore(w, cfa, rule->rbx, rule->rbx_offset, &w->rbx, TABLE_LOST_RBX);
+	table_restore(w, cfa, rule->rbp, rule->rbp_offset, &w->rbp, TABLE_LOST_RBP);
+	w->pc = pc;
+	w->sp = cfa;
+	w->exact = !!(rule->ra & UNWIND_SIGNAL);
+	w->first = 0;
+	if (!pc)
+		return UNWIND_TABLE_ZERO;
+	return pc < TABLE_USER_START || pc >= TABLE_USER_END ? UNWIND_TABLE_OUTSIDE
+							     : UNWIND_TABLE_GOING;
+}
+
+/* w holds pc, sp, rbp, rbx, registers and the process's run of mappings, and zeroes. */
+TABLE_INLINE void table_start(struct table_walk *w)
+{
+	w->exact = 1;
+	w->first = 1;
+}
+
+/* Replace the registers by the caller's, or set w->end. */
+TABLE_INLINE void table_step(struct table_walk *w)
+{
+	/* A call may be the last instruction of its function: the return address is behind it. */
+	uint64_t pc = w->pc - !w->exact;
+	const struct unwind_rule *rule;
+	uint8_t why;
+
+	if (!table_find_mapping(w, pc)) {
+		w->end = UNWIND_TABLE_NO_MAPPING;
+		return;
+	}
+	why = table_find_row(w, pc);
+	if (!why) {
+		rule = table_find_rule(w, pc);
+		why = rule ? table_apply(w, rule) : UNWIND_TABLE_NOT_LOADED;
+	}
+	w->end = why;
+}
+
+#endif
