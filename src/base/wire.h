@@ -34,10 +34,18 @@ bool wire_next(struct wire_reader *r, struct wire_field *ret_f);
 bool wire_long_varint(struct wire_reader *r, uint64_t *ret_v);
 static inline bool wire_varint(struct wire_reader *r, uint64_t *ret_v)
 {
-	/* Most are one byte, and a request is made of them. */
-	if (r->p == r->end || *r->p >= 0x80)
+	const uint8_t *p = r->p;
+
+	/* Nearly all have one byte or two, and a request is made of them. */
+	if (r->end - p < 2 || (p[0] & p[1] & 0x80))
 		return wire_long_varint(r, ret_v);
-	*ret_v = *r->p++;
+	if (p[0] < 0x80) {
+		*ret_v = p[0];
+		r->p = p + 1;
+	} else {
+		*ret_v = (uint64_t)(p[0] & 0x7f) | (uint64_t)p[1] << 7;
+		r->p = p + 2;
+	}
 	return true;
 }
 /* A reader of the message, or of the packed numbers, inside a WIRE_BYTES field. */

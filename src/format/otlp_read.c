@@ -33,7 +33,7 @@ struct meaning {
 struct reader {
 	struct otlp_profiles *out;
 	struct otlp_dict dict;
-	struct known *strings, *frames /* of lines */, *stacks;
+	struct known *strings, *frames /* of lines */, *locations, *stacks;
 	struct known_label *labels; /* of attributes */
 	uint32_t epoch;
 	uint64_t work;	 /* frames walked */
@@ -58,6 +58,7 @@ static void reader_free(struct reader **r)
 	otlp_dict_fini(&(*r)->dict);
 	free((*r)->strings);
 	free((*r)->frames);
+	free((*r)->locations);
 	free((*r)->stacks);
 	free((*r)->labels);
 	map64_fini(&(*r)->parts);
@@ -205,23 +206,41 @@ static uint32_t mark_frame(struct profile *p, enum outcome outcome)
 	return profile_frame(p, &frame);
 }
 
-/* Frames of a stack into the end of frames, outermost first; returns how many, with a mark in place
- * of callers that are too many. */
+/* Put the frames of one location before those in frames, which stand at its end, outermost first.
+ * false: there is no room left. */
+static bool add_location(struct reader *r, struct profile *p, uint32_t location, uint32_t *frames,
+			 size_t *n)
+{
+	const struct otlp_location *loc = &r->dict.locations.data[location];
+	struct known *known = &r->locations[location];
+
+	for (uint32_t k = 0; k < loc->count; k++) {
+		if (*n == FORMAT_MAX_DEPTH)
+			return false;
+		frames[FORMAT_MAX_DEPTH - ++*n] = frame_id(r, p, loc->first + k);
+	}
+	/* Nearly all have one frame: next time there is one place to look at in place of three. */
+	if (loc->count == 1)
+		*known = (struct known){r->epoch, frames[FORMAT_MAX_DEPTH - *n]};
+	return true;
+}
+
+/* Frames of a stack into the end of frames; returns how many, with a mark in place of callers that
+ * are too many. */
 static size_t collect_frames(struct reader *r, struct profile *p, const struct otlp_stack *s,
 			     uint32_t frames[static FORMAT_MAX_DEPTH])
 {
+	const uint32_t *locations = r->dict.indices.data + s->first;
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < s->count; i++) {
-		const struct otlp_location *loc =
-			&r->dict.locations.data[r->dict.indices.data[s->first + i]];
+		struct known known = r->locations[locations[i]];
 
-		for (uint32_t k = 0; k < loc->count; k++) {
-			if (n == FORMAT_MAX_DEPTH) {
-				frames[0] = mark_frame(p, OUTCOME_TOO_DEEP);
-				return n;
-			}
-			frames[FORMAT_MAX_DEPTH - ++n] = frame_id(r, p, loc->first + k);
+		if (known.epoch == r->epoch && n < FORMAT_MAX_DEPTH) {
+			frames[FORMAT_MAX_DEPTH - ++n] = known.id;
+		} else if (!add_location(r, p, locations[i], frames, &n)) {
+			frames[0] = mark_frame(p, OUTCOME_TOO_DEEP);
+			break;
 		}
 	}
 	return n;
@@ -707,6 +726,7 @@ static int decode_dictionary(struct reader *r, struct wire_reader request)
 		return rc;
 	r->strings = xcalloc(d->strings.len, sizeof(*r->strings));
 	r->frames = xcalloc(d->lines.len, sizeof(*r->frames));
+	r->locations = xcalloc(d->locations.len, sizeof(*r->locations));
 	r->stacks = xcalloc(d->stacks.len, sizeof(*r->stacks));
 	r->labels = xcalloc(d->attributes.len, sizeof(*r->labels));
 	return 0;

@@ -1,9 +1,12 @@
 /* How fast formats are read and written: prints MB/s of one core. Not part of the tests.
  *
- *	bench_format [SECONDS_PER_CASE [CASE]] */
+ *	bench_format [SECONDS_PER_CASE [CASE|all [FILE]]]
+ *
+ * FILE: a recording (glim record -a -o x.pb.gz) in place of the made one. */
 #include <math.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "format/otlp.h"
 
 /* A made machine: processes with threads, deep Python over native over kernel stacks that share
@@ -150,14 +153,30 @@ static size_t folded_read(struct bench *b)
 	return b->folded.len;
 }
 
+static struct profile *file_profile(const char *path)
+{
+	cleanup(profile_vec_fini) profile_vec v = {};
+	cleanup_buf struct buf b = {};
+	struct err e = {};
+
+	CHECK(io_read_file(path, 1 << 30, &b) == 0);
+	const struct format *f = format_detect(b.data, b.len);
+
+	if (!f || f->read(b.data, b.len, &v, &e) < 0) {
+		fprintf(stderr, "bench_format: %s: %s\n", path, f ? e.msg : "no known format");
+		exit(1);
+	}
+	return take_ptr(v.data[0]);
+}
+
 int main(int argc, char **argv)
 {
-	cleanup_profile struct profile *p = made_profile();
+	cleanup_profile struct profile *p = argc > 3 ? file_profile(argv[3]) : made_profile();
 	struct bench b = {.p = p};
 
 	if (argc > 1)
 		seconds_a_case = fmax(0.01, atof(argv[1]));
-	if (argc > 2)
+	if (argc > 2 && strcmp(argv[2], "all"))
 		only = argv[2];
 	otlp_write(&b);
 	pprof_write(&b);
