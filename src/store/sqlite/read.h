@@ -4,10 +4,30 @@
 
 #include "store/sqlite/sqlite_priv.h"
 
+/* All rows of a table, by number: read when so many were looked up one by one that the table is
+ * read faster as a whole. */
+struct whole_frames {
+	struct whole_frame {
+		uint64_t address;
+		uint32_t function; /* 0: no such row */
+		uint32_t line;
+	} * rows;
+	size_t len, lookups;
+};
+struct whole_stacks {
+	struct whole_stack {
+		uint32_t parent;
+		uint32_t frame; /* 0: no such row */
+	} * rows;
+	size_t len, lookups;
+};
+
 /* One day file that is being read, with what was looked up so far. */
 struct reading {
 	struct reader rd;
 	struct map64 strings, functions, frames, stacks; /* number in the file: in the profile */
+	struct whole_frames whole_frames;
+	struct whole_stacks whole_stacks;
 	struct map64 labels; /* number in the file: whatever the caller keeps for it */
 };
 void reading_fini(struct reading *g);

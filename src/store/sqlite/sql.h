@@ -56,6 +56,8 @@
 	X(frame_add)                                                                               \
 	X(frame_get)                                                                               \
 	X(frame_latest)                                                                            \
+	X(frame_last)                                                                              \
+	X(stack_last)                                                                              \
 	X(stack_add)                                                                               \
 	X(stack_get)                                                                               \
 	X(stack_latest)                                                                            \

@@ -27,6 +27,12 @@ SELECT function, line, address FROM frame WHERE id = ?;
 -- :name frame_latest
 SELECT id, function, line, address FROM frame ORDER BY id DESC LIMIT ?;
 
+-- :name frame_last
+SELECT max(id) FROM frame;
+
+-- :name stack_last
+SELECT max(id) FROM stack;
+
 -- :name stack_add
 INSERT INTO stack (id, parent, frame) VALUES (?, ?, ?);
 
