@@ -14,7 +14,7 @@ enum {
 
 static struct cache_slot *table_slot(const struct cache_table *t, uint64_t hi, uint64_t lo)
 {
-	size_t i = (size_t)(lo ^ hi * 0x9e3779b97f4a7c15ULL) & (t->cap - 1);
+	size_t i = (size_t)hash_mix(lo, hi) & (t->cap - 1);
 
 	while (t->slots[i].id && (t->slots[i].hi != hi || t->slots[i].lo != lo))
 		i = (i + 1) & (t->cap - 1);
