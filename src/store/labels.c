@@ -52,7 +52,8 @@ void labels_of_point(const struct store_point *point, const char *host, struct b
 	struct store_label labels[STORE_LABELS_MAX + 1];
 	size_t n = MIN(point->nlabels, (size_t)STORE_LABELS_MAX);
 
-	memcpy(labels, point->labels, n * sizeof(*labels));
+	if (n)
+		memcpy(labels, point->labels, n * sizeof(*labels));
 	write_pairs(labels, n, host, out);
 }
 

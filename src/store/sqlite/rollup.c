@@ -160,7 +160,8 @@ static void add_part(struct gathered *g, const struct piece *x)
 static void arrange(struct gathered *g)
 {
 	g->entries.len = 0;
-	qsort(g->pieces.data, g->pieces.len, sizeof(*g->pieces.data), compare_pieces);
+	if (g->pieces.len)
+		qsort(g->pieces.data, g->pieces.len, sizeof(*g->pieces.data), compare_pieces);
 	for (size_t i = 0; i < g->pieces.len; i++) {
 		const struct piece *x = &g->pieces.data[i];
 		struct entry *last = g->entries.len ? &g->entries.data[g->entries.len - 1] : NULL;

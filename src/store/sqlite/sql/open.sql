@@ -40,7 +40,8 @@ COMMIT;
 ROLLBACK;
 
 -- :name checkpoint
-PRAGMA wal_checkpoint(TRUNCATE);
+-- What readers still need waits for the next time.
+PRAGMA wal_checkpoint(PASSIVE);
 
 -- :name give_back
 -- Free pages go back to the file system, a bounded number at a time.
