@@ -10,6 +10,8 @@
 #include "base/io.h"
 #include "base/json.h"
 
+enum { LOCK_TRIES = 10 };
+
 char *agent_state_base(const struct agent_identity *who)
 {
 	uint64_t h = hash_bytes(who->server, strlen(who->server));
@@ -19,15 +21,21 @@ char *agent_state_base(const struct agent_identity *who)
 	return xasprintf("%s/agent-%016llx", AGENT_RUN_DIR, (unsigned long long)h);
 }
 
-int agent_state_lock(const char *base, int *ret_fd, struct err *e)
+/* Is path still the file that fd is open on? Another agent may have taken it away meanwhile. */
+static bool is_current(const char *path, int fd)
 {
-	cleanup_free char *path = xasprintf("%s.lock", base);
-	cleanup_close int fd = -1;
+	struct stat here, there;
+
+	return !fstat(fd, &here) && !stat(path, &there) && here.st_ino == there.st_ino &&
+	       here.st_dev == there.st_dev;
+}
+
+/* Returns 1 when the lock was had on a file that is gone. */
+static int try_lock(const char *path, int *ret_fd, struct err *e)
+{
+	cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	char pid[16] = "";
 
-	if (mkdir(AGENT_RUN_DIR, 0755) && errno != EEXIST)
-		return err_sys(e, -errno, "cannot make the folder %s", AGENT_RUN_DIR);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return err_sys(e, -errno, "cannot write %s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -37,15 +45,39 @@ int agent_state_lock(const char *base, int *ret_fd, struct err *e)
 
 		pid[n > 0 ? strcspn(pid, "\n") : 0] = 0;
 		return err_set(e, -EEXIST,
-			       "an agent for the same server, service and host runs "
-			       "here already (process %s)",
+			       "an agent for the same server, service and host runs here already "
+			       "(process %s)",
 			       pid);
 	}
+	if (!is_current(path, fd))
+		return 1;
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) || pwrite(fd, pid, strlen(pid), 0) < 0)
 		return err_sys(e, -errno, "cannot write %s", path);
 	*ret_fd = take_fd(&fd);
 	return 0;
+}
+
+int agent_state_lock(const char *base, int *ret_fd, struct err *e)
+{
+	cleanup_free char *path = xasprintf("%s.lock", base);
+	int r = 1;
+
+	if (mkdir(AGENT_RUN_DIR, 0755) && errno != EEXIST)
+		return err_sys(e, -errno, "cannot make the folder %s", AGENT_RUN_DIR);
+	for (int i = 0; r == 1 && i < LOCK_TRIES; i++)
+		r = try_lock(path, ret_fd, e);
+	return r == 1 ? err_set(e, -EAGAIN, "%s changes all the time", path) : r;
+}
+
+void agent_state_unlock(const char *base, int fd)
+{
+	cleanup_free char *path = xasprintf("%s.lock", base);
+
+	if (fd < 0)
+		return;
+	unlink(path); /* while it is ours */
+	close(fd);
 }
 
 static void put_string(struct json *j, const char *key, const char *v)

@@ -24,8 +24,11 @@ struct agent_state {
 
 /* The name without suffix of the files of an agent: AGENT_RUN_DIR/agent-ID. */
 char *agent_state_base(const struct agent_identity *who) __attribute__((malloc));
-/* Take the lock; ret_fd holds it until it is closed. -EEXIST: another agent has it. */
+/* Take the lock; ret_fd holds it until agent_state_unlock, or the end of the process. -EEXIST:
+ * another agent has it. */
 int agent_state_lock(const char *base, int *ret_fd, struct err *e);
+/* Give the lock back and take its file away. */
+void agent_state_unlock(const char *base, int fd);
 int agent_state_write(const char *path, const struct agent_state *s, struct err *e);
 
 #endif

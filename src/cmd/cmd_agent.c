@@ -42,6 +42,8 @@ struct agent {
 	struct agent_points points;
 	struct agent_state state;
 	char *state_path; /* NULL: nowhere to write it */
+	char *base;	  /* of the lock's name */
+	int lock;	  /* -1: none */
 	struct event *drain, *window, *terminate, *interrupt;
 	bool ending;
 	int64_t last_complaint_ns;
@@ -214,6 +216,8 @@ static void agent_fini(struct agent *a)
 	agent_points_fini(&a->points);
 	if (a->loop)
 		event_base_free(a->loop);
+	agent_state_unlock(a->base, a->lock);
+	free(a->base);
 	free(a->state_path);
 }
 
@@ -311,24 +315,24 @@ static void write_pid_file(const char *path)
 }
 
 /* A host without a place for the lock still gets its agent. */
-static int agent_lock(struct agent *a, const struct agent_options *o, int *ret_lock, struct err *e)
+static int agent_lock(struct agent *a, const struct agent_options *o, struct err *e)
 {
-	cleanup_free char *base = agent_state_base(&a->state.who);
-	int r = agent_state_lock(base, ret_lock, e);
+	int r;
 
+	a->base = agent_state_base(&a->state.who);
+	r = agent_state_lock(a->base, &a->lock, e);
 	if (r == -EEXIST)
 		return r;
 	if (o->state)
 		a->state_path = xstrdup(o->state);
 	else if (!r)
-		a->state_path = xasprintf("%s.json", base);
+		a->state_path = xasprintf("%s.json", a->base);
 	if (r)
 		log_warning("%s; a second agent here would not be noticed", e->msg);
 	return 0;
 }
 
-static int agent_start(struct agent *a, const struct agent_options *o, size_t queue, int *ret_lock,
-		       struct err *e)
+static int agent_start(struct agent *a, const struct agent_options *o, size_t queue, struct err *e)
 {
 	int r = agent_events(a, e);
 
@@ -337,7 +341,7 @@ static int agent_start(struct agent *a, const struct agent_options *o, size_t qu
 	if (r)
 		return r;
 	a->state.who = (struct agent_identity){push_server(a->push), o->service, o->host};
-	r = agent_lock(a, o, ret_lock, e);
+	r = agent_lock(a, o, e);
 	if (!r)
 		r = agent_capture(a, e);
 	if (r)
@@ -353,10 +357,9 @@ static int agent_start(struct agent *a, const struct agent_options *o, size_t qu
 
 static int agent_run(const struct agent_options *o, unsigned int hz, size_t queue)
 {
-	struct agent a = {.state = {.hz = hz, .started_ns = clock_real_ns()}};
-	cleanup_close int lock = -1;
+	struct agent a = {.state = {.hz = hz, .started_ns = clock_real_ns()}, .lock = -1};
 	struct err e = {};
-	int r = agent_start(&a, o, queue, &lock, &e);
+	int r = agent_start(&a, o, queue, &e);
 
 	if (r) {
 		fprintf(stderr, "glim agent: %s\n", e.msg);

@@ -46,8 +46,8 @@ struct push {
 	struct event *pause;	       /* pending: wait before the next attempt */
 	unsigned int failures;	       /* in a row */
 	struct push_stats stats;
-	int64_t last_log_ns;
-	bool complained; /* the log's last word is trouble */
+	int64_t last_failure_ns, last_drop_ns; /* when the log last spoke of it */
+	bool complained;		       /* the log's last word is trouble */
 
 	struct event *deadline;
 	void (*flushed)(void *arg); /* not NULL: flushing */
@@ -58,13 +58,14 @@ static void push_next(struct push *p);
 
 /* ---- words ---- */
 
-static void complain(struct push *p, const char *consequence)
+/* Lines of one kind come once a minute at most; *last is when the kind was last written. */
+static void complain(struct push *p, int64_t *last, const char *consequence)
 {
 	int64_t now = clock_mono_ns();
 
-	if (p->last_log_ns && now - p->last_log_ns < LOG_PAUSE_S * NSEC_PER_SEC)
+	if (*last && now - *last < LOG_PAUSE_S * NSEC_PER_SEC)
 		return;
-	p->last_log_ns = now;
+	*last = now;
 	p->complained = true;
 	log_warning("upload to %s: %s; %s (%" PRIu64 " waiting, %" PRIu64 " sent, %" PRIu64
 		    " dropped so far)",
@@ -140,7 +141,7 @@ static void read_partial_success(struct push *p, const struct http_answer *a)
 	snprintf(p->stats.last_error, sizeof(p->stats.last_error),
 		 "the server left out %" PRIu64 " of a request: %s", rejected, reason);
 	hide_key(p, p->stats.last_error);
-	complain(p, "the rest was stored");
+	complain(p, &p->last_failure_ns, "the rest was stored");
 	p->complained = false;
 }
 
@@ -171,7 +172,7 @@ static void make_room(struct push *p)
 		if (!*p->stats.last_error)
 			snprintf(p->stats.last_error, sizeof(p->stats.last_error),
 				 "the queue of %zu bytes is full", p->max_bytes);
-		complain(p, "the oldest data is dropped");
+		complain(p, &p->last_drop_ns, "the oldest data is dropped");
 	}
 }
 
@@ -240,7 +241,7 @@ static void retry(struct push *p, const struct http_answer *a)
 	p->failures++;
 	p->stats.retried++;
 	note_error(p, a);
-	complain(p, "it is tried again");
+	complain(p, &p->last_failure_ns, "it is tried again");
 	ms = pause_ms(p, a);
 	event_add(p->pause, &(struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000});
 }
@@ -254,7 +255,7 @@ static void refused(struct push *p, const struct http_answer *a)
 	p->stats.lost_refused += i->samples;
 	note_error(p, a);
 	item_remove(p, i);
-	complain(p, "the server refuses the data, it is dropped");
+	complain(p, &p->last_failure_ns, "the server refuses the data, it is dropped");
 }
 
 static void accepted(struct push *p, const struct http_answer *a)

@@ -227,10 +227,14 @@ def test_two_agents_at_one_server(glim, agent, collect, run):
         return {r.resource()["service.name"] for r in server.of(PROFILES)} == {"one", "two"}
 
     server.wait(both)
+    locks = [p for p in Path("/run/glim").glob("agent-*.lock") if p.read_text() == f"{one.pid}\n"]
+    assert len(locks) == 1
     twin = run([glim, "agent", "--server", server.url, "--service", "one", "--host", "host-1"])
     assert twin.wait() == 1
     assert f"runs here already (process {one.pid})" in twin.output
+    assert locks[0].exists(), "the twin left it alone"
     assert one.stop() == 0 and two.stop() == 0
+    assert not locks[0].exists()
 
 
 def test_settings_from_a_file_and_the_environment(glim, run, collect, tmp_path):
