@@ -42,6 +42,8 @@ enum {
 };
 enum {
 	MAX_ENTRY = 64 << 10, /* bytes of one CIE or FDE */
+	HEAD_BYTES = 128,     /* of one, read at once */
+	BLOCK = 256,	      /* entries of the sorted table, read at once */
 	MAX_REMEMBERED = 16,
 	MAX_AUGMENTATION = 8,
 };
@@ -335,19 +337,28 @@ void row_from_rules(const struct row_rules *r, uint64_t address, struct row *ret
 	ret->fp_at = ret->fp_saved ? r->fp_at : 0;
 }
 
-/* One CIE or FDE: its bytes behind the length. */
+/* One CIE or FDE: its bytes behind the length. Most are short: one read brings both. */
 static int read_entry(const struct elf_file *f, uint64_t address, uint8_t **ret, size_t *ret_len)
 {
 	cleanup_free uint8_t *data = NULL;
+	uint8_t head[HEAD_BYTES];
+	size_t have = sizeof(head);
 	uint32_t len;
-	int r = elf_file_read_address(f, address, &len, sizeof(len));
+	int r = elf_file_read_address(f, address, head, have);
 
+	/* At the end of the segment there may be less. */
+	if (r < 0)
+		r = elf_file_read_address(f, address, head, have = sizeof(len));
 	if (r < 0)
 		return r;
+	memcpy(&len, head, sizeof(len));
 	if (len < 4 || len > MAX_ENTRY)
 		return -EBADMSG;
 	data = xcalloc(len, 1);
-	r = elf_file_read_address(f, address + 4, data, len);
+	if (len <= have - sizeof(len))
+		memcpy(data, head + sizeof(len), len);
+	else
+		r = elf_file_read_address(f, address + sizeof(len), data, len);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(data);
@@ -478,28 +489,67 @@ static void row_of_fde(const struct elf_file *f, uint64_t fde_at, uint64_t start
 		row_from_rules(&rules, address, ret);
 }
 
-/* Entry i of the sorted table behind the header: where its code starts and where its FDE is. */
-static bool table_entry(const struct elf_file *f, uint64_t header, uint64_t i, uint64_t *ret_start,
-			uint64_t *ret_fde)
-{
-	int32_t e[2];
+/* An entry of the sorted table behind the header, relative to the header: where code starts, and
+ * where its FDE is. */
+struct table_entry {
+	int32_t start, fde;
+};
+enum { TABLE_AT = 12 };
 
-	if (elf_file_read_address(f, header + 12 + i * sizeof(e), e, sizeof(e)))
+/* The last of n entries that starts at or before the address. */
+static const struct table_entry *last_before(const struct table_entry *e, size_t n, int64_t at)
+{
+	size_t low = 0;
+
+	while (low < n) {
+		size_t middle = low + (n - low) / 2;
+
+		if (e[middle].start <= at)
+			low = middle + 1;
+		else
+			n = middle;
+	}
+	return low ? &e[low - 1] : NULL;
+}
+
+/* The same in the file, where the table may be large: narrow it down, then read a block. */
+static bool find_in_table(const struct elf_file *f, uint64_t header, uint32_t count, int64_t at,
+			  struct table_entry *ret)
+{
+	struct table_entry block[BLOCK], e;
+	const struct table_entry *found;
+	uint64_t low = 0, high = count, table = header + TABLE_AT;
+
+	while (high - low > BLOCK) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (elf_file_read_address(f, table + middle * sizeof(e), &e, sizeof(e)))
+			return false;
+		if (e.start <= at)
+			low = middle;
+		else
+			high = middle;
+	}
+	if (elf_file_read_address(f, table + low * sizeof(e), block, (high - low) * sizeof(e)))
 		return false;
-	*ret_start = header + (int64_t)e[0];
-	*ret_fde = header + (int64_t)e[1];
+	found = last_before(block, high - low, at);
+	if (!found)
+		return false;
+	*ret = *found;
 	return true;
 }
 
 void row_find(const struct elf_file *f, uint64_t address, struct row *ret)
 {
-	uint64_t header = 0, low = 0, high, start = 0, fde = 0;
+	uint64_t header = 0;
+	struct table_entry e;
 	struct {
 		uint8_t version, frame_encoding, count_encoding, table_encoding;
 		int32_t frame;
 		uint32_t count;
 	} h;
 
+	_Static_assert(sizeof(h) == TABLE_AT, "of .eh_frame_hdr with these encodings");
 	*ret = (struct row){.kind = ROW_NONE};
 	for (size_t i = 0; i < f->segments.len; i++)
 		if (f->segments.data[i].p_type == PT_GNU_EH_FRAME)
@@ -508,18 +558,6 @@ void row_find(const struct elf_file *f, uint64_t address, struct row *ret)
 	    h.table_encoding != PE_DATAREL_SDATA4 || h.count_encoding != PE_UDATA4 ||
 	    pointer_size(h.frame_encoding) != 4)
 		return;
-	/* The last entry that starts at or before the address. */
-	for (high = h.count; low < high;) {
-		uint64_t middle = low + (high - low) / 2;
-
-		if (!table_entry(f, header, middle, &start, &fde))
-			return;
-		if (start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!low || !table_entry(f, header, low - 1, &start, &fde) || start > address)
-		return;
-	row_of_fde(f, fde, start, address, ret);
+	if (find_in_table(f, header, h.count, (int64_t)(address - header), &e))
+		row_of_fde(f, header + (int64_t)e.fde, header + (int64_t)e.start, address, ret);
 }
