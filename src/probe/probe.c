@@ -128,11 +128,11 @@ static size_t ring_size(unsigned int cpus, unsigned int hz)
 
 static int load_error(int code, struct err *e)
 {
-	if (code == -EPERM || code == -EACCES)
-		if (!strstr(last_words, "BPF program load failed") || geteuid() != 0)
-			return err_set(e, -EPERM,
-				       "sampling all processes needs root, or the capabilities "
-				       "CAP_BPF and CAP_PERFMON: start glim with sudo");
+	/* The verifier's refusals have other numbers. */
+	if (code == -EPERM)
+		return err_set(e, -EPERM,
+			       "sampling all processes needs root, or the capabilities CAP_BPF and "
+			       "CAP_PERFMON: start glim with sudo");
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		return err_set(e, -ENOTSUP,
 			       "this kernel has no type information (/sys/kernel/btf/vmlinux): "

@@ -1,0 +1,242 @@
+/* From a sample to the profile of a window: frames, labels, outcomes, marks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "capture/window.h"
+
+/* A sample as the kernel writes it. */
+struct record {
+	struct probe_sample sample;
+	struct unwind_entry entries[4];
+	uint64_t kernel[2];
+	uint64_t stack[8];
+};
+static struct record record;
+static struct targets targets;
+static struct window window;
+static struct target *us;
+
+static int setup(void **state)
+{
+	struct symbolizer *s;
+
+	assert_int_equal(symbolizer_new(1 << 20, &s, NULL), 0);
+	window_init(&window, s, rows_new(), &targets);
+	us = targets_add(&targets, getpid(), 0, 0);
+	assert_true(us->readable);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	symbolizer_free(window.symbolizer);
+	rows_free(window.rows);
+	window_fini(&window);
+	targets_fini(&targets);
+	return 0;
+}
+
+/* Four entries, two kernel addresses, eight words of stack. */
+static void make_record(void)
+{
+	memset(&record, 0, sizeof(record));
+	record.sample.record.type = PROBE_SAMPLE;
+	record.sample.record.size = sizeof(record);
+	record.sample.pid = record.sample.tid = getpid();
+	record.sample.entries = ARRAY_SIZE(record.entries);
+	record.sample.kernel_frames = ARRAY_SIZE(record.kernel);
+	record.sample.stack_words = ARRAY_SIZE(record.stack);
+	memcpy(record.sample.process_comm, "proc", 4);
+	memcpy(record.sample.thread_comm, "0123456789abcdef", PROBE_COMM);
+	record.kernel[0] = 0xffffffff81000000;
+	record.kernel[1] = 0xffffffff81000100;
+}
+
+static struct window_result add(struct target *t)
+{
+	struct window_result r = {};
+
+	window_add(&window, &record.sample, t, 1, &r);
+	return r;
+}
+
+/* Names of a sample's frames, root first. */
+static const char *stack_text(const struct profile *p, const struct profile_sample *s)
+{
+	static char text[4096];
+	uint32_t frames[64];
+	size_t n = profile_unroll(p, s->stack, frames, ARRAY_SIZE(frames));
+
+	text[0] = '\0';
+	while (n--) {
+		const struct profile_frame *f = &p->frames.data[frames[n]];
+		const struct profile_function *fn = &p->functions.data[f->function];
+
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s:%d",
+			 *text ? ";" : "", profile_text(p, fn->name), fn->kind);
+	}
+	return text;
+}
+
+static void test_kernel_thread(void **state)
+{
+	struct profile *p;
+	struct window_result r;
+
+	window_start(&window, 10101010);
+	make_record();
+	record.sample.entries = record.sample.stack_words = 0;
+	record.sample.flags = PROBE_KERNEL_THREAD;
+	/* Kernel addresses follow at once. */
+	memcpy(record.entries, record.kernel, sizeof(record.kernel));
+	r = add(NULL);
+	assert_int_equal(r.outcome, OUTCOME_COMPLETE);
+	add(NULL);
+	p = window_take(&window);
+	assert_string_equal(p->type, "cpu");
+	assert_string_equal(p->unit, "nanoseconds");
+	assert_int_equal(p->samples.len, 1);
+	assert_int_equal(p->samples.data[0].count, 2);
+	assert_int_equal(p->samples.data[0].value, 2 * 10101010);
+	assert_true(p->duration_ns > 0 && p->time_ns > 0);
+	assert_string_equal(profile_label_value(p, p->samples.data[0].labels, "process"), "proc");
+	/* A name that fills its field has no terminator. */
+	assert_string_equal(profile_label_value(p, p->samples.data[0].labels, "thread"),
+			    "0123456789abcdef");
+	assert_int_equal(atoi(profile_label_value(p, p->samples.data[0].labels, "pid")), getpid());
+	profile_free(p);
+}
+
+/* Programs choose their names; labels are text that may be shown. */
+static void test_hostile_names(void **state)
+{
+	struct profile *p;
+
+	window_start(&window, 1);
+	make_record();
+	record.sample.flags = PROBE_KERNEL_THREAD;
+	memcpy(record.sample.process_comm, "\x1b[2J\xff\n\0\0\0\0\0\0\0\0\0", PROBE_COMM);
+	memcpy(record.sample.thread_comm, "gr\xc3\xbc\xc3\x9f\0\0\0\0\0\0\0\0\0\0", PROBE_COMM);
+	add(NULL);
+	p = window_take(&window);
+	assert_string_equal(profile_label_value(p, p->samples.data[0].labels, "process"),
+			    "\\x1b[2J\\xff\\x0a");
+	assert_string_equal(profile_label_value(p, p->samples.data[0].labels, "thread"), "grüß");
+	profile_free(p);
+}
+
+static void expect_mark(enum outcome outcome, struct target *t)
+{
+	char mark[128];
+	struct profile *p;
+
+	window_start(&window, 1);
+	assert_int_equal(add(t).outcome, outcome);
+	p = window_take(&window);
+	assert_int_equal(p->samples.len, 1);
+	snprintf(mark, sizeof(mark), "%s:%d", outcome_text(outcome), FRAME_MARK);
+	/* At the root end. */
+	assert_memory_equal(stack_text(p, &p->samples.data[0]), mark, strlen(mark));
+	profile_free(p);
+}
+
+static void test_cut_stacks_say_why(void **state)
+{
+	make_record();
+	record.sample.flags = PROBE_COMPAT;
+	expect_mark(OUTCOME_FOREIGN_CODE, NULL);
+	record.sample.flags = PROBE_NO_REGISTERS;
+	expect_mark(OUTCOME_BAD_READ, NULL);
+	record.sample.flags = 0;
+	expect_mark(OUTCOME_PROCESS_GONE, NULL);
+	/* A leaf outside of all code. */
+	record.entries[0] = (struct unwind_entry){.address = 4096, .tag = UNWIND_NATIVE};
+	record.sample.entries = record.sample.native_entries = 1;
+	expect_mark(OUTCOME_UNKNOWN_CODE, us);
+}
+
+/* Our own function as the leaf, with a stack that leads nowhere. */
+static void test_native_frames(void **state)
+{
+	struct profile *p;
+	uint64_t pc = (uintptr_t)test_native_frames;
+
+	window_start(&window, 1);
+	make_record();
+	record.sample.entries = record.sample.native_entries = 1;
+	record.entries[0] = (struct unwind_entry){.address = pc, .tag = UNWIND_NATIVE};
+	record.sample.kernel_frames = 0;
+	record.sample.stack_words = 0;
+	assert_int_equal(add(us).outcome, OUTCOME_NO_FRAME_POINTER);
+	p = window_take(&window);
+	assert_string_equal(stack_text(p, &p->samples.data[0]),
+			    "cut: no frame pointer:4;test_native_frames:1");
+	profile_free(p);
+}
+
+/* A Python whose version we do not know, one that was found too late, one that is gone. */
+static void test_python_outcomes(void **state)
+{
+	make_record();
+	record.sample.entries = record.sample.native_entries = 1;
+	record.entries[0].address = (uintptr_t)test_python_outcomes;
+	record.entries[0].tag = UNWIND_NATIVE;
+	record.sample.stack_words = 0;
+	record.sample.flags = PROBE_PYTHON;
+	record.sample.python_end = UNWIND_PYTHON_LAYOUT;
+	expect_mark(OUTCOME_PYTHON_UNKNOWN, us);
+	record.sample.python_end = UNWIND_PYTHON_UNREAD;
+	expect_mark(OUTCOME_PYTHON_BAD_READ, us);
+	record.sample.python_end = UNWIND_PYTHON_DEEP;
+	expect_mark(OUTCOME_TOO_DEEP, us);
+	record.sample.python_end = UNWIND_PYTHON_NONE;
+	record.sample.flags = 0;
+	us->has_python = true;
+	expect_mark(OUTCOME_NOT_LOADED, us);
+	us->has_python = false;
+}
+
+/* Python frames whose names cannot be read are one mark in their place. */
+static void test_python_without_names(void **state)
+{
+	struct profile *p;
+
+	make_record();
+	us->has_python = true;
+	us->python.version = 0x030b07f0;
+	window_start(&window, 1);
+	record.sample.entries = 3;
+	record.sample.native_entries = 1;
+	record.sample.kernel_frames = record.sample.stack_words = 0;
+	record.sample.flags = PROBE_PYTHON;
+	record.sample.python_end = UNWIND_PYTHON_COMPLETE;
+	record.entries[0].address = (uintptr_t)test_python_outcomes;
+	record.entries[0].tag = UNWIND_NATIVE;
+	record.entries[1] = (struct unwind_entry){.address = 4096, .tag = UNWIND_PYTHON};
+	record.entries[2] = (struct unwind_entry){.address = 8192, .tag = UNWIND_PYTHON_LAST};
+	assert_int_equal(add(us).outcome, OUTCOME_PYTHON_BAD_READ);
+	p = window_take(&window);
+	assert_string_equal(stack_text(p, &p->samples.data[0]),
+			    "cut: Python frame could not be read:4;cut: no frame pointer:4;"
+			    "test_python_outcomes:1");
+	profile_free(p);
+	us->has_python = false;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kernel_thread),
+		cmocka_unit_test(test_hostile_names),
+		cmocka_unit_test(test_cut_stacks_say_why),
+		cmocka_unit_test(test_native_frames),
+		cmocka_unit_test(test_python_outcomes),
+		cmocka_unit_test(test_python_without_names),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
