@@ -100,16 +100,25 @@ class Server:
         return {s["labels"]["outcome"]: sum(v or 0 for v in s["values"]) for s in series}
 
 
+def let_run(process, log, seconds):
+    """Pass the time; end here when the process ends meanwhile."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+        with open(log, errors="replace") as f:
+            sys.exit("ended too early: " + f.read())
+
+
 def price(process, log, warm_up, seconds):
-    """Let it run, and measure it once it runs evenly."""
-    snapshots = []
-    for pause in (warm_up, seconds):
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(pause)
-            with open(log, errors="replace") as f:
-                sys.exit("ended too early: " + f.read())
-        snapshots.append(measure.snapshot(process.pid))
-    return measure.cost(*snapshots)
+    """Measure it once it samples and runs evenly."""
+    deadline = time.monotonic() + 300
+    while not measure.samples(process.pid):
+        if time.monotonic() > deadline:
+            sys.exit("took no sample in 300 s; its log: " + open(log, errors="replace").read())
+        let_run(process, log, 0.5)
+    let_run(process, log, warm_up)
+    before = measure.snapshot(process.pid)
+    let_run(process, log, seconds)
+    return measure.cost(before, measure.snapshot(process.pid))
 
 
 def measure_glim(options, folder):
@@ -183,7 +192,7 @@ def table(results):
 def main():
     p = argparse.ArgumentParser(prog="./dev bench agent", description=__doc__)
     p.add_argument("--seconds", type=int, default=60, help="how long to measure each profiler (60)")
-    p.add_argument("--warm-up", type=int, default=30, help="seconds before that, for the start (30)")
+    p.add_argument("--warm-up", type=int, default=20, help="seconds between the first sample and that (20)")
     p.add_argument("--processes", type=int, default=200, help="how many processes run (200)")
     p.add_argument("--hz", type=int, default=20, help="samples a second and CPU (20)")
     p.add_argument("--json", action="store_true", help="print JSON instead of a table")

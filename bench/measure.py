@@ -59,6 +59,12 @@ def snapshot(pid):
     }
 
 
+def samples(pid):
+    """How often the process's perf event programs ran; 0 while it still starts."""
+    return sum(int(i["run_cnt"]) for i in fdinfo(pid)
+               if i.get("prog_type", "").strip() == str(PERF_EVENT) and "run_cnt" in i)
+
+
 def cost(a, b):
     """What happened between two snapshots."""
     seconds = b["time"] - a["time"]
