@@ -148,6 +148,12 @@ static void set_labels(struct metrics_reader *r, const struct point *pt,
 	ret->labels = labels;
 }
 
+/* A rate is a quotient of two clocks: what is below a microcore is noise, and costs space. */
+static double rate(double seconds, int64_t interval_ns)
+{
+	return rint(seconds * (double)NSEC_PER_SEC / (double)interval_ns * 1e6) / 1e6;
+}
+
 static void add_point(struct metrics_reader *r, const struct metric *m, const struct point *pt)
 {
 	const struct metric_name *name = name_of(m, pt);
@@ -169,7 +175,7 @@ static void add_point(struct metrics_reader *r, const struct metric *m, const st
 	if (delta)
 		p.interval_ns = (int64_t)(pt->time - pt->start);
 	if (name && name->kind == METRIC_RATE)
-		p.value = pt->value * (double)NSEC_PER_SEC / (double)p.interval_ns;
+		p.value = rate(pt->value, p.interval_ns);
 	p.metric = name ? name->metric : copy(r, m->name);
 	set_labels(r, pt, name, &p);
 	vec_push(&r->part->points, p);
