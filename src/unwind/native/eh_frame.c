@@ -235,7 +235,8 @@ struct function {
 	uint32_t section, fde;
 };
 struct builder {
-	struct cfi_section sections[2]; /* where both describe some code the first wins */
+	/* Where several describe some code the first wins; the last is the linker's jump tables. */
+	struct cfi_section sections[2];
 	VEC(struct function) functions;
 	struct unwind_table *table;
 	struct unwind_writer writer;
@@ -287,6 +288,34 @@ static void sort_functions(struct builder *b)
 		}
 }
 
+/* Linkers write no call frame information for the jump tables of static programs, and some for none
+ * at all. Entries of .plt and .iplt jump with their first 6 bytes or, to bind lazily, push 5 bytes
+ * later (System V ABI, figure 5.2); the other two only jump. */
+static const struct {
+	const char *section;
+	struct unwind_rule rule;
+} jump_tables[] = {
+	{".plt", {.cfa = UNWIND_CFA_PLT, .cfa_add = 11}},
+	{".iplt", {.cfa = UNWIND_CFA_PLT, .cfa_add = 11}},
+	{".plt.sec", {.cfa = UNWIND_CFA_REGISTER}},
+	{".plt.got", {.cfa = UNWIND_CFA_REGISTER}},
+};
+enum { JUMP_TABLES = 2 }; /* "section" of a struct function; fde is the index above */
+
+static void collect_jump_tables(struct builder *b, const struct elf_file *f)
+{
+	for (uint32_t i = 0; i < ARRAY_SIZE(jump_tables); i++) {
+		const Elf64_Shdr *h = elf_file_section(f, jump_tables[i].section);
+
+		if (h && h->sh_type == SHT_PROGBITS && h->sh_size &&
+		    h->sh_addr <= UINT64_MAX - h->sh_size &&
+		    is_code(f, h->sh_addr, h->sh_addr + h->sh_size))
+			vec_push(&b->functions,
+				 (struct function){h->sh_addr, h->sh_addr + h->sh_size, JUMP_TABLES,
+						   i});
+	}
+}
+
 static void collect(struct builder *b, const struct elf_file *f)
 {
 	for (uint32_t s = 0; s < ARRAY_SIZE(b->sections); s++) {
@@ -304,6 +333,7 @@ static void collect(struct builder *b, const struct elf_file *f)
 				b->table->bad++;
 		}
 	}
+	collect_jump_tables(b, f);
 	sort_functions(b);
 }
 
@@ -327,8 +357,22 @@ static int close_gap(struct builder *b, uint64_t from, uint64_t to)
 	return function < to ? unwind_writer_add(&b->writer, from, &no_rule) : 0;
 }
 
+static int run_jump_table(struct builder *b, const struct function *f)
+{
+	struct unwind_rule rule = jump_tables[f->fde].rule;
+
+	rule.base = UNWIND_RSP;
+	rule.cfa_offset = 8;
+	rule.ra = UNWIND_PLACE_CFA;
+	rule.ra_offset = -1;
+	return unwind_writer_add(&b->writer, b->floor, &rule);
+}
+
 static int run_function(struct builder *b, const struct function *f)
 {
+	if (f->section == JUMP_TABLES)
+		return run_jump_table(b, f);
+
 	const struct cfi_section *s = &b->sections[f->section];
 	const struct cfi_fde *fde = &s->fdes.data[f->fde];
 
@@ -404,4 +448,22 @@ int unwind_table_build(const struct elf_file *f, struct unwind_rules *rules,
 	}
 	*ret = table;
 	return (int)table.rows.len;
+}
+
+/* A mapping starts at a page border, the segment perhaps behind it, and segments may share pages.
+ */
+int unwind_table_origin(const struct elf_file *f, const struct unwind_table *t, uint64_t start,
+			uint64_t end, uint64_t offset, uint64_t *ret)
+{
+	for (size_t i = 0; i < f->segments.len; i++) {
+		const Elf64_Phdr *p = &f->segments.data[i];
+
+		if (p->p_type == PT_LOAD && (p->p_flags & PF_X) &&
+		    (p->p_offset < offset ? offset - p->p_offset < p->p_filesz
+					  : p->p_offset - offset < end - start)) {
+			*ret = start - offset + p->p_offset - p->p_vaddr + t->base;
+			return 0;
+		}
+	}
+	return -ENOENT;
 }

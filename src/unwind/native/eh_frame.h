@@ -13,5 +13,9 @@
  * -ENOTSUP: not x86-64. -EFBIG: over a bound. */
 int unwind_table_build(const struct elf_file *f, struct unwind_rules *rules,
 		       struct unwind_table *ret, struct err *e);
+/* Where in a process the first page of the table would be, for a mapping of the file that has code:
+ * the origin of a struct unwind_mapping. -ENOENT: the mapping has none. */
+int unwind_table_origin(const struct elf_file *f, const struct unwind_table *t, uint64_t start,
+			uint64_t end, uint64_t offset, uint64_t *ret);
 
 #endif
