@@ -45,15 +45,15 @@ struct otlp_label {
 	const char *value;
 };
 struct otlp_point {
-	const char
-		*metric; /* Glim's own names: cpu, cpu.capacity, memory, memory.capacity,
-			    process.cpu, process.memory, samples, lost; others as OTLP named them */
+	/* Glim's own names: cpu, cpu.capacity, memory, memory.capacity, process.cpu,
+	 * process.memory, samples, lost; others as OTLP named them. */
+	const char *metric;
 	const struct otlp_label *labels;
 	size_t nlabels;
 	int64_t time_ns;
 	int64_t interval_ns;
-	double value; /* cpu, process.cpu: cores; memory: bytes; samples, lost: samples within the
-			 interval */
+	/* cpu, process.cpu: cores; memory: bytes; samples, lost: samples within the interval. */
+	double value;
 };
 struct otlp_metrics_part {
 	const char *service;
