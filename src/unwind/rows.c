@@ -16,6 +16,7 @@ enum {
 struct rows_file {
 	uint64_t dev, inode;
 	struct elf_file *elf; /* NULL: not readable */
+	struct row_table table;
 };
 struct rows {
 	VEC(struct rows_file) files;
@@ -52,9 +53,11 @@ struct rows *rows_new(void)
 
 static void forget(struct rows *r)
 {
-	for (size_t i = 0; i < r->files.len; i++)
+	for (size_t i = 0; i < r->files.len; i++) {
+		row_table_fini(&r->files.data[i].table);
 		if (r->files.data[i].elf)
 			elf_file_close(r->files.data[i].elf);
+	}
 	vec_clear(&r->files);
 	hash_index_clear(&r->file_index);
 	map64_fini(&r->known);
@@ -109,6 +112,8 @@ static uint32_t file_of(struct rows *r, const struct process *p, const struct ma
 		return HASH_NONE;
 	if (elf_file_open(fd, &new.elf, NULL) < 0)
 		new.elf = NULL;
+	else
+		row_table_init(&new.table, new.elf);
 	if (r->files.len >= MAX_OPEN)
 		forget(r);
 	i = r->files.len;
@@ -138,7 +143,7 @@ void rows_find(struct rows *r, const struct process *p, const struct mapping *m,
 	}
 	f = r->files.data[file].elf;
 	if (f && !elf_file_offset_to_address(f, offset, &virtual))
-		row_find(f, virtual, ret);
+		row_find(f, &r->files.data[file].table, virtual, ret);
 	if (ret->offset >= 1 << 29 || ret->fp_at >= 1 << 29 || ret->fp_at < -(1 << 29))
 		*ret = (struct row){.kind = ROW_OTHER};
 	if (r->known.len >= MAX_ROWS)

@@ -38,12 +38,15 @@ enum {
 	PE_UDATA8 = 0x04,
 	PE_SDATA4 = 0x0b,
 	PE_SDATA8 = 0x0c,
+	PE_BASE = 0x70,
+	PE_PCREL = 0x10,
 	PE_DATAREL_SDATA4 = 0x3b
 };
 enum {
-	MAX_ENTRY = 64 << 10, /* bytes of one CIE or FDE */
-	HEAD_BYTES = 128,     /* of one, read at once */
-	BLOCK = 256,	      /* entries of the sorted table, read at once */
+	MAX_ENTRY = 64 << 10,	 /* bytes of one CIE or FDE */
+	HEAD_BYTES = 128,	 /* of one, read at once */
+	MAX_UNSORTED = 16 << 20, /* bytes of an .eh_frame that has no table */
+	BLOCK = 256,		 /* entries of the sorted table, read at once */
 	MAX_REMEMBERED = 16,
 	MAX_AUGMENTATION = 8,
 };
@@ -539,9 +542,110 @@ static bool find_in_table(const struct elf_file *f, uint64_t header, uint32_t co
 	return true;
 }
 
-void row_find(const struct elf_file *f, uint64_t address, struct row *ret)
+static uint64_t header_of(const struct elf_file *f)
 {
-	uint64_t header = 0;
+	for (size_t i = 0; i < f->segments.len; i++)
+		if (f->segments.data[i].p_type == PT_GNU_EH_FRAME)
+			return f->segments.data[i].p_vaddr;
+	return 0;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct row_place *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+/* The code address at the head of an FDE, which stands at `at` in memory. */
+static bool fde_start(struct cursor c, uint8_t encoding, uint64_t at, uint64_t *ret)
+{
+	size_t size = pointer_size(encoding);
+	uint64_t v = take(&c, size);
+
+	if (!size || c.bad)
+		return false;
+	if (size == 4 && (encoding & PE_FORMAT) == PE_SDATA4)
+		v = (uint64_t)(int64_t)(int32_t)v;
+	if ((encoding & PE_BASE) == PE_PCREL)
+		v += at;
+	else if ((encoding & PE_BASE) != PE_ABSOLUTE)
+		return false;
+	*ret = v;
+	return true;
+}
+
+/* Entry at offset `at` of .eh_frame, whose bytes are given: remember it when it is an FDE. */
+static void add_place(struct row_table *t, const uint8_t *data, size_t len, size_t at,
+		      uint64_t address)
+{
+	struct cursor c = {.at = data + at + 8, .end = data + len};
+	struct row_place place = {.entry = address + at};
+	uint32_t back, cie_len;
+	struct cie cie;
+
+	memcpy(&back, data + at + 4, sizeof(back));
+	if (!back || back > at + 4)
+		return;
+	at = at + 4 - back;
+	memcpy(&cie_len, data + at, sizeof(cie_len));
+	if (cie_len > MAX_ENTRY || cie_len > len - at - 4 ||
+	    !parse_cie(data + at + 4, cie_len, &cie))
+		return;
+	if (fde_start(c, cie.encoding, place.entry + 8, &place.start))
+		vec_push(&t->places, place);
+}
+
+void row_table_init(struct row_table *t, const struct elf_file *f)
+{
+	const Elf64_Shdr *s = elf_file_section(f, ".eh_frame");
+	cleanup_free uint8_t *data = NULL;
+	uint32_t n;
+
+	*t = (struct row_table){};
+	if (header_of(f) || !s || s->sh_size < 8 || s->sh_size > MAX_UNSORTED)
+		return;
+	data = xcalloc(s->sh_size, 1);
+	if (elf_file_read(f, s->sh_offset, data, s->sh_size))
+		return;
+	for (size_t at = 0; s->sh_size - at >= 8; at += n + 4) {
+		memcpy(&n, data + at, sizeof(n));
+		/* A length of 0 ends a list; others may follow. */
+		if (n > s->sh_size - at - 4)
+			break;
+		if (n >= 4)
+			add_place(t, data, s->sh_size, at, s->sh_addr);
+	}
+	qsort(t->places.data, t->places.len, sizeof(t->places.data[0]), by_start);
+}
+
+void row_table_fini(struct row_table *t)
+{
+	vec_fini(&t->places);
+}
+
+static void find_in_places(const struct elf_file *f, const struct row_table *t, uint64_t address,
+			   struct row *ret)
+{
+	size_t low = 0, high = t->places.len;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (t->places.data[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low)
+		row_of_fde(f, t->places.data[low - 1].entry, t->places.data[low - 1].start, address,
+			   ret);
+}
+
+void row_find(const struct elf_file *f, const struct row_table *t, uint64_t address,
+	      struct row *ret)
+{
+	uint64_t header = header_of(f);
 	struct table_entry e;
 	struct {
 		uint8_t version, frame_encoding, count_encoding, table_encoding;
@@ -551,10 +655,11 @@ void row_find(const struct elf_file *f, uint64_t address, struct row *ret)
 
 	_Static_assert(sizeof(h) == TABLE_AT, "of .eh_frame_hdr with these encodings");
 	*ret = (struct row){.kind = ROW_NONE};
-	for (size_t i = 0; i < f->segments.len; i++)
-		if (f->segments.data[i].p_type == PT_GNU_EH_FRAME)
-			header = f->segments.data[i].p_vaddr;
-	if (!header || elf_file_read_address(f, header, &h, sizeof(h)) || h.version != 1 ||
+	if (!header) {
+		find_in_places(f, t, address, ret);
+		return;
+	}
+	if (elf_file_read_address(f, header, &h, sizeof(h)) || h.version != 1 ||
 	    h.table_encoding != PE_DATAREL_SDATA4 || h.count_encoding != PE_UDATA4 ||
 	    pointer_size(h.frame_encoding) != 4)
 		return;

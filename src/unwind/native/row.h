@@ -22,9 +22,21 @@ struct row {
 	int32_t fp_at;
 };
 
+/* Where each function's entry is, for files that have no sorted table of it (static programs). */
+struct row_place {
+	uint64_t start, entry;
+};
+struct row_table {
+	VEC(struct row_place) places; /* sorted by start */
+};
+/* Empty where the file has a table itself, or nothing at all. */
+void row_table_init(struct row_table *t, const struct elf_file *f);
+void row_table_fini(struct row_table *t);
+
 /* The row of an address (as the file counts). Never fails: what cannot be read is ROW_NONE, what is
  * broken is ROW_OTHER. */
-void row_find(const struct elf_file *f, uint64_t address, struct row *ret);
+void row_find(const struct elf_file *f, const struct row_table *t, uint64_t address,
+	      struct row *ret);
 
 /* Run one program of call frame instructions, from code address start to address. Used by row_find,
  * and alone in tests. state is the rules so far, rules those of the CIE (NULL while that is run).

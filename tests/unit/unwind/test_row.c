@@ -182,11 +182,13 @@ static void test_damaged_file(void **state)
 {
 	char path[] = "/tmp/test_row_XXXXXX";
 	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = mkstemp(path);
+	struct row_table none, unsorted;
 	struct elf_file *f;
 	uint64_t tables = 0, size = 0, text = 0, text_size = 0;
 	uint32_t seed = 1, kinds[5] = {};
 	uint8_t block[4096];
 	struct row row;
+	size_t eh = 0;
 
 	assert_true(from >= 0 && to >= 0);
 	for (ssize_t n; (n = read(from, block, sizeof(block))) > 0;)
@@ -206,10 +208,25 @@ static void test_damaged_file(void **state)
 	/* .eh_frame follows its header. */
 	size = elf_file_section(f, ".eh_frame_hdr")->sh_size +
 	       elf_file_section(f, ".eh_frame")->sh_size;
+	row_table_init(&none, f);
+	assert_int_equal(none.places.len, 0);
+	/* The same without the sorted table, as static programs come. */
+	for (size_t i = 0; i < f->segments.len; i++)
+		if (f->segments.data[i].p_type == PT_GNU_EH_FRAME)
+			f->segments.data[eh = i].p_type = PT_NULL;
+	row_table_init(&unsorted, f);
+	assert_true(unsorted.places.len > 10);
 	for (uint64_t at = text; at < text + text_size; at += 7) {
-		row_find(f, at, &row);
+		struct row other;
+
+		f->segments.data[eh].p_type = PT_NULL;
+		row_find(f, &unsorted, at, &other);
+		f->segments.data[eh].p_type = PT_GNU_EH_FRAME;
+		row_find(f, &none, at, &row);
 		kinds[row.kind]++;
+		assert_memory_equal(&row, &other, sizeof(row));
 	}
+	row_table_fini(&unsorted);
 	assert_true(kinds[ROW_SP] > 100 && kinds[ROW_END] > 0);
 	for (int round = 0; round < 3000; round++) {
 		uint8_t old, new;
@@ -220,14 +237,21 @@ static void test_damaged_file(void **state)
 		assert_int_equal(pread(to, &old, 1, at), 1);
 		new = old ^ (1 + (seed >> 24) % 255);
 		assert_int_equal(pwrite(to, &new, 1, at), 1);
-		row_find(f, text + seed % text_size, &row);
+		row_find(f, &none, text + seed % text_size, &row);
 		assert_true(row.kind <= ROW_OTHER);
+		if (round % 16 == 0) {
+			f->segments.data[eh].p_type = PT_NULL;
+			row_table_init(&unsorted, f);
+			row_find(f, &unsorted, text + seed % text_size, &row);
+			row_table_fini(&unsorted);
+			f->segments.data[eh].p_type = PT_GNU_EH_FRAME;
+		}
 		assert_int_equal(pwrite(to, &old, 1, at), 1);
 	}
 	/* Outside of all code. */
-	row_find(f, 0, &row);
+	row_find(f, &none, 0, &row);
 	assert_int_equal(row.kind, ROW_NONE);
-	row_find(f, UINT64_MAX, &row);
+	row_find(f, &none, UINT64_MAX, &row);
 	assert_int_equal(row.kind, ROW_NONE);
 	elf_file_close(f);
 	unlink(path);
