@@ -6,7 +6,7 @@ import time
 import otlp
 import pytest
 
-NOW = int(time.time()) // 10 * 10
+NOW = None  # when the profiles were sent: long after this file was imported
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +14,8 @@ def asked(glim, tmp_path_factory):
     """A server with two hosts of one service; the client is signed in."""
     from conftest import Server
 
+    global NOW
+    NOW = int(time.time()) // 10 * 10
     server = Server(glim, tmp_path_factory.mktemp("query") / "data")
     client = server.client()
     client.sign_up()
