@@ -109,32 +109,32 @@ TABLE_INLINE int table_find_mapping(struct table_walk *w, uint64_t pc)
 /* The index of the rule of a row into w->rule; returns why not, or 0. */
 TABLE_INLINE uint8_t table_find_row(struct table_walk *w, uint64_t pc)
 {
-	uint64_t offset = pc - w->mapping.origin, page = offset >> UNWIND_PAGE_SHIFT;
+	uint64_t offset = pc - w->mapping.origin, number = offset >> UNWIND_PAGE_SHIFT;
 	uint64_t key = (offset & 0xffff) << 16 | 0xffff, at = 0, first, count;
-	const struct unwind_page *pages = TABLE_PAGES();
-	struct unwind_file *file = TABLE_FILE(w->mapping.file);
-	const unwind_row *rows;
+	const struct unwind_page *at_page = TABLE_PAGES();
+	struct unwind_file *its_file = TABLE_FILE(w->mapping.file);
+	const unwind_row *its_rows;
 
-	if (!file || !pages)
+	if (!its_file || !at_page)
 		return UNWIND_TABLE_NOT_LOADED;
-	file->hits++;
-	if (file->state != UNWIND_FILE_READY)
-		return file->state == UNWIND_FILE_NONE ? UNWIND_TABLE_NO_TABLE
-						       : UNWIND_TABLE_NOT_LOADED;
-	if (page >= file->pages)
+	its_file->hits++;
+	if (its_file->state != UNWIND_FILE_READY)
+		return its_file->state == UNWIND_FILE_NONE ? UNWIND_TABLE_NO_TABLE
+							   : UNWIND_TABLE_NOT_LOADED;
+	if (number >= its_file->pages)
 		return UNWIND_TABLE_NO_RULE;
-	pages += (file->first_page + page) & 0xffff;
-	first = pages->first;
-	count = pages->count;
+	at_page += (its_file->first_page + number) & 0xffff;
+	first = at_page->first;
+	count = at_page->count;
 	if (!count)
 		return UNWIND_TABLE_NO_RULE;
-	rows = TABLE_CHUNK(pages->chunk);
-	if (!rows)
+	its_rows = TABLE_CHUNK(at_page->chunk);
+	if (!its_rows)
 		return UNWIND_TABLE_NOT_LOADED;
-#define TABLE_ROW(i) rows[i]
+#define TABLE_ROW(i) its_rows[i]
 	TABLE_SEARCH(at, first, count, key, TABLE_ROW);
 #undef TABLE_ROW
-	at = rows[(first + at) & 0xffff];
+	at = its_rows[(first + at) & 0xffff];
 	w->rule = (uint16_t)at;
 	w->row_address = (uint32_t)(at >> 16);
 	return UNWIND_TABLE_GOING;
@@ -143,15 +143,15 @@ TABLE_INLINE uint8_t table_find_row(struct table_walk *w, uint64_t pc)
 /* The rule of this pc among those that share a row. */
 TABLE_INLINE const struct unwind_rule *table_find_rule(struct table_walk *w, uint64_t pc)
 {
-	const struct unwind_rule *rules = TABLE_RULES(), *rule;
+	const struct unwind_rule *all = TABLE_RULES(), *rule;
 	uint32_t behind = ((pc - w->mapping.origin) & 0xffff) - w->row_address;
 	int i;
 
-	if (!rules)
+	if (!all)
 		return 0;
-	rule = &rules[w->rule];
+	rule = &all[w->rule];
 	for (i = 1; i < UNWIND_RULE_STEPS && behind < rule->from; i++)
-		rule = &rules[rule->earlier];
+		rule = &all[rule->earlier];
 	return rule;
 }
 
