@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "process/process.h"
+#include "unwind/unwind.h"
 
 enum {
 	SAMPLE_HZ = 99,
@@ -172,67 +173,97 @@ static void kernel_names(finding_vec *v)
 }
 
 struct version {
-	unsigned int major, minor, processes;
+	unsigned int number; /* as in PY_VERSION_HEX >> 16: 0x030b; 0: not known */
+	bool understood;
+	unsigned int processes;
 };
 
-/* "libpython3.11.so.1.0" or "python3.11": the version in the name, as CPython's build names its
- * files. */
-static bool python_version(const char *path, unsigned int *ret_major, unsigned int *ret_minor)
+/* "libpython2.7.so.1.0" or "python3.6": for interpreters so old that what they hold is not known
+ * to us, their names must do. */
+static bool old_python(const struct process *p, struct version *ret)
 {
-	const char *name = strrchr(path, '/');
+	unsigned int major, minor;
 
-	name = name ? name + 1 : path;
-	if (!strncmp(name, "lib", 3))
-		name += 3;
-	return sscanf(name, "python%u.%u", ret_major, ret_minor) == 2;
+	for (size_t i = 0; i < p->mappings.len; i++) {
+		const char *slash = strrchr(p->mappings.data[i].path, '/');
+		const char *name = slash ? slash + 1 : p->mappings.data[i].path;
+
+		if (!strncmp(name, "lib", 3))
+			name += 3;
+		if (sscanf(name, "python%u.%u", &major, &minor) == 2 && major < 256 &&
+		    minor < 256) {
+			*ret = (struct version){.number = major << 8 | minor};
+			return true;
+		}
+	}
+	return false;
 }
 
-static void count_python(pid_t pid, struct version *versions, size_t *n)
+/* Does this process run Python, and which? By what its files hold, as the profiler sees it. */
+static bool python_of(struct runtimes *r, pid_t pid, struct version *ret)
 {
 	struct process p = {};
-	unsigned int major, minor;
-	bool found = false;
+	struct python py = {};
 
 	if (process_read(pid, &p, NULL))
-		return;
-	for (size_t i = 0; !found && i < p.mappings.len; i++)
-		found = python_version(p.mappings.data[i].path, &major, &minor);
+		return false;
+	bool found = runtimes_find_python(r, &p, &py) == 1;
+
+	if (found)
+		*ret = (struct version){.number = py.version >> 16,
+					.understood =
+						py.process.layout.style != PYTHON_UNSUPPORTED};
+	else
+		found = old_python(&p, ret);
 	process_fini(&p);
-	if (!found)
-		return;
+	return found;
+}
+
+static void count_version(const struct version *one, struct version *versions, size_t *n)
+{
 	for (size_t i = 0; i < *n; i++) {
-		if (versions[i].major == major && versions[i].minor == minor) {
+		if (versions[i].number == one->number &&
+		    versions[i].understood == one->understood) {
 			versions[i].processes++;
 			return;
 		}
 	}
-	if (*n < MAX_VERSIONS)
-		versions[(*n)++] = (struct version){major, minor, 1};
+	if (*n == MAX_VERSIONS)
+		return;
+	versions[*n] = *one;
+	versions[(*n)++].processes = 1;
+}
+
+static void python_line(finding_vec *v, const struct version *w)
+{
+	char number[32] = "of unknown version";
+
+	if (w->number)
+		snprintf(number, sizeof(number), "%u.%u", w->number >> 8, w->number & 0xff);
+	finding_add(v, w->understood ? FINDING_OK : FINDING_WARN, "Python",
+		    w->understood ? ""
+				  : "CPython 3.8 to 3.13 is understood; other versions show the "
+				    "interpreter's own functions",
+		    "%s in %u process%s", number, w->processes, w->processes == 1 ? "" : "es");
 }
 
 static void python_names(finding_vec *v)
 {
-	struct version versions[MAX_VERSIONS];
+	struct runtimes *runtimes = runtimes_new();
+	struct version versions[MAX_VERSIONS], one;
 	size_t n = 0;
 	pid_vec pids = {};
 
 	if (!process_list(&pids))
 		for (size_t i = 0; i < pids.len; i++)
-			count_python(pids.data[i], versions, &n);
+			if (python_of(runtimes, pids.data[i], &one))
+				count_version(&one, versions, &n);
 	vec_fini(&pids);
+	runtimes_free(runtimes);
 	if (!n)
 		finding_add(v, FINDING_OK, "Python", "", "no process runs it now");
-	for (size_t i = 0; i < n; i++) {
-		const struct version *w = &versions[i];
-		bool known = w->major == 3 && w->minor >= 8 && w->minor <= 13;
-
-		finding_add(v, known ? FINDING_OK : FINDING_WARN, "Python",
-			    known ? ""
-				  : "CPython 3.8 to 3.13 is understood; other versions show the "
-				    "interpreter's own functions",
-			    "%u.%u in %u process%s", w->major, w->minor, w->processes,
-			    w->processes == 1 ? "" : "es");
-	}
+	for (size_t i = 0; i < n; i++)
+		python_line(v, &versions[i]);
 }
 
 void doctor_names(finding_vec *v)
