@@ -32,7 +32,7 @@ void *arena_alloc(struct arena *a, size_t n, size_t size)
 		size_t grown = a->blocks ? MIN(a->blocks->size * 2, (size_t)ARENA_BLOCK_MAX)
 					 : (size_t)ARENA_BLOCK_MIN;
 		size_t want = MAX(bytes, grown);
-		struct arena_block *b = xcalloc(1, sizeof(*b) + want);
+		struct arena_block *b = mem_calloc(1, sizeof(*b) + want);
 
 		b->size = want;
 		b->next = a->blocks;

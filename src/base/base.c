@@ -37,22 +37,22 @@ static void *or_die(void *p)
 	return p;
 }
 
-void *xcalloc(size_t n, size_t size)
+void *mem_calloc(size_t n, size_t size)
 {
 	return or_die(calloc(n ? n : 1, size ? size : 1));
 }
 
-void *xreallocarray(void *p, size_t n, size_t size)
+void *mem_reallocarray(void *p, size_t n, size_t size)
 {
 	return or_die(reallocarray(p, n ? n : 1, size ? size : 1));
 }
 
-char *xstrdup(const char *s)
+char *mem_strdup(const char *s)
 {
 	return or_die(strdup(s));
 }
 
-char *xasprintf(const char *fmt, ...)
+char *mem_asprintf(const char *fmt, ...)
 {
 	char *s = NULL;
 	va_list ap;

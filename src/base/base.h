@@ -53,11 +53,11 @@ static inline int take_fd(int *fd)
 		v__;                                                                               \
 	})
 
-/* Heap memory, never NULL. xcalloc zeroes and checks n * size for overflow, so does xreallocarray.
- */
-void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
-void *xreallocarray(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
-char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
-char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2) __attribute__((malloc, returns_nonnull));
+/* Heap memory, never NULL; the names keep clear of those of libiberty. mem_calloc zeroes and checks
+ * n * size for overflow, so does mem_reallocarray. */
+void *mem_calloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
+void *mem_reallocarray(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
+char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull));
+char *mem_asprintf(const char *fmt, ...) PRINTF_LIKE(1, 2) __attribute__((malloc, returns_nonnull));
 
 #endif

@@ -56,7 +56,7 @@ static void place(struct hash_slot *slots, size_t cap, struct hash_slot s)
 static void index_grow(struct hash_index *h)
 {
 	size_t cap = h->cap ? h->cap * 2 : 16;
-	struct hash_slot *slots = xreallocarray(NULL, cap, sizeof(*slots));
+	struct hash_slot *slots = mem_reallocarray(NULL, cap, sizeof(*slots));
 
 	memset(slots, 0xff, cap * sizeof(*slots));
 	for (size_t i = 0; i < h->cap; i++)
@@ -125,7 +125,7 @@ void map64_set(struct map64 *m, uint64_t key, uint64_t value)
 	if (m->len * 4 >= m->cap * 3) {
 		struct map64 grown = {.cap = m->cap ? m->cap * 2 : 16};
 
-		grown.slots = xcalloc(grown.cap, sizeof(*grown.slots));
+		grown.slots = mem_calloc(grown.cap, sizeof(*grown.slots));
 		for (size_t i = 0; i < m->cap; i++)
 			if (m->slots[i].used)
 				map64_place(&grown, m->slots[i].key, m->slots[i].value);

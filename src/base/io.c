@@ -51,7 +51,7 @@ int io_write_all(int fd, const void *p, size_t n)
 
 int io_write_file(const char *path, const void *p, size_t n, unsigned int mode, struct err *e)
 {
-	cleanup_free char *tmp = xasprintf("%s.XXXXXX", path);
+	cleanup_free char *tmp = mem_asprintf("%s.XXXXXX", path);
 	cleanup_close int fd = mkostemp(tmp, O_CLOEXEC);
 
 	if (fd < 0)

@@ -9,5 +9,5 @@ void *vec_grow(void *data, size_t *cap, size_t want, size_t size)
 		n *= 2;
 	}
 	*cap = n;
-	return xreallocarray(data, n, size);
+	return mem_reallocarray(data, n, size);
 }

@@ -212,7 +212,7 @@ static void capture_close_p(struct capture **c)
 
 int capture_open(const struct capture_config *cfg, struct capture **ret, struct err *e)
 {
-	cleanup(capture_close_p) struct capture *c = xcalloc(1, sizeof(*c));
+	cleanup(capture_close_p) struct capture *c = mem_calloc(1, sizeof(*c));
 	struct probe_open_config probe = {
 		.hz = cfg->hz,
 		.self = cfg->self,

@@ -101,14 +101,14 @@ static void inherit(struct target *child, const struct target *parent)
 	for (size_t i = 0; i < parent->process.mappings.len; i++) {
 		struct mapping m = parent->process.mappings.data[i];
 
-		m.path = xstrdup(m.path);
+		m.path = mem_strdup(m.path);
 		vec_push(&child->process.mappings, m);
 	}
 }
 
 struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int64_t now_ns)
 {
-	struct target *n = xcalloc(1, sizeof(*n));
+	struct target *n = mem_calloc(1, sizeof(*n));
 	const uint64_t *from = map64_get(&t->parents, (uint64_t)pid);
 	const struct target *parent;
 

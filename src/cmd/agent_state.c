@@ -18,7 +18,7 @@ char *agent_state_base(const struct agent_identity *who)
 
 	h = hash_mix(h, hash_bytes(who->service, strlen(who->service)));
 	h = hash_mix(h, hash_bytes(who->host, strlen(who->host)));
-	return xasprintf("%s/agent-%016llx", AGENT_RUN_DIR, (unsigned long long)h);
+	return mem_asprintf("%s/agent-%016llx", AGENT_RUN_DIR, (unsigned long long)h);
 }
 
 /* Is path still the file that fd is open on? Another agent may have taken it away meanwhile. */
@@ -60,7 +60,7 @@ static int try_lock(const char *path, int *ret_fd, struct err *e)
 
 int agent_state_lock(const char *base, int *ret_fd, struct err *e)
 {
-	cleanup_free char *path = xasprintf("%s.lock", base);
+	cleanup_free char *path = mem_asprintf("%s.lock", base);
 	int r = 1;
 
 	if (mkdir(AGENT_RUN_DIR, 0755) && errno != EEXIST)
@@ -72,7 +72,7 @@ int agent_state_lock(const char *base, int *ret_fd, struct err *e)
 
 void agent_state_unlock(const char *base, int fd)
 {
-	cleanup_free char *path = xasprintf("%s.lock", base);
+	cleanup_free char *path = mem_asprintf("%s.lock", base);
 
 	if (fd < 0)
 		return;

@@ -324,9 +324,9 @@ static int agent_lock(struct agent *a, const struct agent_options *o, struct err
 	if (r == -EEXIST)
 		return r;
 	if (o->state)
-		a->state_path = xstrdup(o->state);
+		a->state_path = mem_strdup(o->state);
 	else if (!r)
-		a->state_path = xasprintf("%s.json", a->base);
+		a->state_path = mem_asprintf("%s.json", a->base);
 	if (r)
 		log_warning("%s; a second agent here would not be noticed", e->msg);
 	return 0;

@@ -241,7 +241,7 @@ static int check_options(const struct record_options *o, bool operands, struct r
 static int record(struct record *r, const struct record_options *o)
 {
 	cleanup_free char *path =
-		o->output ? xstrdup(o->output) : xasprintf("glim%s", r->format->suffix);
+		o->output ? mem_strdup(o->output) : mem_asprintf("glim%s", r->format->suffix);
 	cleanup_buf struct buf shown = {};
 	struct err e = {};
 	int code;

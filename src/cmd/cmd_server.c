@@ -89,7 +89,7 @@ static int give_away(const char *path, const struct stat *st, int kind, struct F
  */
 static int check_data(const char *data, struct err *e)
 {
-	cleanup_free char *catalogue = xasprintf("%s/catalogue.db", data);
+	cleanup_free char *catalogue = mem_asprintf("%s/catalogue.db", data);
 
 	if (mkdir(data, 0700) && errno != EEXIST)
 		return err_sys(e, -errno, "cannot make the folder %s", data);

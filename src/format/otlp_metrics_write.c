@@ -85,7 +85,7 @@ static void group_points(const struct otlp_point *points, size_t n, uint32_t *gr
 	for (size_t i = 0; i < n; i++)
 		group[i] = strtab_puts(&names, points[i].metric);
 	size_t groups = strtab_count(&names);
-	size_t *ends = xcalloc(groups + 1, sizeof(*ends));
+	size_t *ends = mem_calloc(groups + 1, sizeof(*ends));
 
 	for (size_t i = 0; i < n; i++)
 		ends[group[i] + 1]++;
@@ -102,8 +102,8 @@ static void group_points(const struct otlp_point *points, size_t n, uint32_t *gr
 int otlp_write_metrics(const struct otlp_resource *r, const struct otlp_point *points, size_t n,
 		       struct buf *out, struct err *e)
 {
-	cleanup_free uint32_t *group = xcalloc(n, sizeof(*group));
-	cleanup_free size_t *order = xcalloc(n, sizeof(*order));
+	cleanup_free uint32_t *group = mem_calloc(n, sizeof(*group));
+	cleanup_free size_t *order = mem_calloc(n, sizeof(*order));
 	cleanup_free size_t *ends = NULL;
 	size_t groups = 0, start = 0;
 

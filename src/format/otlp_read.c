@@ -667,8 +667,8 @@ static size_t part_of(struct reader *r, const char *service, const char *host)
 	}
 	size_t n = r->out->parts.len;
 
-	vec_push(&r->out->parts,
-		 (struct otlp_profiles_part){.service = xstrdup(service), .host = xstrdup(host)});
+	vec_push(&r->out->parts, (struct otlp_profiles_part){.service = mem_strdup(service),
+							     .host = mem_strdup(host)});
 	map64_set(&r->parts, hash, n);
 	return n;
 }
@@ -724,11 +724,11 @@ static int decode_dictionary(struct reader *r, struct wire_reader request)
 		rc = otlp_dict_decode(d, r->e);
 	if (rc < 0)
 		return rc;
-	r->strings = xcalloc(d->strings.len, sizeof(*r->strings));
-	r->frames = xcalloc(d->lines.len, sizeof(*r->frames));
-	r->locations = xcalloc(d->locations.len, sizeof(*r->locations));
-	r->stacks = xcalloc(d->stacks.len, sizeof(*r->stacks));
-	r->labels = xcalloc(d->attributes.len, sizeof(*r->labels));
+	r->strings = mem_calloc(d->strings.len, sizeof(*r->strings));
+	r->frames = mem_calloc(d->lines.len, sizeof(*r->frames));
+	r->locations = mem_calloc(d->locations.len, sizeof(*r->locations));
+	r->stacks = mem_calloc(d->stacks.len, sizeof(*r->stacks));
+	r->labels = mem_calloc(d->attributes.len, sizeof(*r->labels));
 	return 0;
 }
 
@@ -756,7 +756,7 @@ int otlp_read_profiles(const void *p, size_t n, struct otlp_profiles *ret, struc
 
 	if (n > INT32_MAX)
 		return err_set(e, -EFBIG, "OTLP: a request of %zu bytes", n);
-	cleanup(reader_free) struct reader *r = xcalloc(1, sizeof(*r));
+	cleanup(reader_free) struct reader *r = mem_calloc(1, sizeof(*r));
 
 	r->out = &out;
 	r->e = e;

@@ -227,9 +227,9 @@ static int put_profile(struct writer *w, const struct profile *p, struct buf *b,
 			       p->unit);
 	free(w->string_of);
 	free(w->stack_of);
-	w->string_of = xreallocarray(NULL, strtab_count(&p->strings), sizeof(*w->string_of));
+	w->string_of = mem_reallocarray(NULL, strtab_count(&p->strings), sizeof(*w->string_of));
 	memset(w->string_of, 0xff, strtab_count(&p->strings) * sizeof(*w->string_of));
-	w->stack_of = xcalloc(p->stacks.len, sizeof(*w->stack_of));
+	w->stack_of = mem_calloc(p->stacks.len, sizeof(*w->stack_of));
 	put_functions(w, p);
 	put_locations(w, p);
 

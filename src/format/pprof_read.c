@@ -510,7 +510,7 @@ static int read_column(struct tables *t, const struct column *c, uint64_t *work,
 		       struct profile **ret)
 {
 	cleanup_profile struct profile *p = profile_new(c->type, c->unit, 0);
-	cleanup_free uint32_t *frame_of = xreallocarray(NULL, t->lines.len, sizeof(*frame_of));
+	cleanup_free uint32_t *frame_of = mem_reallocarray(NULL, t->lines.len, sizeof(*frame_of));
 	struct builder b = {.t = t, .p = p, .column = c, .frame_of = frame_of, .work = work};
 	int64_t factor = format_unit_factor((const char *)t->period_type.unit.p,
 					    t->period_type.unit.len, c->unit);

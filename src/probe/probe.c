@@ -270,7 +270,7 @@ static void probe_close_p(struct probe **p)
 
 int probe_open(const struct probe_open_config *cfg, struct probe **ret, struct err *e)
 {
-	cleanup(probe_close_p) struct probe *p = xcalloc(1, sizeof(*p));
+	cleanup(probe_close_p) struct probe *p = mem_calloc(1, sizeof(*p));
 	int r;
 
 	if (!cfg->hz || cfg->hz > 10000)

@@ -38,7 +38,7 @@ static const char *number(const char *s, const char *end, unsigned int base, cha
  * (Linux 6.1 fs/proc/task_mmu.c:show_map_vma(), seq_file_path(m, file, "\n")). */
 static char *unescape(const char *s, size_t n)
 {
-	char *out = xcalloc(n + 1, 1);
+	char *out = mem_calloc(n + 1, 1);
 	size_t len = 0;
 
 	for (size_t i = 0; i < n; i++) {

@@ -36,7 +36,7 @@ static void add_answer(struct process *p, const struct procmap_query *q, char *n
 	size_t n = q->vma_name_size ? strnlen(name, q->vma_name_size) : 0;
 
 	m.deleted = maps_cut_deleted(name, &n);
-	m.path = xcalloc(n + 1, 1);
+	m.path = mem_calloc(n + 1, 1);
 	memcpy(m.path, name, n);
 	maps_add(p, &m);
 }

@@ -107,7 +107,7 @@ static int open_vdso(const struct process *p, const struct mapping *m)
 
 	if (n > MAX_VDSO)
 		return -EFBIG;
-	cleanup_free char *text = xcalloc(n, 1);
+	cleanup_free char *text = mem_calloc(n, 1);
 	int r = process_read_memory(p->pid, m->start, text, n);
 
 	if (r)

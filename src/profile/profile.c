@@ -23,7 +23,7 @@ static int64_t add_saturated(int64_t a, int64_t b)
 
 struct profile *profile_new(const char *type, const char *unit, int64_t period)
 {
-	struct profile *p = xcalloc(1, sizeof(*p));
+	struct profile *p = mem_calloc(1, sizeof(*p));
 
 	snprintf(p->type, sizeof(p->type), "%s", type);
 	snprintf(p->unit, sizeof(p->unit), "%s", unit);
@@ -413,7 +413,7 @@ static void translate_labels(struct translation *t)
 
 static uint32_t *numbers(size_t n)
 {
-	uint32_t *a = xreallocarray(NULL, n, sizeof(*a));
+	uint32_t *a = mem_reallocarray(NULL, n, sizeof(*a));
 
 	memset(a, 0xff, n * sizeof(*a));
 	return a;

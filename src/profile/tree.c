@@ -76,12 +76,12 @@ static void find_shown(struct builder *b)
 {
 	const struct profile *p = b->p;
 	cleanup_free uint32_t *of_function =
-		xreallocarray(NULL, p->functions.len, sizeof(uint32_t));
+		mem_reallocarray(NULL, p->functions.len, sizeof(uint32_t));
 	cleanup_buf struct buf name = {};
 	struct map64 of_address = {};
 
 	memset(of_function, 0xff, p->functions.len * sizeof(uint32_t));
-	b->shown_of = xreallocarray(NULL, p->frames.len, sizeof(uint32_t));
+	b->shown_of = mem_reallocarray(NULL, p->frames.len, sizeof(uint32_t));
 	for (uint32_t i = 0; i < p->frames.len; i++) {
 		const struct profile_frame *frame = &p->frames.data[i];
 		struct shown s = {.f = p->functions.data[frame->function]};
@@ -130,7 +130,7 @@ static int compare_shown(const void *pa, const void *pb, void *ctx)
 static void rank_shown(struct builder *b)
 {
 	size_t n = b->shown.len;
-	cleanup_free uint32_t *order = xreallocarray(NULL, n, sizeof(*order));
+	cleanup_free uint32_t *order = mem_reallocarray(NULL, n, sizeof(*order));
 
 	for (uint32_t i = 0; i < n; i++)
 		order[i] = i;
@@ -253,8 +253,8 @@ static void add_process(struct builder *b, uint32_t function, const uint32_t *sa
 static void add_processes(struct builder *b)
 {
 	const struct profile *p = b->p;
-	cleanup_free uint32_t *process_of = xcalloc(p->label_sets.len, sizeof(uint32_t));
-	cleanup_free uint32_t *order = xcalloc(p->samples.len, sizeof(uint32_t));
+	cleanup_free uint32_t *process_of = mem_calloc(p->label_sets.len, sizeof(uint32_t));
+	cleanup_free uint32_t *order = mem_calloc(p->samples.len, sizeof(uint32_t));
 	uint32_t first = (uint32_t)b->shown.len;
 	struct map64 known = {}; /* name -> process */
 
@@ -271,7 +271,7 @@ static void add_processes(struct builder *b)
 	}
 	map64_fini(&known);
 	size_t n = b->shown.len - first, start = 0;
-	cleanup_free size_t *ends = xcalloc(n + 1, sizeof(size_t));
+	cleanup_free size_t *ends = mem_calloc(n + 1, sizeof(size_t));
 
 	rank_shown(b);
 	sort_by_process(p, process_of, n, order, ends);
@@ -303,11 +303,11 @@ static void choose_lines(struct builder *b)
 static void sort_children(struct builder *b)
 {
 	size_t n = b->nodes.len, nranks = b->shown.len;
-	cleanup_free uint32_t *by_rank = xcalloc(n, sizeof(uint32_t));
-	cleanup_free uint32_t *at = xcalloc(nranks + 1, sizeof(uint32_t));
+	cleanup_free uint32_t *by_rank = mem_calloc(n, sizeof(uint32_t));
+	cleanup_free uint32_t *at = mem_calloc(nranks + 1, sizeof(uint32_t));
 
-	b->first = xcalloc(n + 1, sizeof(uint32_t));
-	b->order = xcalloc(n, sizeof(uint32_t));
+	b->first = mem_calloc(n + 1, sizeof(uint32_t));
+	b->order = mem_calloc(n, sizeof(uint32_t));
 	for (size_t i = 1; i < n; i++) {
 		at[b->shown.data[b->nodes.data[i].function].rank + 1]++;
 		b->first[b->nodes.data[i].parent + 1]++;
@@ -318,7 +318,7 @@ static void sort_children(struct builder *b)
 		b->first[i] += b->first[i - 1];
 	for (uint32_t i = 1; i < n; i++)
 		by_rank[at[b->shown.data[b->nodes.data[i].function].rank]++] = i;
-	cleanup_free uint32_t *next = xcalloc(n, sizeof(uint32_t));
+	cleanup_free uint32_t *next = mem_calloc(n, sizeof(uint32_t));
 
 	memcpy(next, b->first, n * sizeof(uint32_t));
 	for (size_t i = 0; i + 1 < n; i++)
@@ -347,7 +347,7 @@ static size_t count_kept(const struct builder *b, int64_t limit, uint32_t *seen,
 /* The smallest limit from `limit` on that leaves at most max_nodes. */
 static int64_t raise_limit(const struct builder *b, int64_t limit, size_t max_nodes)
 {
-	cleanup_free uint32_t *seen = xcalloc(b->nodes.len, sizeof(uint32_t));
+	cleanup_free uint32_t *seen = mem_calloc(b->nodes.len, sizeof(uint32_t));
 	int64_t low = limit, high = b->nodes.data[0].total;
 	uint32_t round = 1;
 
@@ -404,7 +404,7 @@ static int32_t show_function(const struct builder *b, uint32_t function, int32_t
 
 static void emit(const struct builder *b, int64_t limit, struct tree *t)
 {
-	cleanup_free int32_t *number_of = xreallocarray(NULL, b->shown.len, sizeof(int32_t));
+	cleanup_free int32_t *number_of = mem_reallocarray(NULL, b->shown.len, sizeof(int32_t));
 	visit_vec todo = {};
 
 	memset(number_of, 0xff, b->shown.len * sizeof(int32_t));
@@ -433,7 +433,7 @@ static void emit(const struct builder *b, int64_t limit, struct tree *t)
 
 static int64_t value_of_cut(const struct profile *p)
 {
-	cleanup_free bool *cut = xcalloc(p->stacks.len, sizeof(bool));
+	cleanup_free bool *cut = mem_calloc(p->stacks.len, sizeof(bool));
 	int64_t sum = 0;
 
 	for (size_t i = 1; i < p->stacks.len; i++) {
@@ -471,7 +471,7 @@ int tree_build(const struct profile *p, double min_share, size_t max_nodes, stru
 
 	if (rc < 0)
 		return rc;
-	b.places = xcalloc(p->stacks.len, sizeof(*b.places));
+	b.places = mem_calloc(p->stacks.len, sizeof(*b.places));
 	vec_push(&b.nodes, (struct draft){});
 	find_shown(&b);
 	add_processes(&b);

@@ -365,7 +365,7 @@ static bool accept_request(struct conn *c)
 
 static void request_new(struct conn *c)
 {
-	struct request *req = xcalloc(1, sizeof(*req));
+	struct request *req = mem_calloc(1, sizeof(*req));
 
 	*req = (struct request){
 		.job = {request_run, request_done, NULL},
@@ -562,7 +562,7 @@ void conn_open(struct server *s, int fd, const struct sockaddr *addr)
 						   options)
 		  : bufferevent_socket_new(s->base, fd, options);
 	CHECK(bev);
-	c = xcalloc(1, sizeof(*c));
+	c = mem_calloc(1, sizeof(*c));
 	c->server = s;
 	c->bev = bev;
 	c->timer = evtimer_new(s->base, on_timer, c);

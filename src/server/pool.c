@@ -78,7 +78,7 @@ static int start_thread(struct pool *p, pthread_t *ret)
 
 int pool_new(unsigned int threads, int wake_fd, struct pool **ret, struct err *e)
 {
-	struct pool *p = xcalloc(1, sizeof(*p) + threads * sizeof(p->threads[0]));
+	struct pool *p = mem_calloc(1, sizeof(*p) + threads * sizeof(p->threads[0]));
 
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->work, NULL);

@@ -37,7 +37,7 @@ static int parse_listen(const char *text, struct sockaddr_storage *ret_addr, int
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
 				       .ai_flags = AI_PASSIVE | AI_NUMERICSERV | AI_NUMERICHOST};
 	cleanup(free_addrinfo) struct addrinfo *found = NULL;
-	cleanup_free char *copy = xstrdup(text);
+	cleanup_free char *copy = mem_strdup(text);
 	char *colon = strrchr(copy, ':'), *host = copy;
 	int r;
 
@@ -110,9 +110,9 @@ static void name_address(struct server *s)
 		getnameinfo((struct sockaddr *)&a, len, host, sizeof(host), NULL, 0,
 			    NI_NUMERICHOST);
 	getnameinfo((struct sockaddr *)&a, len, NULL, 0, port, sizeof(port), NI_NUMERICSERV);
-	s->address =
-		xasprintf("%s://%s%s%s:%s/", s->tls ? "https" : "http",
-			  strchr(host, ':') ? "[" : "", host, strchr(host, ':') ? "]" : "", port);
+	s->address = mem_asprintf("%s://%s%s%s:%s/", s->tls ? "https" : "http",
+				  strchr(host, ':') ? "[" : "", host, strchr(host, ':') ? "]" : "",
+				  port);
 }
 
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *addr, int len,
@@ -191,7 +191,7 @@ static void on_minute(evutil_socket_t fd, short what, void *arg)
 	if (s->maintaining || s->stopping)
 		return;
 	s->maintaining = true;
-	m = xcalloc(1, sizeof(*m));
+	m = mem_calloc(1, sizeof(*m));
 	m->job = (struct job){maintain_run, maintain_done, NULL};
 	m->server = s;
 	pool_submit(s->pool, &m->job);
@@ -270,7 +270,7 @@ static int open_first_account(struct server *s, struct err *e)
 	int64_t n;
 	int r = store_account_count(s->cfg.store, &n);
 
-	s->first_link = xstrdup("");
+	s->first_link = mem_strdup("");
 	s->token_required = needs_token(s);
 	if (r < 0)
 		return err_sys(e, r, "cannot count the accounts");
@@ -281,8 +281,8 @@ static int open_first_account(struct server *s, struct err *e)
 		return r;
 	free(s->first_link);
 	s->first_link =
-		xasprintf("%s%s#token=%s", s->cfg.public_url ? s->cfg.public_url : s->address,
-			  s->cfg.public_url ? "/" : "", token);
+		mem_asprintf("%s%s#token=%s", s->cfg.public_url ? s->cfg.public_url : s->address,
+			     s->cfg.public_url ? "/" : "", token);
 	return 0;
 }
 
@@ -309,7 +309,7 @@ static void raise_file_limit(void)
 
 static char *copy_text(const char *text)
 {
-	return text ? xstrdup(text) : NULL;
+	return text ? mem_strdup(text) : NULL;
 }
 
 static char *copy_url(const char *url)
@@ -359,7 +359,7 @@ static int open_all(struct server *s, struct err *e)
 
 int server_open(const struct server_config *cfg, struct server **ret, struct err *e)
 {
-	struct server *s = xcalloc(1, sizeof(*s));
+	struct server *s = mem_calloc(1, sizeof(*s));
 	int r;
 
 	s->cfg = *cfg;

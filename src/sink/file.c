@@ -17,7 +17,7 @@ static bool write_in_place(const char *path)
 
 int file_check(const char *path, struct err *e)
 {
-	cleanup_free char *copy = xstrdup(path);
+	cleanup_free char *copy = mem_strdup(path);
 	const char *dir = dirname(copy);
 	struct stat st;
 

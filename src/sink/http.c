@@ -201,7 +201,7 @@ static void send_request(struct http *h)
 {
 	struct evhttp_request *req = evhttp_request_new(on_answer, h);
 	struct evkeyvalq *headers;
-	cleanup_free char *path = xasprintf("%s%s", h->prefix, h->request.path);
+	cleanup_free char *path = mem_asprintf("%s%s", h->prefix, h->request.path);
 	const struct http_request *r = &h->request;
 
 	CHECK(req);
@@ -339,7 +339,7 @@ static void resolve(struct http *h)
 		connect_next(h);
 		return;
 	}
-	l = xcalloc(1, sizeof(*l));
+	l = mem_calloc(1, sizeof(*l));
 	l->owner = h;
 	/* A new resolver each time: it reads what /etc/resolv.conf and /etc/hosts say now. */
 	l->dns = evdns_base_new(h->loop, 0);
@@ -399,11 +399,12 @@ static int parse_url(struct http *h, const char *url, bool *ret_tls, struct err 
 		while (n && path[n - 1] == '/')
 			n--;
 		h->port = (uint16_t)port;
-		h->host = v6 ? strndup(host + 1, strlen(host) - 2) : xstrdup(host);
-		h->prefix = n ? strndup(path, n) : xstrdup("");
+		h->host = v6 ? strndup(host + 1, strlen(host) - 2) : mem_strdup(host);
+		h->prefix = n ? strndup(path, n) : mem_strdup("");
 		CHECK(h->host && h->prefix);
-		h->host_header = xasprintf("%s:%d", host, port);
-		h->name = xasprintf("%s://%s:%d%s", tls ? "https" : "http", host, port, h->prefix);
+		h->host_header = mem_asprintf("%s:%d", host, port);
+		h->name =
+			mem_asprintf("%s://%s:%d%s", tls ? "https" : "http", host, port, h->prefix);
 		*ret_tls = tls;
 	}
 	if (u)
@@ -421,14 +422,14 @@ static int take_key(struct http *h, const char *key, struct err *e)
 			return err_set(e, -EINVAL,
 				       "the key holds a space or another character that no key "
 				       "has");
-	h->authorization = xasprintf("Bearer %s", key);
+	h->authorization = mem_asprintf("Bearer %s", key);
 	return 0;
 }
 
 int http_open(struct event_base *loop, const struct http_config *cfg, struct http **ret,
 	      struct err *e)
 {
-	struct http *h = xcalloc(1, sizeof(*h));
+	struct http *h = mem_calloc(1, sizeof(*h));
 	bool tls = false;
 	int r = parse_url(h, cfg->url, &tls, e);
 

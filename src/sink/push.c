@@ -178,7 +178,7 @@ static void make_room(struct push *p)
 
 void push_add_body(struct push *p, const char *path, const void *body, size_t len, uint64_t samples)
 {
-	struct item *i = xcalloc(1, sizeof(*i));
+	struct item *i = mem_calloc(1, sizeof(*i));
 
 	i->path = path;
 	i->samples = samples;
@@ -395,15 +395,15 @@ int push_open(struct event_base *loop, const struct push_config *cfg, struct pus
 
 	if (r)
 		return r;
-	p = xcalloc(1, sizeof(*p));
+	p = mem_calloc(1, sizeof(*p));
 	p->loop = loop;
 	p->http = http;
-	p->key = xstrdup(cfg->key ? cfg->key : "");
+	p->key = mem_strdup(cfg->key ? cfg->key : "");
 	p->resource = (struct otlp_resource){
-		.service = xstrdup(cfg->resource.service),
-		.host = xstrdup(cfg->resource.host),
-		.host_id = cfg->resource.host_id ? xstrdup(cfg->resource.host_id) : NULL,
-		.scope_version = xstrdup(cfg->resource.scope_version)};
+		.service = mem_strdup(cfg->resource.service),
+		.host = mem_strdup(cfg->resource.host),
+		.host_id = cfg->resource.host_id ? mem_strdup(cfg->resource.host_id) : NULL,
+		.scope_version = mem_strdup(cfg->resource.scope_version)};
 	p->max_bytes = cfg->max_bytes;
 	TAILQ_INIT(&p->queue);
 	p->pause = event_new(loop, -1, 0, on_pause_over, p);

@@ -50,7 +50,7 @@ static int check_pattern(const char *p, struct err *e)
 
 static int compile(struct filter *f, const char *pattern, struct err *e)
 {
-	cleanup_free char *whole = xasprintf("^(%s)$", pattern);
+	cleanup_free char *whole = mem_asprintf("^(%s)$", pattern);
 	char text[128];
 	int r = check_pattern(pattern, e);
 
@@ -68,15 +68,15 @@ static int compile(struct filter *f, const char *pattern, struct err *e)
 
 int filters_init(const struct store_query *q, struct filters *ret_filters, struct err *e)
 {
-	cleanup_filters struct filters fs = {xcalloc(q->nfilters + 1, sizeof(struct filter)),
+	cleanup_filters struct filters fs = {mem_calloc(q->nfilters + 1, sizeof(struct filter)),
 					     q->nfilters};
 
 	for (size_t i = 0; i < fs.n; i++) {
 		struct filter *f = &fs.list[i];
 
 		f->match = q->filters[i].match;
-		f->label = xstrdup(q->filters[i].label);
-		f->value = xstrdup(q->filters[i].value);
+		f->label = mem_strdup(q->filters[i].label);
+		f->value = mem_strdup(q->filters[i].value);
 		if (f->match == MATCH_RE || f->match == MATCH_NRE) {
 			int r = compile(f, f->value, e);
 

@@ -31,7 +31,7 @@ int series_new(const struct store_query *q, const char *metric, const char *by, 
 
 	if (n > SERIES_STEPS_MAX)
 		return err_set(e, -EINVAL, "more than %d steps in the range", SERIES_STEPS_MAX);
-	cleanup_series struct series *s = xcalloc(1, sizeof(*s));
+	cleanup_series struct series *s = mem_calloc(1, sizeof(*s));
 
 	s->from = q->from;
 	s->until = q->until;
@@ -39,7 +39,7 @@ int series_new(const struct store_query *q, const char *metric, const char *by, 
 	s->step = step;
 	s->nsteps = (size_t)n;
 	s->is_count = !strcmp(metric, "samples") || !strcmp(metric, "lost");
-	s->by = by ? xstrdup(by) : NULL;
+	s->by = by ? mem_strdup(by) : NULL;
 	int r = filters_init(q, &s->filters, e);
 
 	if (r < 0)
@@ -114,7 +114,7 @@ void series_add(struct series *s, int64_t group, int64_t time, int64_t interval,
 /* Turn sums over time into means: divide by the part of each step that any point covers. */
 static void divide_by_time(struct series *s)
 {
-	cleanup_free double *covered = xcalloc(s->nsteps + 1, sizeof(*covered));
+	cleanup_free double *covered = mem_calloc(s->nsteps + 1, sizeof(*covered));
 
 	cover_join(&s->covered);
 	for (size_t i = 0; i < s->covered.spans.len; i++) {
@@ -149,8 +149,8 @@ static int compare_ranks(const void *a, const void *b)
 static size_t rank_groups(const struct series *s, size_t *place, uint32_t *order)
 {
 	size_t n = strtab_count(&s->groups);
-	cleanup_free struct rank *ranks = xcalloc(n, sizeof(*ranks));
-	cleanup_free bool *has = xcalloc(n, sizeof(*has));
+	cleanup_free struct rank *ranks = mem_calloc(n, sizeof(*ranks));
+	cleanup_free bool *has = mem_calloc(n, sizeof(*has));
 	size_t used = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -173,7 +173,7 @@ static size_t rank_groups(const struct series *s, size_t *place, uint32_t *order
 
 void series_finish(struct series *s, struct arena *a, struct store_series_set *ret)
 {
-	cleanup_free size_t *place = xcalloc(strtab_count(&s->groups), sizeof(*place));
+	cleanup_free size_t *place = mem_calloc(strtab_count(&s->groups), sizeof(*place));
 	uint32_t order[SERIES_MAX] = {0};
 
 	if (!s->is_count)

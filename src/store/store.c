@@ -291,7 +291,7 @@ int store_label_values(struct store *s, const struct store_query *q, const char 
 	if (r < 0)
 		return r;
 	size_t n = strtab_count(&w.texts) - 1;
-	cleanup_free struct store_value *all = xcalloc(n + 1, sizeof(*all));
+	cleanup_free struct store_value *all = mem_calloc(n + 1, sizeof(*all));
 
 	for (size_t i = 0; i < n; i++)
 		all[i] = (struct store_value){strtab_get(&w.texts, (uint32_t)i + 1),

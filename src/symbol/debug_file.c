@@ -12,7 +12,7 @@ int debug_file_open(const char *folder, const struct build_id *id, struct elf_fi
 		return -ENOENT;
 	for (int i = 0; i < id->len; i++)
 		snprintf(hex + 2 * i, 3, "%02x", id->bytes[i]);
-	cleanup_free char *path = xasprintf("%s/.build-id/%.2s/%s.debug", folder, hex, hex + 2);
+	cleanup_free char *path = mem_asprintf("%s/.build-id/%.2s/%s.debug", folder, hex, hex + 2);
 	/* Not to wait for a pipe that somebody put there. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 

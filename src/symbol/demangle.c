@@ -46,8 +46,8 @@ char *demangle(const char *name)
 	size_t n = strnlen(name, DEMANGLE_MAX_IN + 1);
 
 	if (looks_mangled(name) && n <= DEMANGLE_MAX_IN && run(name, &o) && o.len)
-		return xstrdup(o.text);
+		return mem_strdup(o.text);
 	if (n <= DEMANGLE_MAX_OUT)
-		return xstrdup(name);
-	return xasprintf("%.*s...", DEMANGLE_MAX_OUT - 3, name);
+		return mem_strdup(name);
+	return mem_asprintf("%.*s...", DEMANGLE_MAX_OUT - 3, name);
 }

@@ -109,7 +109,7 @@ static void read_sections(struct elf_file *f, uint64_t n, uint64_t names)
 	if (s->sh_type != SHT_STRTAB || !s->sh_size || s->sh_size > MAX_SECTION_NAMES ||
 	    !inside(f, s->sh_offset, s->sh_size))
 		return;
-	cleanup_free char *text = xcalloc(s->sh_size + 1, 1);
+	cleanup_free char *text = mem_calloc(s->sh_size + 1, 1);
 
 	if (elf_file_read(f, s->sh_offset, text, s->sh_size))
 		return;
@@ -143,7 +143,7 @@ static int read_tables(struct elf_file *f, struct err *e)
 
 int elf_file_open(int fd, struct elf_file **ret, struct err *e)
 {
-	struct elf_file *f = xcalloc(1, sizeof(*f));
+	struct elf_file *f = mem_calloc(1, sizeof(*f));
 
 	f->fd = fd;
 	int r = read_tables(f, e);
@@ -245,7 +245,7 @@ int elf_file_symbol_table(const struct elf_file *f, uint32_t type, struct elf_sy
 int elf_file_each_raw_symbol(const struct elf_file *f, const struct elf_symbol_table *t,
 			     int (*cb)(const Elf64_Sym *s, void *arg), void *arg)
 {
-	cleanup_free Elf64_Sym *some = xcalloc(SYMBOLS_A_READ, sizeof(*some));
+	cleanup_free Elf64_Sym *some = mem_calloc(SYMBOLS_A_READ, sizeof(*some));
 
 	for (size_t done = 0; done < t->count;) {
 		size_t n = MIN(t->count - done, (size_t)SYMBOLS_A_READ);
@@ -293,7 +293,7 @@ static int walk_table(const struct elf_file *f, uint32_t type, struct named_walk
 		r = -EFBIG;
 	if (r)
 		return err_sys(e, r, "the ELF symbol table cannot be used");
-	cleanup_free char *strings = xcalloc(t.strings_size + 1, 1);
+	cleanup_free char *strings = mem_calloc(t.strings_size + 1, 1);
 
 	r = elf_file_read(f, t.strings_offset, strings, t.strings_size);
 	if (r)
@@ -384,7 +384,7 @@ static int build_id_at(const struct elf_file *f, uint64_t offset, uint64_t n, ui
 {
 	if (n > MAX_NOTES || !inside(f, offset, n))
 		return 0;
-	cleanup_free char *text = xcalloc(n, 1);
+	cleanup_free char *text = mem_calloc(n, 1);
 
 	return elf_file_read(f, offset, text, n) ? 0 : find_build_id(text, n, align, ret);
 }

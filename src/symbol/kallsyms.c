@@ -102,9 +102,10 @@ static void build(struct kallsyms *k, item_vec *items)
 		vec_push(&k->symbols,
 			 (struct kallsyms_symbol){(uint32_t)(it->address - k->base), it->name});
 	}
-	k->symbols.data = xreallocarray(k->symbols.data, k->symbols.len, sizeof(*k->symbols.data));
+	k->symbols.data =
+		mem_reallocarray(k->symbols.data, k->symbols.len, sizeof(*k->symbols.data));
 	k->symbols.cap = k->symbols.len;
-	k->names.data = xreallocarray(k->names.data, k->names.len, 1);
+	k->names.data = mem_reallocarray(k->names.data, k->names.len, 1);
 	k->names.cap = k->names.len;
 }
 

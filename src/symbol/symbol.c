@@ -70,9 +70,9 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e)
 {
 	if (max_bytes < sizeof(struct table_symbol))
 		return err_set(e, -EINVAL, "%zu bytes are too few for any symbol", max_bytes);
-	struct symbolizer *s = xcalloc(1, sizeof(*s));
+	struct symbolizer *s = mem_calloc(1, sizeof(*s));
 
-	s->debug_folder = xstrdup(DEBUG_FOLDER);
+	s->debug_folder = mem_strdup(DEBUG_FOLDER);
 	s->max_bytes = max_bytes;
 	s->window = 1;
 	*ret = s;
@@ -82,7 +82,7 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e)
 void symbolizer_set_debug_folder(struct symbolizer *s, const char *folder)
 {
 	free(s->debug_folder);
-	s->debug_folder = xstrdup(folder);
+	s->debug_folder = mem_strdup(folder);
 }
 
 static size_t table_bytes(const struct file *f)
@@ -155,7 +155,7 @@ static void shrink(struct symbolizer *s, uint64_t newest, bool names)
 {
 	if (s->bytes <= s->max_bytes)
 		return;
-	cleanup_free struct file **order = xreallocarray(NULL, s->files.len, sizeof(*order));
+	cleanup_free struct file **order = mem_reallocarray(NULL, s->files.len, sizeof(*order));
 
 	memcpy(order, s->files.data, s->files.len * sizeof(*order));
 	qsort(order, s->files.len, sizeof(*order), by_last_use);
@@ -185,7 +185,7 @@ void symbolizer_trim(struct symbolizer *s)
 /* Every process has a copy of the vdso, in no file: its content is its identity. */
 static int vdso_key(int fd, struct file_key *key)
 {
-	cleanup_free char *text = xcalloc(key->size, 1);
+	cleanup_free char *text = mem_calloc(key->size, 1);
 
 	if (pread(fd, text, key->size, 0) != (ssize_t)key->size)
 		return -EIO;
@@ -234,7 +234,7 @@ static uint32_t file_by_key(struct symbolizer *s, const struct file_key *key)
 	     i = hash_index_next(&s->index, &it))
 		if (!memcmp(&s->files.data[i]->key, key, sizeof(*key)))
 			return i;
-	struct file *f = xcalloc(1, sizeof(*f));
+	struct file *f = mem_calloc(1, sizeof(*f));
 
 	f->key = *key;
 	f->names_fd = -1;

@@ -206,7 +206,7 @@ int symbol_table_read(const struct elf_file *f, size_t max_symbols, struct symbo
 		fill_sizes(&b);
 		t.base = b.base;
 		t.len = b.symbols.len;
-		t.symbols = xreallocarray(b.symbols.data, t.len, sizeof(*t.symbols));
+		t.symbols = mem_reallocarray(b.symbols.data, t.len, sizeof(*t.symbols));
 		b.symbols.data = NULL;
 		*ret = t;
 	}
@@ -276,7 +276,7 @@ static int read_name(const struct symbol_table *t, const struct table_symbol *s,
 	for (; have < MAX_NAME; room *= 4) {
 		size_t want = MIN(MIN((uint64_t)room, size - s->name), (uint64_t)MAX_NAME);
 
-		text = xreallocarray(text, want + 1, 1);
+		text = mem_reallocarray(text, want + 1, 1);
 		ssize_t n = pread(fd, text + have, want - have,
 				  (off_t)(t->strings[s->dynamic].offset + s->name + have));
 

@@ -48,7 +48,7 @@ static void unpack(uint64_t v, struct row *ret)
 
 struct rows *rows_new(void)
 {
-	return xcalloc(1, sizeof(struct rows));
+	return mem_calloc(1, sizeof(struct rows));
 }
 
 static void forget(struct rows *r)
@@ -81,7 +81,7 @@ static int copy_vdso(const struct process *p, const struct mapping *m)
 
 	if (size > MAX_VDSO)
 		return -EFBIG;
-	image = xcalloc(size, 1);
+	image = mem_calloc(size, 1);
 	if (process_read_memory(p->pid, m->start, image, size) < 0)
 		return -ESRCH;
 	fd = memfd_create("vdso", MFD_CLOEXEC);

@@ -20,7 +20,7 @@ struct runtimes {
 
 struct runtimes *runtimes_new(void)
 {
-	return xcalloc(1, sizeof(struct runtimes));
+	return mem_calloc(1, sizeof(struct runtimes));
 }
 
 void runtimes_free(struct runtimes *r)

@@ -8,7 +8,7 @@ static void fuzz_head(const char *text, size_t n)
 {
 	struct http_head head;
 	struct err e = {};
-	char *copy = memcpy(xcalloc(1, n + 1), text, n);
+	char *copy = memcpy(mem_calloc(1, n + 1), text, n);
 
 	if (!http_parse_head(copy, n, &head, &e)) {
 		CHECK(head.target[0] == '/');
@@ -31,7 +31,7 @@ static void fuzz_chunks(const char *text, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	cleanup_free char *text = memcpy(xcalloc(1, size + 1), data, size);
+	cleanup_free char *text = memcpy(mem_calloc(1, size + 1), data, size);
 	struct http_pair params[HTTP_PARAMS_MAX];
 	struct arena a = {};
 	struct store_filter f;

@@ -88,8 +88,8 @@ static void add_point(struct memory_store *s, const struct store_batch *b, int64
 		o->value = p->value;
 		return;
 	}
-	struct memory_point new = {b->tenant, service, xstrdup(p->metric), (char *)pairs.data,
-				   pairs.len, p->time, p->interval,	   p->value};
+	struct memory_point new = {b->tenant, service, mem_strdup(p->metric), (char *)pairs.data,
+				   pairs.len, p->time, p->interval,	      p->value};
 
 	pairs = (struct buf){};
 	vec_push(&s->points, new);
@@ -108,7 +108,7 @@ static void add_batch(struct memory_store *s, const struct store_batch *b)
 		end = MAX(end, p->time_ns + p->duration_ns);
 		if (is_known(s, p, svc->id, host))
 			continue;
-		vec_push(&s->windows, (struct memory_window){b->tenant, svc->id, xstrdup(host),
+		vec_push(&s->windows, (struct memory_window){b->tenant, svc->id, mem_strdup(host),
 							     copy_profile(p)});
 	}
 	for (size_t i = 0; i < b->npoints; i++) {

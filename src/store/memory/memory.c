@@ -297,7 +297,8 @@ static int setting_set(struct store *base, const char *name, const char *value)
 		s->settings.data[i] = s->settings.data[--s->settings.len];
 	}
 	if (value)
-		vec_push(&s->settings, (struct memory_setting){xstrdup(name), xstrdup(value)});
+		vec_push(&s->settings,
+			 (struct memory_setting){mem_strdup(name), mem_strdup(value)});
 	return 0;
 }
 
@@ -370,7 +371,7 @@ static const struct store_ops memory_ops = {
 
 int store_open_memory(struct store **ret_store)
 {
-	struct memory_store *s = xcalloc(1, sizeof(*s));
+	struct memory_store *s = mem_calloc(1, sizeof(*s));
 	pthread_rwlockattr_t attr;
 
 	s->base.ops = &memory_ops;

@@ -271,7 +271,7 @@ static int insert_window(struct day_writer *w, const struct profile *p, int64_t 
 			 const char *host, int64_t batch, struct err *e)
 {
 	cleanup_dict_map struct dict_map m = {};
-	cleanup_free uint32_t *labels = xcalloc(p->label_sets.len + 1, sizeof(*labels));
+	cleanup_free uint32_t *labels = mem_calloc(p->label_sets.len + 1, sizeof(*labels));
 	cleanup_buf struct buf data = {};
 	struct entries es = {};
 	struct entry sum = {};
@@ -368,7 +368,7 @@ static int write_row(struct append *a, size_t i, const struct store_point *const
 static int write_points(struct append *a, size_t i, struct err *e)
 {
 	const struct store_batch *b = &a->batches[i];
-	cleanup_free const struct store_point **list = xcalloc(b->npoints + 1, sizeof(*list));
+	cleanup_free const struct store_point **list = mem_calloc(b->npoints + 1, sizeof(*list));
 	int r = 0;
 
 	for (size_t k = 0; k < b->npoints; k++)
@@ -498,7 +498,7 @@ int sqlite_append(struct store *base, const struct store_batch *batches, size_t 
 		.s = s,
 		.batches = batches,
 		.n = n,
-		.targets = xcalloc(n, sizeof(*a.targets)),
+		.targets = mem_calloc(n, sizeof(*a.targets)),
 	};
 	int r = find_days(&a, e);
 

@@ -253,7 +253,7 @@ static void service_read(sqlite3_stmt *q, struct store_service *ret)
 
 static uint32_t state_key(struct strtab *names, int64_t tenant, const char *name, bool add)
 {
-	cleanup_free char *key = xasprintf("%lld %s", (long long)tenant, name);
+	cleanup_free char *key = mem_asprintf("%lld %s", (long long)tenant, name);
 
 	return add ? strtab_puts(names, key) : strtab_find(names, key, strlen(key));
 }

@@ -32,7 +32,7 @@ static size_t place_of(const struct sqlite_store *s, int64_t tenant, int64_t day
 
 static struct day_file *day_new(const struct sqlite_store *s, int64_t tenant, int64_t day)
 {
-	struct day_file *f = xcalloc(1, sizeof(*f));
+	struct day_file *f = mem_calloc(1, sizeof(*f));
 	time_t t = (time_t)(day * (DAY_NS / NSEC_PER_SEC));
 	struct tm tm;
 	char date[32];
@@ -41,8 +41,8 @@ static struct day_file *day_new(const struct sqlite_store *s, int64_t tenant, in
 	f->tenant = tenant;
 	f->day = day;
 	f->refs = 1;
-	f->name = xasprintf("t%lld/%s.db", (long long)tenant, date);
-	f->path = xasprintf("%s/%s", s->dir, f->name);
+	f->name = mem_asprintf("t%lld/%s.db", (long long)tenant, date);
+	f->path = mem_asprintf("%s/%s", s->dir, f->name);
 	return f;
 }
 
@@ -171,7 +171,7 @@ int days_scan(struct sqlite_store *s, struct err *e)
 
 		if (tenant <= 0 || *end)
 			continue;
-		cleanup_free char *path = xasprintf("%s/%s", s->dir, entry->d_name);
+		cleanup_free char *path = mem_asprintf("%s/%s", s->dir, entry->d_name);
 
 		r = scan_tenant(s, tenant, path, e);
 	}
@@ -200,7 +200,7 @@ int day_remove(struct sqlite_store *s, struct day_file *f, struct err *e)
 			break;
 		}
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-		cleanup_free char *path = xasprintf("%s%s", f->path, ends[i]);
+		cleanup_free char *path = mem_asprintf("%s%s", f->path, ends[i]);
 
 		if (unlink(path) && errno != ENOENT)
 			return err_sys(e, -errno, "cannot remove %s", path);
@@ -261,7 +261,7 @@ void writers_trim(struct sqlite_store *s, size_t keep)
 
 static int make_folder(struct sqlite_store *s, int64_t tenant, struct err *e)
 {
-	cleanup_free char *path = xasprintf("%s/t%lld", s->dir, (long long)tenant);
+	cleanup_free char *path = mem_asprintf("%s/t%lld", s->dir, (long long)tenant);
 
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return err_sys(e, -errno, "cannot make %s", path);
@@ -291,7 +291,7 @@ int writer_get(struct sqlite_store *s, int64_t tenant, int64_t day, struct day_w
 		*ret_writer = w;
 		return 0;
 	}
-	struct day_writer *w = xcalloc(1, sizeof(*w));
+	struct day_writer *w = mem_calloc(1, sizeof(*w));
 
 	w->file = day_get(s, tenant, day, true);
 	w->last_use = ++s->uses;
@@ -321,7 +321,8 @@ static struct db *pool_take(struct sqlite_store *s, struct pool *p)
 static int reader_open(struct sqlite_store *s, struct day_file *day, struct db **ret_db,
 		       struct err *e)
 {
-	cleanup_free char *path = day ? xstrdup(day->path) : xasprintf("%s/catalogue.db", s->dir);
+	cleanup_free char *path =
+		day ? mem_strdup(day->path) : mem_asprintf("%s/catalogue.db", s->dir);
 	cleanup_db struct db *db = NULL;
 	int64_t version;
 

@@ -87,10 +87,10 @@ static int migrate(struct db *db, enum db_kind kind, struct err *e)
 static int db_open(const char *path, const char *name, int flags, const struct sql_set *set,
 		   struct db **ret_db, struct err *e)
 {
-	cleanup_db struct db *db = xcalloc(1, sizeof(*db));
+	cleanup_db struct db *db = mem_calloc(1, sizeof(*db));
 
 	db->set = set;
-	db->name = xstrdup(name);
+	db->name = mem_strdup(name);
 	int rc = sqlite3_open_v2(path, &db->handle,
 				 flags | SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 

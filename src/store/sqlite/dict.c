@@ -26,7 +26,7 @@ static void table_put(struct cache_table *t, uint64_t hi, uint64_t lo, uint32_t 
 	if (t->len * 2 >= t->cap) {
 		struct cache_table big = {.cap = t->cap ? t->cap * 2 : 1024};
 
-		big.slots = xcalloc(big.cap, sizeof(*big.slots));
+		big.slots = mem_calloc(big.cap, sizeof(*big.slots));
 		for (size_t i = 0; i < t->cap; i++)
 			if (t->slots[i].id)
 				*table_slot(&big, t->slots[i].hi, t->slots[i].lo) = t->slots[i];
@@ -282,10 +282,10 @@ static int put_stack(struct dict *d, struct db *db, const struct profile *p, uin
 
 void dict_map_init(struct dict_map *m, const struct profile *p)
 {
-	m->strings = xcalloc(strtab_count(&p->strings), sizeof(*m->strings));
-	m->functions = xcalloc(p->functions.len + 1, sizeof(*m->functions));
-	m->frames = xcalloc(p->frames.len + 1, sizeof(*m->frames));
-	m->stacks = xcalloc(p->stacks.len + 1, sizeof(*m->stacks));
+	m->strings = mem_calloc(strtab_count(&p->strings), sizeof(*m->strings));
+	m->functions = mem_calloc(p->functions.len + 1, sizeof(*m->functions));
+	m->frames = mem_calloc(p->frames.len + 1, sizeof(*m->frames));
+	m->stacks = mem_calloc(p->stacks.len + 1, sizeof(*m->stacks));
 }
 
 void dict_map_fini(struct dict_map *m)
@@ -299,7 +299,7 @@ void dict_map_fini(struct dict_map *m)
 int dict_stacks(struct dict *d, struct db *db, const struct profile *p, struct dict_map *m,
 		struct err *e)
 {
-	cleanup_free bool *used = xcalloc(p->stacks.len + 1, sizeof(*used));
+	cleanup_free bool *used = mem_calloc(p->stacks.len + 1, sizeof(*used));
 	int r = 0;
 
 	for (size_t i = 0; i < p->samples.len; i++)

@@ -59,7 +59,7 @@ static int compare_ticks(const void *a, const void *b)
 
 static struct tick *make_ticks(const struct points *ps, size_t *ret_n)
 {
-	struct tick *ticks = xcalloc(ps->len + 1, sizeof(*ticks));
+	struct tick *ticks = mem_calloc(ps->len + 1, sizeof(*ticks));
 	size_t n = 0;
 
 	for (size_t i = 0; i < ps->len; i++)
@@ -219,7 +219,7 @@ static int read_columns(const void *p, size_t n, struct point_columns *c, struct
 		r = unpack_column(&u, c->len * VARINT_MAX, &c->bufs[i], &c->r[i], e);
 	if (r < 0)
 		return r;
-	c->ticks = xcalloc(c->nticks + 1, sizeof(*c->ticks));
+	c->ticks = mem_calloc(c->nticks + 1, sizeof(*c->ticks));
 	for (uint64_t i = 0; i < c->nticks; i++) {
 		if (!wire_varint(&c->r[COL_TIMES], &time) ||
 		    !wire_varint(&c->r[COL_INTERVALS], &interval))

@@ -89,7 +89,7 @@ static int load_frames(struct reading *g, int64_t last, struct err *e)
 	int r = db_query(g->rd.db, SQL_frame_latest, &q, e, "i", (int64_t)WHOLE_MAX);
 
 	w->len = (size_t)last + 1;
-	w->rows = xcalloc(w->len, sizeof(*w->rows));
+	w->rows = mem_calloc(w->len, sizeof(*w->rows));
 	while (r >= 0 && (r = db_step(g->rd.db, q, e)) > 0) {
 		int64_t id = sqlite3_column_int64(q, 0);
 
@@ -160,7 +160,7 @@ static int load_stacks(struct reading *g, int64_t last, struct err *e)
 	int r = db_query(g->rd.db, SQL_stack_latest, &q, e, "i", (int64_t)WHOLE_MAX);
 
 	w->len = (size_t)last + 1;
-	w->rows = xcalloc(w->len, sizeof(*w->rows));
+	w->rows = mem_calloc(w->len, sizeof(*w->rows));
 	while (r >= 0 && (r = db_step(g->rd.db, q, e)) > 0) {
 		int64_t id = sqlite3_column_int64(q, 0);
 

@@ -36,7 +36,7 @@ static void close_cleanup(struct sqlite_store **s)
 
 static int lock_folder(struct sqlite_store *s, struct err *e)
 {
-	cleanup_free char *path = xasprintf("%s/lock", s->dir);
+	cleanup_free char *path = mem_asprintf("%s/lock", s->dir);
 
 	if (mkdir(s->dir, 0700) && errno != EEXIST)
 		return err_sys(e, -errno, "cannot make %s", s->dir);
@@ -50,18 +50,18 @@ static int lock_folder(struct sqlite_store *s, struct err *e)
 
 static int open_catalogue(struct sqlite_store *s, struct err *e)
 {
-	cleanup_free char *path = xasprintf("%s/catalogue.db", s->dir);
+	cleanup_free char *path = mem_asprintf("%s/catalogue.db", s->dir);
 
 	return db_open_writer(path, "catalogue.db", DB_CATALOGUE, &s->sql, &s->catalogue, e);
 }
 
 int store_open_sqlite(const char *dir, struct store **ret_store, struct err *e)
 {
-	cleanup(close_cleanup) struct sqlite_store *s = xcalloc(1, sizeof(*s));
+	cleanup(close_cleanup) struct sqlite_store *s = mem_calloc(1, sizeof(*s));
 
 	s->base.ops = &sqlite_ops;
 	s->base.keep_raw = KEEP_RAW;
-	s->dir = xstrdup(dir);
+	s->dir = mem_strdup(dir);
 	s->lock_fd = -1;
 	pthread_mutex_init(&s->write_lock, NULL);
 	pthread_mutex_init(&s->seen_lock, NULL);

@@ -165,7 +165,7 @@ static int load(const struct elf_file *f, uint64_t offset, uint64_t size, struct
 {
 	if (size > MAX_SECTION)
 		return -EFBIG;
-	uint8_t *data = xcalloc(size + 1, 1);
+	uint8_t *data = mem_calloc(size + 1, 1);
 	int r = elf_file_read(f, offset, data, size);
 
 	if (r) {

@@ -357,7 +357,7 @@ static int read_entry(const struct elf_file *f, uint64_t address, uint8_t **ret,
 	memcpy(&len, head, sizeof(len));
 	if (len < 4 || len > MAX_ENTRY)
 		return -EBADMSG;
-	data = xcalloc(len, 1);
+	data = mem_calloc(len, 1);
 	if (len <= have - sizeof(len))
 		memcpy(data, head + sizeof(len), len);
 	else
@@ -605,7 +605,7 @@ void row_table_init(struct row_table *t, const struct elf_file *f)
 	*t = (struct row_table){};
 	if (header_of(f) || !s || s->sh_size < 8 || s->sh_size > MAX_UNSORTED)
 		return;
-	data = xcalloc(s->sh_size, 1);
+	data = mem_calloc(s->sh_size, 1);
 	if (elf_file_read(f, s->sh_offset, data, s->sh_size))
 		return;
 	for (size_t at = 0; s->sh_size - at >= 8; at += n + 4) {

@@ -76,7 +76,7 @@ static int read_str(pid_t pid, const struct python_text_layout *l, uint64_t addr
 		memcpy(&c, text + i * kind, kind);
 		put_utf8(&out, c);
 	}
-	*ret = xstrdup(buf_cstr(&out));
+	*ret = mem_strdup(buf_cstr(&out));
 	return 0;
 }
 
@@ -90,7 +90,7 @@ static int read_bytes(pid_t pid, uint64_t address, uint8_t **ret, size_t *ret_le
 		return r;
 	if (size > MAX_LINES)
 		return -EINVAL;
-	data = xcalloc(size + 1, 1);
+	data = mem_calloc(size + 1, 1);
 	r = process_read_memory(pid, address + BYTES_DATA, data, size);
 	if (r < 0)
 		return r;

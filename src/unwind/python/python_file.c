@@ -152,7 +152,7 @@ static uint32_t version_of(const struct elf_file *f, uint64_t version_at)
 		return elf_file_read_address(f, version_at, &v, sizeof(v)) ? 0 : v;
 	if (!s || s->sh_size > MAX_CONSTANTS)
 		return 0;
-	data = xcalloc(s->sh_size + 1, 1);
+	data = mem_calloc(s->sh_size + 1, 1);
 	if (elf_file_read(f, s->sh_offset, data, s->sh_size))
 		return 0;
 	return python_version_in(data, s->sh_size);

@@ -90,7 +90,7 @@ static void test_truncated(void **state)
 		for (size_t cut = 0; cut < packed.len; cut++) {
 			cleanup_buf struct buf out = {};
 			/* A copy of the exact size, so that a read behind it is seen. */
-			cleanup_free uint8_t *copy = xcalloc(1, cut);
+			cleanup_free uint8_t *copy = mem_calloc(1, cut);
 
 			memcpy(copy, packed.data, cut);
 			assert_int_equal(methods[m].decompress(copy, cut, 1 << 20, &out, NULL),

@@ -48,7 +48,7 @@ static size_t count_files(void)
 
 static void test_write_and_read(void **state)
 {
-	cleanup_free char *path = xasprintf("%s/file", dir);
+	cleanup_free char *path = mem_asprintf("%s/file", dir);
 	cleanup_buf struct buf b = {};
 	struct stat st;
 
@@ -68,7 +68,7 @@ static void test_write_and_read(void **state)
 
 static void test_no_such_place(void **state)
 {
-	cleanup_free char *path = xasprintf("%s/none/file", dir);
+	cleanup_free char *path = mem_asprintf("%s/none/file", dir);
 	cleanup_buf struct buf b = {};
 	struct err e = {};
 

@@ -158,7 +158,7 @@ static void test_err(void **state)
 
 static void test_take(void **state)
 {
-	char *p = xstrdup("x");
+	char *p = mem_strdup("x");
 	int fd = 5;
 
 	{
@@ -170,7 +170,7 @@ static void test_take(void **state)
 	}
 	assert_int_equal(take_fd(&fd), 5);
 	assert_int_equal(fd, -1);
-	cleanup_free char *s = xasprintf("%s-%d", "a", 1);
+	cleanup_free char *s = mem_asprintf("%s-%d", "a", 1);
 
 	assert_string_equal(s, "a-1");
 }
@@ -201,7 +201,7 @@ static void overflow_arena(void)
 
 static void overflow_array(void)
 {
-	free(xreallocarray(NULL, SIZE_MAX / 2, 4));
+	free(mem_reallocarray(NULL, SIZE_MAX / 2, 4));
 }
 
 static void broken_check(void)

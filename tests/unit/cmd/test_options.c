@@ -114,7 +114,7 @@ static void the_line_beats_the_environment_beats_the_file(void **state)
 {
 	char path[] = "/tmp/glim-test-options-XXXXXX";
 	cleanup_close int fd = mkstemp(path);
-	cleanup_free char *words = xasprintf("-F 1 --config %s", path);
+	cleanup_free char *words = mem_asprintf("-F 1 --config %s", path);
 	struct values v = {.hz = "default", .server = "default", .key_file = "default"};
 	int status;
 
@@ -142,7 +142,7 @@ static void a_bad_file_is_named_with_its_line(void **state)
 		     {"config = x\n", "line 1: there is no setting \"config\""}};
 	char path[] = "/tmp/glim-test-options-XXXXXX";
 	cleanup_close int fd = mkstemp(path);
-	cleanup_free char *words = xasprintf("--config %s", path);
+	cleanup_free char *words = mem_asprintf("--config %s", path);
 	int status;
 
 	assert_true(fd >= 0);

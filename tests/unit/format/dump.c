@@ -30,7 +30,7 @@ static void put_sample(const struct profile *p, const struct profile_sample *s, 
 
 char *dump_profile(const struct profile *p)
 {
-	char **lines = xcalloc(p->samples.len, sizeof(*lines));
+	char **lines = mem_calloc(p->samples.len, sizeof(*lines));
 	struct buf all = {};
 
 	buf_printf(&all, "%s %s period %lld time %lld + %lld id %.16s\n", p->type, p->unit,

@@ -43,7 +43,7 @@ static void test_escapes(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		cleanup_profile struct profile *p = profile_new("cpu", "count", 1);
-		cleanup_free char *want = xasprintf("%s;%s 1\n", cases[i].want, cases[i].want);
+		cleanup_free char *want = mem_asprintf("%s;%s 1\n", cases[i].want, cases[i].want);
 		uint32_t frame = dump_frame(p, cases[i].name, "", "", 0, 0, 0, FRAME_NATIVE);
 
 		profile_add(p, profile_stack(p, 0, frame), dump_label(p, "process", cases[i].name),
@@ -79,7 +79,7 @@ static void test_frames(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		cleanup_profile struct profile *p = profile_new("cpu", "count", 1);
-		cleanup_free char *want = xasprintf("unknown;%s 1\n", cases[i].want);
+		cleanup_free char *want = mem_asprintf("unknown;%s 1\n", cases[i].want);
 		uint32_t frame = dump_frame(p, cases[i].name, cases[i].file, cases[i].module, 0,
 					    cases[i].line, cases[i].address, cases[i].kind);
 

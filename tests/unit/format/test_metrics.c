@@ -276,7 +276,7 @@ static void test_truncated_and_damaged(void **state)
 
 	assert_int_equal(otlp_write_metrics(&resource, points, 2, &b, NULL), 0);
 	for (size_t n = 0; n < b.len; n++) {
-		cleanup_free uint8_t *copy = xcalloc(1, n);
+		cleanup_free uint8_t *copy = mem_calloc(1, n);
 		struct otlp_metrics m = {};
 
 		memcpy(copy, b.data, n);

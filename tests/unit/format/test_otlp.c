@@ -522,7 +522,7 @@ static void test_truncated(void **state)
 
 	otlp_write_profiles(&nobody, &one, 1, &b, NULL);
 	for (size_t n = 0; n < b.len; n++) {
-		cleanup_free uint8_t *copy = xcalloc(1, n);
+		cleanup_free uint8_t *copy = mem_calloc(1, n);
 		struct otlp_profiles v = {};
 
 		memcpy(copy, b.data, n);

@@ -247,7 +247,7 @@ static void test_truncated_and_damaged(void **state)
 
 	put_go_heap(&b);
 	for (size_t n = 0; n < b.len; n++) {
-		cleanup_free uint8_t *copy = xcalloc(1, n);
+		cleanup_free uint8_t *copy = mem_calloc(1, n);
 		cleanup(profile_vec_fini) profile_vec v = {};
 
 		memcpy(copy, b.data, n);

@@ -124,7 +124,7 @@ static void test_names(void **state)
 					    "\xff\xfe"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		cleanup_free char *path = xasprintf("%s/%s", folder, names[i]);
+		cleanup_free char *path = mem_asprintf("%s/%s", folder, names[i]);
 		void *at = map_file(path, 'n');
 		struct process p;
 
@@ -151,7 +151,7 @@ static void test_names(void **state)
  * it leads root alone: others must get no file rather than a wrong one. */
 static void test_replaced(void **state)
 {
-	cleanup_free char *path = xasprintf("%s/file", folder);
+	cleanup_free char *path = mem_asprintf("%s/file", folder);
 	void *old = map_file(path, 'o');
 	struct process p;
 
@@ -176,7 +176,7 @@ static void test_replaced(void **state)
  * it leads to is compared. */
 static void test_by_path(void **state)
 {
-	cleanup_free char *path = xasprintf("%s/file", folder);
+	cleanup_free char *path = mem_asprintf("%s/file", folder);
 	void *at = map_file(path, 'p');
 	struct process p;
 
@@ -255,7 +255,7 @@ static bool same(const struct mapping *a, const struct mapping *b)
 /* Both ways to read mappings tell the same. Kernels before 6.11 have only one. */
 static void test_two_ways(void **state)
 {
-	cleanup_free char *path = xasprintf("%s/some\nfile", folder);
+	cleanup_free char *path = mem_asprintf("%s/some\nfile", folder);
 	void *at = map_file(path, 'w');
 	struct process asked = {}, text = {};
 
@@ -373,7 +373,7 @@ static void test_stat_line(void **state)
 	assert_int_equal(l.rss_pages, 42);
 	/* Cut anywhere: refused, or cut in what Glim does not read. */
 	for (size_t n = 0; n < sizeof(good) - 1; n++) {
-		cleanup_free char *cut = xcalloc(n, 1);
+		cleanup_free char *cut = mem_calloc(n, 1);
 		int r = 0;
 
 		memcpy(cut, good, n);

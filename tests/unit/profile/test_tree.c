@@ -26,7 +26,7 @@ static uint32_t process_label(struct profile *p, const char *process)
 /* Add `text`, frames parted by ';', each "name" or "name:line"; marks in brackets. */
 static void add(struct profile *p, const char *process, const char *text, int64_t value)
 {
-	cleanup_free char *copy = xstrdup(text);
+	cleanup_free char *copy = mem_strdup(text);
 	char *save = NULL;
 	uint32_t stack = 0;
 

@@ -18,7 +18,7 @@ struct scene {
 
 static int scene_setup(void **state)
 {
-	struct scene *s = xcalloc(1, sizeof(*s));
+	struct scene *s = mem_calloc(1, sizeof(*s));
 
 	signal(SIGPIPE, SIG_IGN);
 	s->loop = event_base_new();
@@ -55,7 +55,7 @@ static int open_client(struct scene *s, const char *url, const char *key, const 
 
 static void connect_to(struct scene *s, const char *scheme_host, const char *prefix)
 {
-	cleanup_free char *url = xasprintf("%s:%u%s", scheme_host, s->web.port, prefix);
+	cleanup_free char *url = mem_asprintf("%s:%u%s", scheme_host, s->web.port, prefix);
 
 	assert_int_equal(open_client(s, url, "glim_secret", *s->web.ca_file ? s->web.ca_file : NULL,
 				     NULL),
@@ -221,7 +221,7 @@ static void refuses_an_unknown_authority(void **state)
 
 	serve(s, &ok, 1, "localhost");
 	web_start(&other, s->loop, 0, "localhost");
-	url = xasprintf("https://localhost:%u", s->web.port);
+	url = mem_asprintf("https://localhost:%u", s->web.port);
 	assert_int_equal(open_client(s, url, "k", other.ca_file, NULL), 0);
 	assert_int_equal(post(s, "x"), 0);
 	assert_non_null(strstr(s->last.error, "not trusted"));
@@ -271,7 +271,7 @@ static void knows_plain_from_safe(void **state)
 static void takes_no_endless_answer(void **state)
 {
 	struct scene *s = *state;
-	cleanup_free char *body = xcalloc(1, HTTP_MAX_ANSWER + 2);
+	cleanup_free char *body = mem_calloc(1, HTTP_MAX_ANSWER + 2);
 	struct web_answer big = {200, NULL, NULL, body};
 
 	memset(body, 'x', HTTP_MAX_ANSWER + 1);

@@ -21,7 +21,7 @@ struct scene {
 
 static int scene_setup(void **state)
 {
-	struct scene *s = xcalloc(1, sizeof(*s));
+	struct scene *s = mem_calloc(1, sizeof(*s));
 
 	signal(SIGPIPE, SIG_IGN);
 	log_set_level(LOG_ERROR);
@@ -48,7 +48,7 @@ static void start(struct scene *s, const struct web_answer *answers, size_t n, s
 	s->web.answers = answers;
 	s->web.nanswers = n;
 	web_start(&s->web, s->loop, 0, NULL);
-	url = xasprintf("http://127.0.0.1:%u", s->web.port);
+	url = mem_asprintf("http://127.0.0.1:%u", s->web.port);
 	assert_int_equal(push_open(s->loop,
 				   &(struct push_config){.url = url,
 							 .key = "glim_secret",

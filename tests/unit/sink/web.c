@@ -14,14 +14,14 @@ static char *header(struct evhttp_request *req, const char *name)
 {
 	const char *v = evhttp_find_header(evhttp_request_get_input_headers(req), name);
 
-	return xstrdup(v ? v : "");
+	return mem_strdup(v ? v : "");
 }
 
 static void on_request(struct evhttp_request *req, void *arg)
 {
 	struct web *w = arg;
 	struct evbuffer *in = evhttp_request_get_input_buffer(req);
-	struct web_seen s = {.path = xstrdup(evhttp_request_get_uri(req)),
+	struct web_seen s = {.path = mem_strdup(evhttp_request_get_uri(req)),
 			     .authorization = header(req, "Authorization"),
 			     .type = header(req, "Content-Type"),
 			     .encoding = header(req, "Content-Encoding"),
@@ -68,7 +68,7 @@ static void add_extension(X509 *x, int nid, const char *value)
 static void make_certificate(struct web *w, const char *name)
 {
 	cleanup_free char *alt =
-		xasprintf("%s:%s", strpbrk(name, ":") || *name < 'A' ? "IP" : "DNS", name);
+		mem_asprintf("%s:%s", strpbrk(name, ":") || *name < 'A' ? "IP" : "DNS", name);
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *x = X509_new();
 	FILE *f;

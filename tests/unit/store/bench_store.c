@@ -70,7 +70,7 @@ static void make_stack(struct host *h, int i)
 
 static struct host *make_host(void)
 {
-	struct host *h = xcalloc(1, sizeof(*h));
+	struct host *h = mem_calloc(1, sizeof(*h));
 	double sum = 0;
 
 	h->seed = 42;
@@ -259,7 +259,7 @@ static void cost_add(struct cost *sum, struct cost since)
 
 static void append_all(struct store *s, int64_t tenant, struct host *h, int windows, bool metrics)
 {
-	cleanup_free struct metrics *m = xcalloc(1, sizeof(*m));
+	cleanup_free struct metrics *m = mem_calloc(1, sizeof(*m));
 	struct cost append = {}, maintain = {}, at;
 	struct err e = {};
 

@@ -7,8 +7,8 @@
 char *make_folder(void)
 {
 	/* A folder in memory, where there is one: no test cuts the power. */
-	char *dir =
-		xasprintf("%s/glim-store-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+	char *dir = mem_asprintf("%s/glim-store-XXXXXX",
+				 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 
 	assert_non_null(mkdtemp(dir));
 	return dir;
@@ -53,7 +53,7 @@ struct profile *new_window(int64_t time, uint64_t id)
 
 static uint32_t parse_labels(struct profile *p, const char *text)
 {
-	cleanup_free char *copy = xstrdup(text);
+	cleanup_free char *copy = mem_strdup(text);
 	struct profile_label labels[16];
 	char *save = NULL;
 	size_t n = 0;
@@ -70,7 +70,7 @@ static uint32_t parse_labels(struct profile *p, const char *text)
 
 void add_sample(struct profile *p, const char *labels, const char *stack, int64_t count)
 {
-	cleanup_free char *copy = xstrdup(stack);
+	cleanup_free char *copy = mem_strdup(stack);
 	char *save = NULL;
 	uint32_t at = 0;
 
@@ -134,13 +134,13 @@ static char *sample_line(const struct profile *p, const struct profile_sample *x
 		buf_puts(&b, depth ? ";" : "");
 	}
 	buf_printf(&b, " %lld %lld\n", (long long)x->count, (long long)x->value);
-	return xstrdup(buf_cstr(&b));
+	return mem_strdup(buf_cstr(&b));
 }
 
 char *profile_lines(const struct profile *p)
 {
 	cleanup_buf struct buf all = {};
-	cleanup_free char **lines = xcalloc(p->samples.len + 1, sizeof(*lines));
+	cleanup_free char **lines = mem_calloc(p->samples.len + 1, sizeof(*lines));
 
 	for (size_t i = 0; i < p->samples.len; i++)
 		lines[i] = sample_line(p, &p->samples.data[i]);
@@ -149,7 +149,7 @@ char *profile_lines(const struct profile *p)
 		buf_puts(&all, lines[i]);
 		free(lines[i]);
 	}
-	return xstrdup(buf_cstr(&all));
+	return mem_strdup(buf_cstr(&all));
 }
 
 char *query_lines(struct store *s, const struct store_query *q, const char *const *by, size_t nby)
@@ -163,7 +163,7 @@ char *query_lines(struct store *s, const struct store_query *q, const char *cons
 
 int fixture_set_up(void **state)
 {
-	struct fixture *f = xcalloc(1, sizeof(*f));
+	struct fixture *f = mem_calloc(1, sizeof(*f));
 
 	if (!strcmp(*state, "sqlite")) {
 		f->dir = make_folder();

@@ -410,7 +410,7 @@ static void assert_batches(struct store *s, int64_t last)
 	cleanup_profile struct profile *p = NULL;
 	static const char *const by[] = {"batch"};
 	double covered;
-	int64_t *counts = xcalloc((size_t)last + 2, sizeof(*counts));
+	int64_t *counts = mem_calloc((size_t)last + 2, sizeof(*counts));
 
 	MUST(store_profile(s, &both_days, by, 1, &p, &covered, &e));
 	for (size_t i = 0; i < p->samples.len; i++) {

@@ -25,7 +25,7 @@ static void reopen(struct fixture *f)
 
 static char *path_of(const struct fixture *f, const char *name)
 {
-	return xasprintf("%s/%s", f->dir, name);
+	return mem_asprintf("%s/%s", f->dir, name);
 }
 
 static void run_sql(const struct fixture *f, const char *name, const char *sql)
@@ -135,7 +135,7 @@ static void newer_versions_are_refused(void **state)
 static void scribble(const struct fixture *f, const char *name, off_t at, size_t n)
 {
 	cleanup_free char *path = path_of(f, name);
-	cleanup_free char *junk = xcalloc(n, 1);
+	cleanup_free char *junk = mem_calloc(n, 1);
 	cleanup_close int fd = open(path, O_WRONLY);
 
 	memset(junk, 0x5a, n);
@@ -279,7 +279,7 @@ static void expired_days_are_unlinked(void **state)
 	put(f, MIDNIGHT + DAY, 2, 1);
 	MUST(store_expire(f->store, MIDNIGHT + DAY, &e));
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-		cleanup_free char *name = xasprintf("t1/2026-03-02.db%s", ends[i]);
+		cleanup_free char *name = mem_asprintf("t1/2026-03-02.db%s", ends[i]);
 		cleanup_free char *gone = path_of(f, name);
 
 		assert_int_equal(access(gone, F_OK), -1);
@@ -355,7 +355,7 @@ static void statements_fit_the_schema(void **state)
 
 	sql_set_init(&set);
 	for (int i = 0; i < 2; i++) {
-		cleanup_free char *path = xasprintf("%s/%d.db", dir, i);
+		cleanup_free char *path = mem_asprintf("%s/%d.db", dir, i);
 
 		MUST(db_open_writer(path, "x", i ? DB_DAY : DB_CATALOGUE, &set, &files[i], &e));
 	}

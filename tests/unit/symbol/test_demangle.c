@@ -74,7 +74,7 @@ static void test_bomb(void **state)
 
 static void test_long(void **state)
 {
-	cleanup_free char *in = xcalloc(4 * DEMANGLE_MAX_IN, 1);
+	cleanup_free char *in = mem_calloc(4 * DEMANGLE_MAX_IN, 1);
 	size_t max = 4 * DEMANGLE_MAX_IN - 1;
 
 	memset(in, 'x', max);
@@ -101,7 +101,7 @@ static void test_long(void **state)
 static void test_damaged(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		cleanup_free char *in = xstrdup(names[i].in);
+		cleanup_free char *in = mem_strdup(names[i].in);
 
 		for (size_t n = strlen(in); n-- > 0;) {
 			char c = in[n];

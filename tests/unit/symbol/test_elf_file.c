@@ -17,7 +17,7 @@ static const char *folder;
 
 static struct elf_file *open_target(const char *name)
 {
-	cleanup_free char *path = xasprintf("%s/names_%s", folder, name);
+	cleanup_free char *path = mem_asprintf("%s/names_%s", folder, name);
 	struct elf_file *f = NULL;
 	struct err e;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -32,7 +32,7 @@ static struct elf_file *open_target(const char *name)
 static void readelf(const char *name, const char *option, struct buf *out)
 {
 	cleanup_free char *command =
-		xasprintf("LC_ALL=C readelf -W %s %s/names_%s", option, folder, name);
+		mem_asprintf("LC_ALL=C readelf -W %s %s/names_%s", option, folder, name);
 	FILE *f = popen(command, "r");
 
 	assert_non_null(f);
@@ -174,7 +174,7 @@ static void test_extended_numbers(void **state)
 {
 	enum { COUNT = 70000, NAMES = 69999 };
 	size_t size = sizeof(Elf64_Ehdr) + COUNT * sizeof(Elf64_Shdr) + 16;
-	cleanup_free char *bytes = xcalloc(size, 1);
+	cleanup_free char *bytes = mem_calloc(size, 1);
 	Elf64_Ehdr h = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB},
 			.e_shoff = sizeof(h),
 			.e_shentsize = sizeof(Elf64_Shdr),
@@ -227,7 +227,7 @@ static void use(const void *p, size_t n)
 
 static void read_target(const char *name, struct buf *out)
 {
-	cleanup_free char *path = xasprintf("%s/names_%s", folder, name);
+	cleanup_free char *path = mem_asprintf("%s/names_%s", folder, name);
 
 	assert_int_equal(io_read_file(path, 64 << 20, out), 0);
 }

@@ -99,7 +99,7 @@ static void target_end(struct target *t)
 
 static char *target_path(const char *name)
 {
-	return xasprintf("%s/names_%s", folder, name);
+	return mem_asprintf("%s/names_%s", folder, name);
 }
 
 static struct symbol ask(struct symbolizer *s, const struct process *p, uint64_t address)
@@ -160,7 +160,7 @@ static void copy(const char *from, const char *to)
 
 static char *temporary(void)
 {
-	char *path = xstrdup("/tmp/glim-symbol-XXXXXX");
+	char *path = mem_strdup("/tmp/glim-symbol-XXXXXX");
 	int fd = mkstemp(path);
 
 	assert_true(fd >= 0);
@@ -379,8 +379,8 @@ static void run(const char *command)
 static char *split(const char *program, const char *stripped, const char *debug_folder)
 {
 	cleanup_free char *copy_debug =
-		xasprintf("objcopy --only-keep-debug %s %s.debug", program, stripped);
-	cleanup_free char *strip = xasprintf("strip -o %s %s", stripped, program);
+		mem_asprintf("objcopy --only-keep-debug %s %s.debug", program, stripped);
+	cleanup_free char *strip = mem_asprintf("strip -o %s %s", stripped, program);
 	struct build_id id = {};
 	struct elf_file *f;
 	char hex[41] = "";
@@ -393,9 +393,9 @@ static char *split(const char *program, const char *stripped, const char *debug_
 	assert_int_equal(id.len, 20);
 	for (int i = 0; i < id.len; i++)
 		sprintf(hex + 2 * i, "%02x", id.bytes[i]);
-	char *path = xasprintf("%s/.build-id/%.2s/%s.debug", debug_folder, hex, hex + 2);
+	char *path = mem_asprintf("%s/.build-id/%.2s/%s.debug", debug_folder, hex, hex + 2);
 	cleanup_free char *install =
-		xasprintf("install -D %s.debug %s && rm %s.debug", stripped, path, stripped);
+		mem_asprintf("install -D %s.debug %s && rm %s.debug", stripped, path, stripped);
 
 	run(install);
 	return path;
@@ -411,7 +411,7 @@ static void test_debug_file(void **state)
 
 	assert_non_null(mkdtemp(debug_folder));
 	cleanup_free char *debug = split(program, path, debug_folder);
-	cleanup_free char *cleanup_command = xasprintf("rm -r %s", debug_folder);
+	cleanup_free char *cleanup_command = mem_asprintf("rm -r %s", debug_folder);
 
 	target_start(path, &t);
 	assert_string_equal(ask(s, &t.process, t.truths.data[0].address).name, "");

@@ -35,7 +35,7 @@ static inline int memory_read(void *dst, size_t size, uint64_t address)
 static inline void memory_map(uint64_t address, uint64_t size)
 {
 	CHECK(memory.len < MEMORY_AREAS);
-	memory.areas[memory.len++] = (struct memory_area){address, size, xcalloc(1, size)};
+	memory.areas[memory.len++] = (struct memory_area){address, size, mem_calloc(1, size)};
 }
 
 static inline void memory_put(uint64_t address, uint64_t value, size_t size)

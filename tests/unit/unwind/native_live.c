@@ -301,14 +301,14 @@ static void run(const char *path, const char *build, const char *mode, int stops
 /* False where there is no such compiler. */
 static bool compile(const char *command, const char *source, const char *path)
 {
-	cleanup_free char *line = xasprintf("%s -o '%s' '%s' 2>&1", command, path, source);
+	cleanup_free char *line = mem_asprintf("%s -o '%s' '%s' 2>&1", command, path, source);
 
 	return system(line) == 0;
 }
 
 static void run_c(const char *command)
 {
-	cleanup_free char *path = xasprintf("%s/target", folder);
+	cleanup_free char *path = mem_asprintf("%s/target", folder);
 
 	assert_true(compile(command, source_c, path));
 	run(path, command, "calls", 20, 100);
@@ -348,7 +348,7 @@ static void test_clang(void **state)
 
 static void test_cplusplus(void **state)
 {
-	cleanup_free char *path = xasprintf("%s/target", folder);
+	cleanup_free char *path = mem_asprintf("%s/target", folder);
 
 	assert_true(compile("g++ -O2", source_cc, path));
 	run(path, "g++ -O2", "containers", 20, 200);

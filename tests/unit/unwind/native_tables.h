@@ -45,7 +45,8 @@ static inline void tables_add_page(const struct unwind_table *t, const struct un
 	CHECK(tables.pages_len < UNWIND_MAX_PAGES);
 	if (tables.chunk_used + p->count > UNWIND_CHUNK_ROWS) {
 		CHECK(tables.chunks_len < TABLES_CHUNKS);
-		tables.chunks[tables.chunks_len++] = xcalloc(UNWIND_CHUNK_ROWS, sizeof(unwind_row));
+		tables.chunks[tables.chunks_len++] =
+			mem_calloc(UNWIND_CHUNK_ROWS, sizeof(unwind_row));
 		tables.chunk_used = 0;
 	}
 	if (p->count)

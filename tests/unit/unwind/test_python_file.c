@@ -125,7 +125,7 @@ static void test_layouts(void **state)
 /* Damage real ELF files at many places: never a crash, never a Python in a file without one. */
 static void test_damaged(void **state)
 {
-	cleanup_free char *path = xstrdup("/tmp/test_python_file_XXXXXX");
+	cleanup_free char *path = mem_strdup("/tmp/test_python_file_XXXXXX");
 	struct python_file p;
 	uint8_t head[4096];
 	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = mkstemp(path);

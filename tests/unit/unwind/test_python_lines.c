@@ -80,7 +80,7 @@ static void test_garbage(void **state)
 
 	for (int round = 0; round < 20000; round++) {
 		size_t len = round % 40;
-		uint8_t *table = xcalloc(len + 1, 1);
+		uint8_t *table = mem_calloc(len + 1, 1);
 
 		for (size_t i = 0; i < len; i++) {
 			seed = seed * 1664525 + 1013904223;

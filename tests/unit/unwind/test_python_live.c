@@ -270,7 +270,7 @@ static void test_all(void **state)
 {
 	const char *home = getenv("HOME");
 	cleanup_free char *pattern =
-		xasprintf("%s/.pyenv/versions/3.*/bin/python3", home ? home : "");
+		mem_asprintf("%s/.pyenv/versions/3.*/bin/python3", home ? home : "");
 	glob_t found = {};
 
 	one_python("/usr/bin/python3");
