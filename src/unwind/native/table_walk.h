@@ -49,11 +49,14 @@ struct table_walk {
 	uint64_t registers[UNWIND_REGISTERS]; /* as DWARF numbers them */
 };
 
-/* All ones when a < b, for numbers below 2^63. The compiler must not make a branch of it. */
+/* All ones when a < b, for numbers below 2^63. The compiler must not know that it compares, or it
+ * makes a branch of it. */
 TABLE_INLINE uint64_t table_less(uint64_t a, uint64_t b)
 {
-	int64_t mask = (int64_t)(a - b) >> 63;
+	int64_t mask = (int64_t)(a - b);
 
+	__asm__ volatile("" : "+r"(mask));
+	mask >>= 63;
 	__asm__ volatile("" : "+r"(mask));
 	return (uint64_t)mask;
 }
