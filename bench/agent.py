@@ -153,9 +153,8 @@ def measure_otel(program, options, folder):
         row = price(profiler, log, options.warm_up, options.seconds)
     finally:
         end(profiler)
-        receiver.send_signal(signal.SIGTERM)
+        end(receiver)
         counts = json.loads(receiver.stdout.read().strip() or "{}")
-        receiver.wait(20)
     row["samples"] = counts.get("samples", 0)
     row["complete"] = None
     return row
@@ -203,6 +202,8 @@ def main():
     if otel and not shutil.which(otel):
         sys.exit("GLIM_BENCH_OTEL: no such program: " + otel)
 
+    # What was started is ended, also when this is told to stop.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     results = {}
     with tempfile.TemporaryDirectory(prefix="glim-bench-") as folder, \
             load(options.processes, folder) as count, measure.BpfStats():
