@@ -132,6 +132,7 @@ def test_a_server_and_its_key(glim, answer, key):
     assert finding(report, "server")["status"] == "ok"
     assert finding(report, "key")["status"] == key
     assert status == (key == "fail")
+    server.wait(lambda: server.requests)  # it is counted after the answer went out
     assert server.requests[0].headers["Authorization"] == "Bearer glim_secret"
     assert "glim_secret" not in json.dumps(report)
     server.stop()
