@@ -3,14 +3,17 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
-enum { MAX_FRAMES = JOIN_MAX_FRAMES + PROBE_KERNEL_DEPTH + 1 };
-enum { FILE_SHIFT = 40 };
+/* Several functions may be inlined at one address. */
+enum { MAX_FRAMES = 4 * JOIN_MAX_FRAMES + PROBE_KERNEL_DEPTH + 1 };
+enum { FILE_SHIFT = 40, COUNT_BITS = 8, COUNT_MASK = 0xff };
+_Static_assert(SYMBOL_MAX_INLINED <= COUNT_MASK, "a count has its bits");
 /* A sample on its way: frames leaf first. */
 struct stack {
 	uint32_t frames[MAX_FRAMES];
 	size_t len;
 	enum join_native native;
 	bool python_seen;
+	bool full;	   /* frames did not fit, at the root end */
 	bool gap;	   /* between native frames and Python; has its mark */
 	int python_failed; /* reading a name failed */
 };
@@ -22,6 +25,13 @@ struct lookup {
 	bool mappings_changed;
 };
 
+static void put_frame(struct stack *st, uint32_t frame)
+{
+	st->full |= st->len == MAX_FRAMES - 1; /* the last place is for a mark */
+	if (!st->full)
+		st->frames[st->len++] = frame;
+}
+
 void window_init(struct window *w, struct symbolizer *s, struct rows *r, struct targets *t)
 {
 	*w = (struct window){.symbolizer = s, .rows = r, .targets = t};
@@ -32,6 +42,7 @@ static void forget_frames(struct window *w)
 	map64_fini(&w->native);
 	map64_fini(&w->kernel);
 	map64_fini(&w->python);
+	vec_fini(&w->inlined);
 }
 
 void window_fini(struct window *w)
@@ -133,34 +144,54 @@ static bool code_read(void *arg, uint64_t address, uint64_t *ret)
 	return process_read_memory(l->target->process.pid, address, ret, sizeof(*ret)) >= 0;
 }
 
-static uint32_t native_frame(struct window *w, struct target *t, const struct join_frame *f)
+static void put_frames(struct stack *st, const uint32_t *frames, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		put_frame(st, frames[i]);
+}
+
+static void add_native_frame(struct window *w, struct target *t, const struct join_frame *f,
+			     struct stack *st)
 {
 	/* A return address may lie behind the last instruction of its function. */
 	uint64_t address = f->exact ? f->address : f->address - 1, key = 0, offset, *known;
 	const struct mapping *m = process_find_mapping(&t->process, address);
-	struct symbol symbol;
-	uint32_t frame;
+	struct symbol symbols[SYMBOL_MAX_INLINED];
+	uint32_t frames[SYMBOL_MAX_INLINED];
 
 	/* It was there a moment ago, but the mappings were read again meanwhile. */
-	if (!m)
-		return mark_frame(w->profile, OUTCOME_UNKNOWN_CODE);
+	if (!m) {
+		put_frame(st, mark_frame(w->profile, OUTCOME_UNKNOWN_CODE));
+		return;
+	}
 	offset = address - m->start + m->offset;
 	if (m->inode && offset >> FILE_SHIFT == 0) {
 		key = file_number(w, m) << FILE_SHIFT | offset;
 		known = map64_get(&w->native, key);
-		if (known)
-			return *known;
+		if (known) {
+			put_frames(st, w->inlined.data + (*known >> COUNT_BITS),
+				   *known & COUNT_MASK);
+			return;
+		}
 	}
-	symbolizer_user(w->symbolizer, &t->process, m, address, &symbol);
-	frame = make_frame(w->profile, &(struct frame_facts){
-					       .name = symbol.name,
-					       .module = symbol.module,
-					       .address = symbol.address,
-					       .kind = FRAME_NATIVE,
-				       });
-	if (key)
-		map64_set(&w->native, key, frame);
-	return frame;
+	size_t n = symbolizer_user(w->symbolizer, &t->process, m, address, symbols);
+
+	for (size_t i = 0; i < n; i++)
+		frames[i] = make_frame(w->profile, &(struct frame_facts){
+							   .name = symbols[i].name,
+							   .file = symbols[i].file,
+							   .module = symbols[i].module,
+							   .address = symbols[i].address,
+							   .start_line = symbols[i].start_line,
+							   .line = symbols[i].line,
+							   .kind = FRAME_NATIVE,
+						   });
+	put_frames(st, frames, n);
+	if (key) {
+		map64_set(&w->native, key, (uint64_t)w->inlined.len << COUNT_BITS | n);
+		for (size_t i = 0; i < n; i++)
+			vec_push(&w->inlined, frames[i]);
+	}
 }
 
 static uint32_t kernel_frame(struct window *w, uint64_t pc)
@@ -214,7 +245,7 @@ static void add_python_frame(struct window *w, struct target *t, const struct jo
 		st->python_failed = failed;
 		frame = mark_frame(w->profile, failed_outcome(failed));
 		if (!st->len || st->frames[st->len - 1] != frame)
-			st->frames[st->len++] = frame;
+			put_frame(st, frame);
 		return;
 	}
 	key = (uint64_t)c->id << 32 | f->lasti;
@@ -229,7 +260,7 @@ static void add_python_frame(struct window *w, struct target *t, const struct jo
 					       });
 	if (!known)
 		map64_set(&w->python, key, frame);
-	st->frames[st->len++] = frame;
+	put_frame(st, frame);
 }
 
 static void add_kernel_frames(struct window *w, const struct probe_sample *s, struct stack *st)
@@ -238,7 +269,7 @@ static void add_kernel_frames(struct window *w, const struct probe_sample *s, st
 	const uint64_t *kernel = (const void *)(entries + s->entries);
 
 	for (uint32_t i = 0; i < s->kernel_frames; i++)
-		st->frames[st->len++] = kernel_frame(w, kernel[i]);
+		put_frame(st, kernel_frame(w, kernel[i]));
 }
 
 static enum outcome native_outcome(const struct stack *st)
@@ -293,9 +324,9 @@ static void add_user_frames(struct window *w, const struct probe_sample *s, stru
 			st->python_seen = true;
 			add_python_frame(w, l->target, f, st);
 		} else if (f->kind == JOIN_GAP) {
-			st->frames[st->len++] = mark_frame(w->profile, native_outcome(st));
+			put_frame(st, mark_frame(w->profile, native_outcome(st)));
 		} else {
-			st->frames[st->len++] = native_frame(w, l->target, f);
+			add_native_frame(w, l->target, f, st);
 		}
 	}
 }
@@ -307,6 +338,8 @@ static enum outcome python_outcome(const struct probe_sample *s, const struct ta
 
 	if (st->python_failed)
 		return failed_outcome(st->python_failed);
+	if (st->full)
+		return OUTCOME_TOO_DEEP;
 	switch (s->python_end) {
 	case UNWIND_PYTHON_COMPLETE:
 		return st->gap ? native : OUTCOME_COMPLETE;

@@ -23,9 +23,11 @@ struct window {
 	struct targets *targets;       /* not ours */
 	int64_t start_mono_ns;
 	/* Frame numbers of this profile. */
-	struct map64 native; /* by file number << 40 | offset in the file */
-	struct map64 kernel; /* by address */
-	struct map64 python; /* by code id << 32 | byte offset */
+	struct map64 native;   /* by file number << 40 | offset in the file: place and count in
+				  `inlined` */
+	VEC(uint32_t) inlined; /* functions of an address, innermost first */
+	struct map64 kernel;   /* by address */
+	struct map64 python;   /* by code id << 32 | byte offset */
 	/* Files by dev and inode; kept over windows. */
 	VEC(struct window_file) files;
 	struct hash_index file_index;

@@ -401,10 +401,10 @@ static const char *name_of(struct symbolizer *s, struct file *f, const struct ta
 	return name;
 }
 
-void symbolizer_user(struct symbolizer *s, const struct process *p, const struct mapping *m,
-		     uint64_t address, struct symbol *ret)
+size_t symbolizer_user(struct symbolizer *s, const struct process *p, const struct mapping *m,
+		       uint64_t address, struct symbol ret[SYMBOL_MAX_INLINED])
 {
-	struct symbol found = {"", "[anon]", address};
+	struct symbol found = {"", "[anon]", address, "", 0, 0};
 
 	if (m) {
 		struct place place = find_place(s, p, m);
@@ -426,7 +426,8 @@ void symbolizer_user(struct symbolizer *s, const struct process *p, const struct
 		s->hits++;
 	else
 		s->misses++;
-	*ret = found;
+	ret[0] = found;
+	return 1;
 }
 
 static void read_kernel(struct symbolizer *s)
@@ -445,7 +446,7 @@ int symbolizer_kernel_status(struct symbolizer *s, struct err *e)
 
 void symbolizer_kernel(struct symbolizer *s, uint64_t address, struct symbol *ret)
 {
-	struct symbol found = {"", "[kernel]", address};
+	struct symbol found = {"", "[kernel]", address, "", 0, 0};
 
 	read_kernel(s);
 	if (!s->kernel_status && kallsyms_find(&s->kernel, address, &found.name, &found.module))

@@ -14,21 +14,27 @@
 
 struct symbolizer; /* opaque */
 struct symbol {
-	const char *name;   /* demangled; "" when unknown */
-	const char *module; /* base name of the file, "[kernel]", "[vdso]", "[anon]" or a kernel
-			       module */
-	uint64_t address;   /* in the file, as its ELF headers count; where it cannot be read the
-			       offset in the file, and the address itself where there is no file */
+	const char *name;    /* demangled; "" when unknown */
+	const char *module;  /* base name of the file, "[kernel]", "[vdso]", "[anon]" or a kernel
+				module */
+	uint64_t address;    /* in the file, as its ELF headers count; where it cannot be read the
+				offset in the file, and the address itself where there is no file */
+	const char *file;    /* source, "" when unknown */
+	uint32_t line;	     /* in file; 0: unknown */
+	uint32_t start_line; /* of the function; 0: unknown */
 };
+/* Functions that one instruction belongs to, at most: deeper inlining is cut at the outer end. */
+enum { SYMBOL_MAX_INLINED = 32 };
 
 int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e);
 void symbolizer_free(struct symbolizer *s);
 /* Where symbols of stripped files are looked for, by build id; /usr/lib/debug when not set. */
 void symbolizer_set_debug_folder(struct symbolizer *s, const char *folder);
-/* Name an address of a process; m is the mapping that holds it, or NULL. Never fails for lack of a
- * name: the name is then "". */
-void symbolizer_user(struct symbolizer *s, const struct process *p, const struct mapping *m,
-		     uint64_t address, struct symbol *ret);
+/* Name an address of a process; m is the mapping that holds it, or NULL. Fills ret, innermost
+ * function first: inlined ones, then the function that has the code. Returns how many, at least
+ * one. Never fails for lack of a name: the name is then "". */
+size_t symbolizer_user(struct symbolizer *s, const struct process *p, const struct mapping *m,
+		       uint64_t address, struct symbol ret[SYMBOL_MAX_INLINED]);
 /* Name a kernel address, from /proc/kallsyms (read once; again when a module was loaded is not
  * needed). */
 void symbolizer_kernel(struct symbolizer *s, uint64_t address, struct symbol *ret);

@@ -104,12 +104,16 @@ static char *target_path(const char *name)
 
 static struct symbol ask(struct symbolizer *s, const struct process *p, uint64_t address)
 {
-	struct symbol found;
+	struct symbol found[SYMBOL_MAX_INLINED];
+	size_t n = symbolizer_user(s, p, process_find_mapping(p, address), address, found);
 
-	symbolizer_user(s, p, process_find_mapping(p, address), address, &found);
-	assert_non_null(found.name);
-	assert_non_null(found.module);
-	return found;
+	assert_in_range(n, 1, SYMBOL_MAX_INLINED);
+	for (size_t i = 0; i < n; i++) {
+		assert_non_null(found[i].name);
+		assert_non_null(found[i].module);
+		assert_non_null(found[i].file);
+	}
+	return found[n - 1];
 }
 
 /* All names right? Where symbols were stripped, static functions have none. */
@@ -245,7 +249,10 @@ static void test_self(void **state)
 	assert_string_equal(found.module, "[anon]");
 	assert_true(found.address == (uintptr_t)anon + 5);
 	munmap(anon, 4096);
-	symbolizer_user(s, &p, NULL, 77, &found);
+	struct symbol nowhere[SYMBOL_MAX_INLINED];
+
+	assert_int_equal(symbolizer_user(s, &p, NULL, 77, nowhere), 1);
+	found = nowhere[0];
 	assert_string_equal(found.name, "");
 	assert_string_equal(found.module, "[anon]");
 	symbolizer_stats(s, &st);
