@@ -46,7 +46,7 @@ enum { PE_OMIT = 0xff, PE_PCREL_SDATA4 = 0x1b, PE_FORMAT = 0x0f };
 struct machine {
 	const struct cfi_section *section;
 	const struct cfi_cie *cie;
-	struct cfi_reader in;
+	struct byte_reader in;
 	uint64_t address;
 	struct cfi_state state;
 	struct cfi_state remembered[MAX_REMEMBERED];
@@ -87,7 +87,7 @@ static void put(struct machine *m, uint64_t reg, enum cfi_kind kind, int64_t num
 
 static void put_expression(struct machine *m, enum cfi_kind kind)
 {
-	struct cfi_place *p = slot(m, cfi_uleb(&m->in));
+	struct cfi_place *p = slot(m, byte_uleb(&m->in));
 	struct cfi_bytes expression = cfi_block(&m->in);
 
 	if (p)
@@ -171,21 +171,21 @@ static bool step_cfa(struct machine *m, uint8_t op)
 
 	switch (op) {
 	case CFA_DEF_CFA:
-		reg = cfi_uleb(&m->in);
-		def_cfa(m, reg, (int64_t)cfi_uleb(&m->in));
+		reg = byte_uleb(&m->in);
+		def_cfa(m, reg, (int64_t)byte_uleb(&m->in));
 		return true;
 	case CFA_DEF_CFA_SF:
-		reg = cfi_uleb(&m->in);
-		def_cfa(m, reg, scaled(m, (uint64_t)cfi_sleb(&m->in)));
+		reg = byte_uleb(&m->in);
+		def_cfa(m, reg, scaled(m, (uint64_t)byte_sleb(&m->in)));
 		return true;
 	case CFA_DEF_CFA_REGISTER:
-		def_cfa(m, cfi_uleb(&m->in), s->cfa_offset);
+		def_cfa(m, byte_uleb(&m->in), s->cfa_offset);
 		return true;
 	case CFA_DEF_CFA_OFFSET:
-		def_cfa(m, s->cfa_register, (int64_t)cfi_uleb(&m->in));
+		def_cfa(m, s->cfa_register, (int64_t)byte_uleb(&m->in));
 		return true;
 	case CFA_DEF_CFA_OFFSET_SF:
-		def_cfa(m, s->cfa_register, scaled(m, (uint64_t)cfi_sleb(&m->in)));
+		def_cfa(m, s->cfa_register, scaled(m, (uint64_t)byte_sleb(&m->in)));
 		return true;
 	case CFA_DEF_CFA_EXPRESSION:
 		s->cfa_expression = true;
@@ -207,37 +207,37 @@ static bool step_register(struct machine *m, uint8_t op)
 	}
 	switch (op) {
 	case CFA_OFFSET_EXTENDED:
-		reg = cfi_uleb(&m->in);
-		put(m, reg, CFI_AT_CFA, scaled(m, cfi_uleb(&m->in)));
+		reg = byte_uleb(&m->in);
+		put(m, reg, CFI_AT_CFA, scaled(m, byte_uleb(&m->in)));
 		return true;
 	case CFA_OFFSET_EXTENDED_SF:
-		reg = cfi_uleb(&m->in);
-		put(m, reg, CFI_AT_CFA, scaled(m, (uint64_t)cfi_sleb(&m->in)));
+		reg = byte_uleb(&m->in);
+		put(m, reg, CFI_AT_CFA, scaled(m, (uint64_t)byte_sleb(&m->in)));
 		return true;
 	case CFA_GNU_NEGATIVE_OFFSET_EXTENDED:
-		reg = cfi_uleb(&m->in);
-		put(m, reg, CFI_AT_CFA, scaled(m, -cfi_uleb(&m->in)));
+		reg = byte_uleb(&m->in);
+		put(m, reg, CFI_AT_CFA, scaled(m, -byte_uleb(&m->in)));
 		return true;
 	case CFA_VAL_OFFSET:
-		reg = cfi_uleb(&m->in);
-		put(m, reg, CFI_IS_CFA, scaled(m, cfi_uleb(&m->in)));
+		reg = byte_uleb(&m->in);
+		put(m, reg, CFI_IS_CFA, scaled(m, byte_uleb(&m->in)));
 		return true;
 	case CFA_VAL_OFFSET_SF:
-		reg = cfi_uleb(&m->in);
-		put(m, reg, CFI_IS_CFA, scaled(m, (uint64_t)cfi_sleb(&m->in)));
+		reg = byte_uleb(&m->in);
+		put(m, reg, CFI_IS_CFA, scaled(m, (uint64_t)byte_sleb(&m->in)));
 		return true;
 	case CFA_RESTORE_EXTENDED:
-		restore(m, cfi_uleb(&m->in));
+		restore(m, byte_uleb(&m->in));
 		return true;
 	case CFA_UNDEFINED:
-		put(m, cfi_uleb(&m->in), CFI_UNDEFINED, 0);
+		put(m, byte_uleb(&m->in), CFI_UNDEFINED, 0);
 		return true;
 	case CFA_SAME_VALUE:
-		put(m, cfi_uleb(&m->in), CFI_SAME, 0);
+		put(m, byte_uleb(&m->in), CFI_SAME, 0);
 		return true;
 	case CFA_REGISTER:
-		reg = cfi_uleb(&m->in);
-		put(m, reg, CFI_REGISTER, (int64_t)(cfi_uleb(&m->in) & INT64_MAX));
+		reg = byte_uleb(&m->in);
+		put(m, reg, CFI_REGISTER, (int64_t)(byte_uleb(&m->in) & INT64_MAX));
 		return true;
 	default:
 		return false;
@@ -252,17 +252,17 @@ static int step_other(struct machine *m, uint8_t op)
 	case CFA_SET_LOC:
 		return set_location(m);
 	case CFA_ADVANCE_LOC1:
-		return advance(m, cfi_fixed(&m->in, 1));
+		return advance(m, byte_fixed(&m->in, 1));
 	case CFA_ADVANCE_LOC2:
-		return advance(m, cfi_fixed(&m->in, 2));
+		return advance(m, byte_fixed(&m->in, 2));
 	case CFA_ADVANCE_LOC4:
-		return advance(m, cfi_fixed(&m->in, 4));
+		return advance(m, byte_fixed(&m->in, 4));
 	case CFA_REMEMBER_STATE:
 		return remember(m);
 	case CFA_RESTORE_STATE:
 		return recall(m);
 	case CFA_GNU_ARGS_SIZE:
-		cfi_uleb(&m->in);
+		byte_uleb(&m->in);
 		return 0;
 	default:
 		return -EBADMSG;
@@ -271,13 +271,13 @@ static int step_other(struct machine *m, uint8_t op)
 
 static int step(struct machine *m)
 {
-	uint8_t op = (uint8_t)cfi_fixed(&m->in, 1);
+	uint8_t op = (uint8_t)byte_fixed(&m->in, 1);
 
 	switch (op & 0xc0) {
 	case CFA_ADVANCE_LOC:
 		return advance(m, op & 0x3f);
 	case CFA_OFFSET:
-		put(m, op & 0x3f, CFI_AT_CFA, scaled(m, cfi_uleb(&m->in)));
+		put(m, op & 0x3f, CFI_AT_CFA, scaled(m, byte_uleb(&m->in)));
 		return 0;
 	case CFA_RESTORE:
 		restore(m, op & 0x3f);
@@ -307,7 +307,7 @@ int cfi_run(const struct cfi_section *s, const struct cfi_fde *f, cfi_row_fn *ro
 	/* Not the remembered states: clearing them costs more than most programs do. */
 	m.section = s;
 	m.cie = cie;
-	m.in = (struct cfi_reader){f->program, f->program + f->program_size, false};
+	m.in = (struct byte_reader){f->program, f->program + f->program_size, false};
 	m.address = f->start;
 	m.state = cie->initial;
 	m.depth = 0;
@@ -319,7 +319,7 @@ int cfi_run(const struct cfi_section *s, const struct cfi_fde *f, cfi_row_fn *ro
 }
 
 /* The letters of "zR..." in front of their data (LSB, "Exception frames"). */
-static bool read_augmentation(struct cfi_cie *c, const char *letters, struct cfi_reader *in)
+static bool read_augmentation(struct cfi_cie *c, const char *letters, struct byte_reader *in)
 {
 	uint64_t ignored;
 	uint8_t encoding;
@@ -328,18 +328,18 @@ static bool read_augmentation(struct cfi_cie *c, const char *letters, struct cfi
 		return !*letters;
 	c->has_augmentation = true;
 	struct cfi_bytes data = cfi_block(in);
-	struct cfi_reader r = {data.at, data.end, false};
+	struct byte_reader r = {data.at, data.end, false};
 
 	while (*++letters) {
 		switch (*letters) {
 		case 'R':
-			c->fde_encoding = (uint8_t)cfi_fixed(&r, 1);
+			c->fde_encoding = (uint8_t)byte_fixed(&r, 1);
 			break;
 		case 'L':
-			cfi_fixed(&r, 1);
+			byte_fixed(&r, 1);
 			break;
 		case 'P':
-			encoding = (uint8_t)cfi_fixed(&r, 1);
+			encoding = (uint8_t)byte_fixed(&r, 1);
 			/* What it counts from does not matter: only its length does. */
 			if (!cfi_pointer(&r, encoding & PE_FORMAT, 0, &ignored))
 				return false;
@@ -356,23 +356,23 @@ static bool read_augmentation(struct cfi_cie *c, const char *letters, struct cfi
 	return !r.bad;
 }
 
-static bool parse_cie(const struct cfi_section *s, struct cfi_reader in, struct cfi_cie *c)
+static bool parse_cie(const struct cfi_section *s, struct byte_reader in, struct cfi_cie *c)
 {
-	uint8_t version = (uint8_t)cfi_fixed(&in, 1);
+	uint8_t version = (uint8_t)byte_fixed(&in, 1);
 	const char *letters = (const char *)in.at;
 
 	if (version != 1 && version != 3 && version != 4)
 		return false;
-	while (cfi_fixed(&in, 1))
+	while (byte_fixed(&in, 1))
 		if (in.bad)
 			return false;
 	if (in.bad) /* no end of the letters */
 		return false;
-	if (version == 4 && (cfi_fixed(&in, 1) != 8 || cfi_fixed(&in, 1) != 0))
+	if (version == 4 && (byte_fixed(&in, 1) != 8 || byte_fixed(&in, 1) != 0))
 		return false; /* sizes of an address and of a segment */
-	c->code_align = cfi_uleb(&in);
-	c->data_align = cfi_sleb(&in);
-	c->ra_register = version == 1 ? cfi_fixed(&in, 1) : cfi_uleb(&in);
+	c->code_align = byte_uleb(&in);
+	c->data_align = byte_sleb(&in);
+	c->ra_register = version == 1 ? byte_fixed(&in, 1) : byte_uleb(&in);
 	if (!read_augmentation(c, letters, &in) || in.bad)
 		return false;
 	struct machine m = {.section = s, .cie = c, .in = in};
@@ -385,33 +385,33 @@ static bool parse_cie(const struct cfi_section *s, struct cfi_reader in, struct 
 
 /* A record: its bytes behind the length, and what tells CIEs from FDEs. */
 struct record {
-	struct cfi_reader in;
+	struct byte_reader in;
 	uint64_t id;	    /* CIE id, or where the CIE of an FDE is */
 	uint64_t id_offset; /* of the id in the section */
 	bool wide;	    /* 64-bit DWARF */
 };
 
 /* Returns 1, 0 for padding, negative at the end of what can be read. */
-static int next_record(const struct cfi_section *s, struct cfi_reader *all, struct record *ret)
+static int next_record(const struct cfi_section *s, struct byte_reader *all, struct record *ret)
 {
-	uint64_t length = cfi_fixed(all, 4);
+	uint64_t length = byte_fixed(all, 4);
 	bool wide = length == UINT32_MAX;
 
 	if (wide)
-		length = cfi_fixed(all, 8);
+		length = byte_fixed(all, 8);
 	if (all->bad)
 		return -EBADMSG;
 	if (!length)
 		return 0;
-	const uint8_t *body = cfi_take(all, length);
+	const uint8_t *body = byte_take(all, length);
 
 	if (!body)
 		return -EBADMSG;
-	ret->in = (struct cfi_reader){body, body + length, false};
+	ret->in = (struct byte_reader){body, body + length, false};
 	ret->id_offset = (uint64_t)(body - s->data);
 	/* In .eh_frame the id has 4 bytes always. */
 	ret->wide = wide && s->debug_frame;
-	ret->id = cfi_fixed(&ret->in, ret->wide ? 8 : 4);
+	ret->id = byte_fixed(&ret->in, ret->wide ? 8 : 4);
 	return ret->in.bad ? -EBADMSG : 1;
 }
 
@@ -426,7 +426,7 @@ static bool is_cie(const struct cfi_section *s, const struct record *r)
 static int64_t find_cie(struct cfi_section *s, uint64_t offset)
 {
 	uint64_t *known = map64_get(&s->cie_index, offset);
-	struct cfi_reader all = {s->data + MIN(offset, s->size), s->data + s->size, false};
+	struct byte_reader all = {s->data + MIN(offset, s->size), s->data + s->size, false};
 	struct cfi_cie c = {.fde_encoding = 0, .code_align = 1};
 	struct record r;
 
@@ -468,7 +468,7 @@ static bool read_fde(struct cfi_section *s, struct record *r)
 
 void cfi_read(struct cfi_section *s)
 {
-	struct cfi_reader all = {s->data, s->data + s->size, false};
+	struct byte_reader all = {s->data, s->data + s->size, false};
 	struct record r;
 
 	while (all.end - all.at >= 4 && s->fdes.len < MAX_FDES) {
@@ -588,7 +588,7 @@ static bool deref(struct cfi_value *v)
 }
 
 /* Operations that push a value. Returns false for others. */
-static bool constant(uint8_t op, struct cfi_reader *in, struct cfi_value *ret)
+static bool constant(uint8_t op, struct byte_reader *in, struct cfi_value *ret)
 {
 	static const uint8_t widths[] = {1, 1, 2, 2, 4, 4};
 	struct cfi_value v = {.kind = CFI_VALUE_NUMBER};
@@ -597,18 +597,18 @@ static bool constant(uint8_t op, struct cfi_reader *in, struct cfi_value *ret)
 		v.offset = op - OP_LIT0;
 	} else if (op >= OP_CONST1U && op <= OP_CONST4S) {
 		unsigned int width = widths[op - OP_CONST1U], unused = 64 - 8 * width;
-		uint64_t n = cfi_fixed(in, width);
+		uint64_t n = byte_fixed(in, width);
 
 		/* The odd ones are signed. */
 		v.offset = op & 1 ? (int64_t)(n << unused) >> unused : (int64_t)n;
 	} else if (op == OP_CONSTU) {
-		v.offset = (int64_t)cfi_uleb(in);
+		v.offset = (int64_t)byte_uleb(in);
 	} else if (op == OP_CONSTS) {
-		v.offset = cfi_sleb(in);
+		v.offset = byte_sleb(in);
 	} else if (op >= OP_BREG0 && op < OP_BREG16) {
-		v = (struct cfi_value){CFI_VALUE_REGISTER, op - OP_BREG0, cfi_sleb(in), 0};
+		v = (struct cfi_value){CFI_VALUE_REGISTER, op - OP_BREG0, byte_sleb(in), 0};
 	} else if (op == OP_BREG16) {
-		if (cfi_sleb(in))
+		if (byte_sleb(in))
 			return false;
 		v = (struct cfi_value){.kind = CFI_VALUE_PARTIAL, .offset = PARTIAL_PC};
 	} else {
@@ -618,7 +618,7 @@ static bool constant(uint8_t op, struct cfi_reader *in, struct cfi_value *ret)
 	return true;
 }
 
-static bool operate(uint8_t op, struct cfi_reader *in, struct operands *s)
+static bool operate(uint8_t op, struct byte_reader *in, struct operands *s)
 {
 	struct cfi_value pushed;
 
@@ -633,7 +633,7 @@ static bool operate(uint8_t op, struct cfi_reader *in, struct operands *s)
 	if (op == OP_DEREF)
 		return deref(&s->v[s->n - 1]);
 	if (op == OP_PLUS_UCONST)
-		return add_number(&s->v[s->n - 1], (int64_t)cfi_uleb(in));
+		return add_number(&s->v[s->n - 1], (int64_t)byte_uleb(in));
 	if (s->n < 2)
 		return false;
 	s->n--;
@@ -642,13 +642,13 @@ static bool operate(uint8_t op, struct cfi_reader *in, struct operands *s)
 
 int cfi_evaluate(struct cfi_bytes expression, bool with_cfa, struct cfi_value *ret)
 {
-	struct cfi_reader in = {expression.at, expression.end, false};
+	struct byte_reader in = {expression.at, expression.end, false};
 	struct operands s = {};
 
 	if (with_cfa)
 		s.v[s.n++] = (struct cfi_value){.kind = CFI_VALUE_CFA};
 	for (int i = 0; in.at < in.end; i++)
-		if (i == MAX_OPERATIONS || !operate((uint8_t)cfi_fixed(&in, 1), &in, &s) || in.bad)
+		if (i == MAX_OPERATIONS || !operate((uint8_t)byte_fixed(&in, 1), &in, &s) || in.bad)
 			return -ENOTSUP;
 	if (!s.n || s.v[s.n - 1].kind == CFI_VALUE_PARTIAL)
 		return -ENOTSUP;

@@ -202,7 +202,7 @@ static int load_by_segment(const struct elf_file *f, struct cfi_section *s)
 			h = &f->segments.data[i];
 	if (!h || elf_file_read_address(f, h->p_vaddr, start, sizeof(start)) || start[0] != 1)
 		return -ENOENT;
-	struct cfi_reader r = {start + 4, start + sizeof(start), false};
+	struct byte_reader r = {start + 4, start + sizeof(start), false};
 
 	if (!cfi_pointer(&r, start[1], h->p_vaddr + 4, &address))
 		return -EBADMSG;
