@@ -36,7 +36,7 @@ static int check_same(int path_fd, const struct stat *st, const struct mapping *
 }
 
 /* Open for reading what an O_PATH descriptor names, if it is a regular file: to open a device or
- * a pipe can have effects. */
+ * a pipe can have effects. m: only if it is the file of this mapping; NULL: any. */
 static int reopen(int path_fd, const struct mapping *m, bool in_its_root)
 {
 	struct stat st;
@@ -46,7 +46,7 @@ static int reopen(int path_fd, const struct mapping *m, bool in_its_root)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ENODEV;
-	int r = check_same(path_fd, &st, m, in_its_root);
+	int r = m ? check_same(path_fd, &st, m, in_its_root) : 0;
 
 	if (r)
 		return r;
@@ -69,17 +69,36 @@ static int open_map_files(const struct process *p, const struct mapping *m)
 	return fd < 0 ? -errno : reopen(fd, m, true);
 }
 
-static int open_below(const char *root, const struct mapping *m, bool in_its_root)
+/* Look a path up below a root, as a process with this root would; flags as in open(2). */
+static int find_below(const char *root, const char *path, int flags)
 {
 	cleanup_close int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (root_fd < 0)
 		return gone(errno);
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+	struct open_how how = {.flags = (uint64_t)(O_PATH | O_CLOEXEC | flags),
 			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	cleanup_close int fd = (int)syscall(SYS_openat2, root_fd, m->path, &how, sizeof(how));
+	int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 
-	return fd < 0 ? -errno : reopen(fd, m, in_its_root);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_below(const char *root, const struct mapping *m, bool in_its_root)
+{
+	cleanup_close int fd = find_below(root, m->path, 0);
+
+	return fd < 0 ? fd : reopen(fd, m, in_its_root);
+}
+
+int process_open_path(pid_t pid, const char *path, bool follow)
+{
+	char root[32] = "/";
+
+	if (pid)
+		snprintf(root, sizeof(root), "/proc/%d/root", (int)pid);
+	cleanup_close int fd = find_below(root, path, follow ? 0 : O_NOFOLLOW);
+
+	return fd < 0 ? fd : reopen(fd, NULL, true);
 }
 
 /* By name, in the root that the process sees, then in ours: the second also helps when the process

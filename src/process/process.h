@@ -42,6 +42,10 @@ const struct mapping *process_find_mapping(const struct process *p, uint64_t add
  * another mount namespace; the vdso is copied into a file in memory. Returns a descriptor; only
  * regular files are opened (-ENODEV), and never another file of the same name (-ESTALE). */
 int process_open_mapping(const struct process *p, const struct mapping *m);
+/* Open a regular file by the path that a process would use, in its root; pid 0: in ours. Links on
+ * the way are followed, never out of the root; the last part may be one only with follow. -ENODEV:
+ * not a regular file. */
+int process_open_path(pid_t pid, const char *path, bool follow);
 /* Copy memory of the process; all n bytes or a negative errno (-EFAULT, -ESRCH, -EPERM). */
 int process_read_memory(pid_t pid, uint64_t address, void *buf, size_t n);
 /* A string of fewer than max bytes and its end; returns its length, -ENAMETOOLONG when no end is

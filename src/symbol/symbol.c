@@ -3,11 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "symbol/debug_file.h"
 #include "symbol/demangle.h"
-#include "symbol/elf_file.h"
 #include "symbol/kallsyms.h"
-#include "symbol/table.h"
+#include "symbol/names.h"
 
 enum {
 	/* What is remembered of mappings and files without their tables; over it, all is forgotten
@@ -23,13 +21,11 @@ struct file_key {
 };
 struct file {
 	struct file_key key;
-	bool loaded;		  /* or tried and found to be of no use: then elf is NULL */
-	struct elf_file *elf;	  /* only its segments; its descriptor is closed */
-	int names_fd;		  /* where the table's names are; -1 between windows */
-	struct build_id debug_id; /* of the separate file that the table is from, or none */
-	struct symbol_table table;
-	struct map64 names; /* address of a symbol -> its name, a char * */
-	size_t name_bytes;
+	bool loaded;	      /* or tried and found to be of no use: then elf is NULL */
+	struct elf_file *elf; /* only its segments; its descriptor is closed */
+	struct names names;
+	struct map64 texts; /* address of a symbol -> its name as shown, a char * */
+	size_t text_bytes;
 	uint64_t last_used;
 	uint64_t refused_in; /* the window in which there was no room for its table */
 };
@@ -85,45 +81,32 @@ void symbolizer_set_debug_folder(struct symbolizer *s, const char *folder)
 	s->debug_folder = mem_strdup(folder);
 }
 
-static size_t table_bytes(const struct file *f)
-{
-	return f->table.len * sizeof(*f->table.symbols);
-}
-
-static void close_names(struct file *f)
-{
-	if (f->names_fd >= 0)
-		close(f->names_fd);
-	f->names_fd = -1;
-}
-
 /* Only the table: names that callers hold stay. */
 static void drop_table(struct symbolizer *s, struct file *f)
 {
-	s->bytes -= table_bytes(f);
-	symbol_table_fini(&f->table);
+	s->bytes -= names_bytes(&f->names);
+	names_fini(&f->names);
 	elf_file_close(f->elf);
 	f->elf = NULL;
-	close_names(f);
 	f->loaded = false;
 }
 
-static void drop_names(struct symbolizer *s, struct file *f)
+static void drop_texts(struct symbolizer *s, struct file *f)
 {
 	struct map64_slot *slot;
 
-	for (size_t i = 0; (slot = map64_each(&f->names, &i));)
+	for (size_t i = 0; (slot = map64_each(&f->texts, &i));)
 		free((void *)(uintptr_t)slot->value);
-	map64_fini(&f->names);
-	s->bytes -= f->name_bytes;
-	f->name_bytes = 0;
+	map64_fini(&f->texts);
+	s->bytes -= f->text_bytes;
+	f->text_bytes = 0;
 }
 
 static void forget_all(struct symbolizer *s)
 {
 	for (size_t i = 0; i < s->files.len; i++) {
 		drop_table(s, s->files.data[i]);
-		drop_names(s, s->files.data[i]);
+		drop_texts(s, s->files.data[i]);
 		free(s->files.data[i]);
 	}
 	vec_fini(&s->files);
@@ -151,7 +134,7 @@ static int by_last_use(const void *x, const void *y)
 
 /* Give back what was used longest ago, until the bound is kept or all that is left was used after
  * newest. Names go too when no caller holds any. */
-static void shrink(struct symbolizer *s, uint64_t newest, bool names)
+static void shrink(struct symbolizer *s, uint64_t newest, bool texts)
 {
 	if (s->bytes <= s->max_bytes)
 		return;
@@ -163,8 +146,8 @@ static void shrink(struct symbolizer *s, uint64_t newest, bool names)
 		if (order[i]->last_used > newest)
 			return;
 		drop_table(s, order[i]);
-		if (names)
-			drop_names(s, order[i]);
+		if (texts)
+			drop_texts(s, order[i]);
 	}
 }
 
@@ -176,7 +159,7 @@ void symbolizer_trim(struct symbolizer *s)
 	/* An open file would keep its file system busy: containers could not be removed. */
 	for (size_t i = 0; i < s->files.len; i++)
 		if (s->files.data[i]->key.dev)
-			close_names(s->files.data[i]);
+			names_close(&s->files.data[i]->names);
 	if (s->places.len > MAX_PLACES || s->files.len > MAX_FILES ||
 	    strtab_count(&s->modules) > MAX_MODULE_NAMES)
 		forget_all(s);
@@ -237,7 +220,7 @@ static uint32_t file_by_key(struct symbolizer *s, const struct file_key *key)
 	struct file *f = mem_calloc(1, sizeof(*f));
 
 	f->key = *key;
-	f->names_fd = -1;
+	f->names.fds[0] = f->names.fds[1] = -1;
 	hash_index_add(&s->index, hash, (uint32_t)s->files.len);
 	vec_push(&s->files, f);
 	return (uint32_t)s->files.len - 1;
@@ -256,42 +239,26 @@ static int keep_segments(struct file *f, struct elf_file *elf)
 	return fd;
 }
 
-/* Read the table of a file, or of its debug file when it was stripped and there is one. */
-static void read_symbols(struct symbolizer *s, struct file *f, struct elf_file *elf)
+static struct debug_search debug_search(const struct symbolizer *s, const struct process *p,
+					const struct mapping *m)
 {
-	size_t max = s->max_bytes / sizeof(struct table_symbol);
-	struct elf_symbol_table full;
-	struct elf_file *debug = NULL;
-	struct build_id id = {};
-
-	if (elf_file_symbol_table(elf, SHT_SYMTAB, &full) == -ENOENT)
-		id.len = MAX(elf_file_build_id(elf, id.bytes), 0);
-	if (id.len && !debug_file_open(s->debug_folder, &id, &debug) &&
-	    !symbol_table_read(debug, max, &f->table, NULL)) {
-		f->debug_id = id;
-		f->names_fd = take_fd(&debug->fd);
-	}
-	elf_file_close(debug);
-	/* A file without symbols still turns offsets into addresses. */
-	if (!f->table.len)
-		symbol_table_read(elf, max, &f->table, NULL);
-	s->bytes += table_bytes(f);
+	return (struct debug_search){.pid = p->pid, .path = m->path, .folder = s->debug_folder};
 }
 
-static void load(struct symbolizer *s, struct file *f, int fd)
+static void load(struct symbolizer *s, struct file *f, int fd, const struct process *p,
+		 const struct mapping *m)
 {
+	struct debug_search where = debug_search(s, p, m);
 	struct elf_file *elf;
 
 	f->loaded = true;
 	if (elf_file_open(fd, &elf, NULL))
 		return;
-	close_names(f);
-	f->debug_id.len = 0;
-	read_symbols(s, f, elf);
-	cleanup_close int own_fd = keep_segments(f, elf);
-
-	if (!f->debug_id.len)
-		f->names_fd = take_fd(&own_fd);
+	names_fini(&f->names);
+	names_load(elf, &where, s->max_bytes, &f->names);
+	s->bytes += names_bytes(&f->names);
+	/* A file without symbols still turns offsets into addresses. */
+	f->names.fds[SYMBOL_DYNAMIC] = keep_segments(f, elf);
 	f->last_used = ++s->clock;
 	shrink(s, s->window_clock, false);
 	if (s->bytes > s->max_bytes) {
@@ -338,7 +305,7 @@ static struct place find_place(struct symbolizer *s, const struct process *p,
 		struct file *f = s->files.data[place.file];
 
 		if (!f->loaded && f->refused_in != s->window)
-			load(s, f, take_fd(&fd));
+			load(s, f, take_fd(&fd), p, m);
 	}
 	/* When it is our limit of open files that was in the way, the next time may be better. */
 	if (fd != -EMFILE && fd != -ENFILE)
@@ -360,43 +327,30 @@ static struct file *loaded_file(struct symbolizer *s, struct place place, const 
 
 		if (fd < 0)
 			return NULL;
-		load(s, f, fd);
+		load(s, f, fd, p, m);
 	}
 	return f->elf ? f : NULL;
-}
-
-static int open_names(struct symbolizer *s, const struct file *f, const struct process *p,
-		      const struct mapping *m)
-{
-	struct elf_file *debug;
-
-	if (!f->debug_id.len)
-		return open_keyed(p, m, &f->key);
-	if (debug_file_open(s->debug_folder, &f->debug_id, &debug))
-		return -1;
-	int fd = take_fd(&debug->fd);
-
-	elf_file_close(debug);
-	return fd;
 }
 
 static const char *name_of(struct symbolizer *s, struct file *f, const struct table_symbol *sym,
 			   const struct process *p, const struct mapping *m)
 {
-	const uint64_t *known = map64_get(&f->names, f->table.base + sym->start);
+	uint64_t key = f->names.table.base + sym->start;
+	const uint64_t *known = map64_get(&f->texts, key);
+	struct debug_search where = debug_search(s, p, m);
 	cleanup_free char *raw = NULL;
 
 	if (known)
 		return (const char *)(uintptr_t)*known;
-	if (f->names_fd < 0)
-		f->names_fd = open_names(s, f, p, m);
-	if (f->names_fd < 0 || symbol_table_name(&f->table, sym, f->names_fd, &raw))
+	if (names_want_own(&f->names, sym))
+		f->names.fds[SYMBOL_DYNAMIC] = MAX(open_keyed(p, m, &f->key), -1);
+	if (names_read(&f->names, sym, &where, &raw))
 		return "";
 	char *name = demangle(raw);
 	size_t bytes = strlen(name) + NAME_OVERHEAD;
 
-	map64_set(&f->names, f->table.base + sym->start, (uintptr_t)name);
-	f->name_bytes += bytes;
+	map64_set(&f->texts, key, (uintptr_t)name);
+	f->text_bytes += bytes;
 	s->bytes += bytes;
 	return name;
 }
@@ -416,7 +370,7 @@ size_t symbolizer_user(struct symbolizer *s, const struct process *p, const stru
 		if (f && !elf_file_offset_to_address(f->elf, address - m->start + m->offset,
 						     &found.address)) {
 			const struct table_symbol *sym =
-				symbol_table_find(&f->table, found.address);
+				symbol_table_find(&f->names.table, found.address);
 
 			if (sym)
 				found.name = name_of(s, f, sym, p, m);
@@ -468,7 +422,7 @@ void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret)
 	for (size_t i = 0; i < s->files.len; i++) {
 		st.files += s->files.data[i]->loaded;
 		st.refused += s->files.data[i]->refused_in == s->window;
-		st.symbols += s->files.data[i]->table.len;
+		st.symbols += s->files.data[i]->names.table.len;
 	}
 	*ret = st;
 }

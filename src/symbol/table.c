@@ -170,16 +170,17 @@ static void fill_sizes(struct builder *b)
 	}
 }
 
-static int read_table(struct builder *b, uint32_t type, struct symbol_table *t, struct err *e)
+static int read_table(struct builder *b, const struct elf_file *f, uint32_t type,
+		      struct symbol_table *t, struct err *e)
 {
 	struct elf_symbol_table place;
-	int r = elf_file_symbol_table(b->file, type, &place);
+	int r = elf_file_symbol_table(f, type, &place);
 
 	if (r == -ENOENT)
 		return 0;
 	b->dynamic = type == SHT_DYNSYM;
 	if (!r)
-		r = elf_file_each_raw_symbol(b->file, &place, take_symbol, b);
+		r = elf_file_each_raw_symbol(f, &place, take_symbol, b);
 	if (r)
 		return err_sys(e, r, "cannot read the ELF symbols");
 	t->strings[b->dynamic].offset = place.strings_offset;
@@ -187,17 +188,17 @@ static int read_table(struct builder *b, uint32_t type, struct symbol_table *t, 
 	return 0;
 }
 
-int symbol_table_read(const struct elf_file *f, size_t max_symbols, struct symbol_table *ret,
-		      struct err *e)
+int symbol_table_read(const struct elf_file *f, const struct elf_file *full, size_t max_symbols,
+		      struct symbol_table *ret, struct err *e)
 {
 	struct builder b = {.file = f, .max_symbols = max_symbols};
 	struct symbol_table t = {};
 
 	find_code(&b);
-	int r = read_table(&b, SHT_SYMTAB, &t, e);
+	int r = read_table(&b, full, SHT_SYMTAB, &t, e);
 
 	if (!r)
-		r = read_table(&b, SHT_DYNSYM, &t, e);
+		r = read_table(&b, f, SHT_DYNSYM, &t, e);
 	if (!r && !b.symbols.len)
 		r = err_set(e, -ENOENT, "the file has no function symbols");
 	if (!r) {
@@ -312,7 +313,7 @@ static bool better_name(const char *a, unsigned int rank_a, const char *b, unsig
 	return rank_a != rank_b ? rank_a < rank_b : strlen(a) < strlen(b);
 }
 
-int symbol_table_name(const struct symbol_table *t, const struct table_symbol *s, int fd,
+int symbol_table_name(const struct symbol_table *t, const struct table_symbol *s, const int fds[2],
 		      char **ret)
 {
 	const struct table_symbol *end = t->symbols + t->len;
@@ -321,7 +322,7 @@ int symbol_table_name(const struct symbol_table *t, const struct table_symbol *s
 
 	for (const struct table_symbol *a = s; a < end && a->start == s->start; a++) {
 		cleanup_free char *name = NULL;
-		int r = read_name(t, a, fd, &name);
+		int r = read_name(t, a, fds[a->dynamic], &name);
 
 		if (r)
 			return r;

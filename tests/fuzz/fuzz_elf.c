@@ -12,14 +12,14 @@ static void read_table(const struct elf_file *f)
 {
 	struct symbol_table table;
 
-	if (symbol_table_read(f, 1 << 20, &table, NULL) < 0)
+	if (symbol_table_read(f, f, 1 << 20, &table, NULL) < 0)
 		return;
 	for (size_t i = 0; i < MIN(table.len, (size_t)64); i++) {
 		const struct table_symbol *s =
 			symbol_table_find(&table, table.base + table.symbols[i].start);
 		char *name;
 
-		if (s && symbol_table_name(&table, s, f->fd, &name) >= 0)
+		if (s && symbol_table_name(&table, s, (int[]){f->fd, f->fd}, &name) >= 0)
 			free(name);
 	}
 	symbol_table_fini(&table);

@@ -35,7 +35,7 @@ static double name_ns(const struct symbol_table *t, int fd)
 	for (size_t i = 0; i < NAMES; i++) {
 		cleanup_free char *raw = NULL;
 
-		CHECK(!symbol_table_name(t, pick(t, i), fd, &raw));
+		CHECK(!symbol_table_name(t, pick(t, i), (int[]){fd, fd}, &raw));
 		free(demangle(raw));
 	}
 	return (double)(clock_cpu_ns() - start) / NAMES;
@@ -49,7 +49,7 @@ static int file_cost(const char *path)
 	int64_t start = clock_cpu_ns();
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 || elf_file_open(fd, &f, &e) || symbol_table_read(f, SIZE_MAX, &t, &e)) {
+	if (fd < 0 || elf_file_open(fd, &f, &e) || symbol_table_read(f, f, SIZE_MAX, &t, &e)) {
 		fprintf(stderr, "%s: %s\n", path, fd < 0 ? strerror(errno) : e.msg);
 		return 1;
 	}

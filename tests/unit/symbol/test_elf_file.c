@@ -211,14 +211,14 @@ static void use(const void *p, size_t n)
 	elf_file_find_symbol(f, "main", &address, &size);
 	elf_file_read_address(f, address, id, sizeof(id));
 	elf_file_offset_to_address(f, 0x1100, &address);
-	if (!symbol_table_read(f, 1 << 20, &t, NULL)) {
+	if (!symbol_table_read(f, f, 1 << 20, &t, NULL)) {
 		for (size_t i = 0; i < t.len; i += 7) {
 			cleanup_free char *name = NULL;
 			const struct table_symbol *s =
 				symbol_table_find(&t, t.base + t.symbols[i].start);
 
 			if (s)
-				symbol_table_name(&t, s, f->fd, &name);
+				symbol_table_name(&t, s, (int[]){f->fd, f->fd}, &name);
 		}
 		symbol_table_fini(&t);
 	}
@@ -282,12 +282,13 @@ static void test_shrinks(void **state)
 
 	read_target("pie", &b);
 	assert_int_equal(open_bytes(b.data, b.len, &f, &e), 0);
-	assert_int_equal(symbol_table_read(f, 1 << 20, &t, &e), 0);
+	assert_int_equal(symbol_table_read(f, f, 1 << 20, &t, &e), 0);
 	assert_int_equal(ftruncate(f->fd, 4096), 0);
-	assert_int_equal(symbol_table_name(&t, &t.symbols[0], f->fd, &name), -EBADMSG);
+	assert_int_equal(symbol_table_name(&t, &t.symbols[0], (int[]){f->fd, f->fd}, &name),
+			 -EBADMSG);
 	assert_null(name);
 	symbol_table_fini(&t);
-	assert_int_equal(symbol_table_read(f, 1 << 20, &t, &e), -EBADMSG);
+	assert_int_equal(symbol_table_read(f, f, 1 << 20, &t, &e), -EBADMSG);
 	elf_file_close(f);
 }
 
@@ -308,8 +309,9 @@ static void test_version(void **state)
 	assert_non_null(text);
 	memcpy(text, "pretty@@GL_1", 12);
 	assert_int_equal(open_bytes(b.data, b.len, &f, NULL), 0);
-	assert_int_equal(symbol_table_read(f, 1 << 20, &t, NULL), 0);
-	assert_int_equal(symbol_table_name(&t, symbol_table_find(&t, address + 1), f->fd, &name),
+	assert_int_equal(symbol_table_read(f, f, 1 << 20, &t, NULL), 0);
+	assert_int_equal(symbol_table_name(&t, symbol_table_find(&t, address + 1),
+					   (int[]){f->fd, f->fd}, &name),
 			 0);
 	assert_string_equal(name, "pretty");
 	symbol_table_fini(&t);
@@ -322,8 +324,8 @@ static void test_table_bounds(void **state)
 	struct symbol_table t;
 	struct err e;
 
-	assert_int_equal(symbol_table_read(f, 5, &t, &e), -EFBIG);
-	assert_int_equal(symbol_table_read(f, 1 << 20, &t, &e), 0);
+	assert_int_equal(symbol_table_read(f, f, 5, &t, &e), -EFBIG);
+	assert_int_equal(symbol_table_read(f, f, 1 << 20, &t, &e), 0);
 	assert_null(symbol_table_find(&t, 0));
 	assert_null(symbol_table_find(&t, t.base - 1));
 	assert_null(symbol_table_find(&t, UINT64_MAX));
