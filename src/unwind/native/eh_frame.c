@@ -238,6 +238,7 @@ struct builder {
 	/* Where several describe some code the first wins; the last is the linker's jump tables. */
 	struct cfi_section sections[2];
 	VEC(struct function) functions;
+	struct unwind_code code;
 	struct unwind_table *table;
 	struct unwind_writer writer;
 	/* Of the function that is run. */
@@ -253,14 +254,13 @@ static void builder_fini(struct builder *b)
 	unwind_writer_fini(&b->writer);
 }
 
-static bool is_code(const struct elf_file *f, uint64_t start, uint64_t end)
+static bool is_code(const struct builder *b, uint64_t start, uint64_t end)
 {
-	for (size_t i = 0; i < f->segments.len; i++) {
-		const Elf64_Phdr *p = &f->segments.data[i];
+	for (uint32_t i = 0; i < b->code.len; i++) {
+		uint64_t address = b->code.segments[i].address, size = b->code.segments[i].size;
 
-		if (p->p_type == PT_LOAD && (p->p_flags & PF_X) && start >= p->p_vaddr &&
-		    start - p->p_vaddr < p->p_filesz &&
-		    end - start <= p->p_filesz - (start - p->p_vaddr))
+		if (start >= address && start - address < size &&
+		    end - start <= size - (start - address))
 			return true;
 	}
 	return false;
@@ -309,7 +309,7 @@ static void collect_jump_tables(struct builder *b, const struct elf_file *f)
 
 		if (h && h->sh_type == SHT_PROGBITS && h->sh_size &&
 		    h->sh_addr <= UINT64_MAX - h->sh_size &&
-		    is_code(f, h->sh_addr, h->sh_addr + h->sh_size))
+		    is_code(b, h->sh_addr, h->sh_addr + h->sh_size))
 			vec_push(&b->functions,
 				 (struct function){h->sh_addr, h->sh_addr + h->sh_size, JUMP_TABLES,
 						   i});
@@ -326,7 +326,7 @@ static void collect(struct builder *b, const struct elf_file *f)
 		for (uint32_t i = 0; i < section->fdes.len; i++) {
 			const struct cfi_fde *fde = &section->fdes.data[i];
 
-			if (is_code(f, fde->start, fde->end))
+			if (is_code(b, fde->start, fde->end))
 				vec_push(&b->functions,
 					 (struct function){fde->start, fde->end, s, i});
 			else if (fde->start) /* 0: the linker dropped the function */
@@ -392,7 +392,7 @@ static int run_functions(struct builder *b)
 	uint64_t done = b->functions.len ? b->functions.data[0].start : 0;
 	int r = 0;
 
-	unwind_writer_init(&b->writer, b->table, b->writer.rules, done);
+	unwind_writer_init(&b->writer, b->table, b->writer.rules, b->code.base);
 	for (size_t i = 0; !r && i < b->functions.len; i++) {
 		const struct function *f = &b->functions.data[i];
 
@@ -440,6 +440,7 @@ int unwind_table_build(const struct elf_file *f, struct unwind_rules *rules,
 
 	if (r)
 		return err_sys(e, r, "cannot read the call frame information");
+	unwind_code_read(f, &b.code);
 	collect(&b, f);
 	r = run_functions(&b);
 	if (r) {
@@ -450,18 +451,36 @@ int unwind_table_build(const struct elf_file *f, struct unwind_rules *rules,
 	return (int)table.rows.len;
 }
 
-/* A mapping starts at a page border, the segment perhaps behind it, and segments may share pages.
- */
-int unwind_table_origin(const struct elf_file *f, const struct unwind_table *t, uint64_t start,
-			uint64_t end, uint64_t offset, uint64_t *ret)
+void unwind_code_read(const struct elf_file *f, struct unwind_code *ret)
 {
-	for (size_t i = 0; i < f->segments.len; i++) {
+	struct unwind_code c = {.base = UINT64_MAX};
+
+	for (size_t i = 0; i < f->segments.len && c.len < UNWIND_CODE_SEGMENTS; i++) {
 		const Elf64_Phdr *p = &f->segments.data[i];
 
-		if (p->p_type == PT_LOAD && (p->p_flags & PF_X) &&
-		    (p->p_offset < offset ? offset - p->p_offset < p->p_filesz
-					  : p->p_offset - offset < end - start)) {
-			*ret = start - offset + p->p_offset - p->p_vaddr + t->base;
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || !p->p_filesz)
+			continue;
+		c.segments[c.len].offset = p->p_offset;
+		c.segments[c.len].size = p->p_filesz;
+		c.segments[c.len++].address = p->p_vaddr;
+		c.base = MIN(c.base, p->p_vaddr & ~(uint64_t)((1 << UNWIND_PAGE_SHIFT) - 1));
+	}
+	if (!c.len)
+		c.base = 0;
+	*ret = c;
+}
+
+/* A mapping starts at a page border, the segment perhaps behind it, and segments may share pages.
+ */
+int unwind_code_origin(const struct unwind_code *c, uint64_t start, uint64_t end, uint64_t offset,
+		       uint64_t *ret)
+{
+	for (uint32_t i = 0; i < c->len; i++) {
+		uint64_t its = c->segments[i].offset;
+
+		if (its < offset ? offset - its < c->segments[i].size
+				 : its - offset < end - start) {
+			*ret = start - offset + its - c->segments[i].address + c->base;
 			return 0;
 		}
 	}

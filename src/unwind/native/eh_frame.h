@@ -13,9 +13,22 @@
  * -ENOTSUP: not x86-64. -EFBIG: over a bound. */
 int unwind_table_build(const struct elf_file *f, struct unwind_rules *rules,
 		       struct unwind_table *ret, struct err *e);
+
+/* Where the code of a file is. A table begins with the page of its first code, so that addresses in
+ * a process can be counted from there before the table is made. */
+enum { UNWIND_CODE_SEGMENTS = 8 }; /* files have one, rewritten ones a few; more are left out */
+struct unwind_code {
+	uint64_t base; /* virtual address of the table's first page */
+	uint32_t len;
+	struct {
+		uint64_t offset, size; /* in the file */
+		uint64_t address;
+	} segments[UNWIND_CODE_SEGMENTS];
+};
+void unwind_code_read(const struct elf_file *f, struct unwind_code *ret);
 /* Where in a process the first page of the table would be, for a mapping of the file that has code:
  * the origin of a struct unwind_mapping. -ENOENT: the mapping has none. */
-int unwind_table_origin(const struct elf_file *f, const struct unwind_table *t, uint64_t start,
-			uint64_t end, uint64_t offset, uint64_t *ret);
+int unwind_code_origin(const struct unwind_code *c, uint64_t start, uint64_t end, uint64_t offset,
+		       uint64_t *ret);
 
 #endif

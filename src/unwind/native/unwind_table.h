@@ -40,7 +40,7 @@ struct unwind_table_page {
 	uint32_t count;
 };
 struct unwind_table {
-	uint64_t base; /* virtual address of the first page in the file; a multiple of 64 KiB */
+	uint64_t base; /* virtual address of the first page with code; a multiple of 64 KiB */
 	VEC(unwind_row) rows;
 	VEC(struct unwind_table_page) pages;
 	/* Figures. */
@@ -74,7 +74,8 @@ struct unwind_writer {
 	size_t folded_len;
 	struct map64 seen; /* how often there was a chain, by its hash */
 };
-/* Afterwards unwind_writer_fini is needed. Start a table whose lowest address is first. */
+/* Afterwards unwind_writer_fini is needed. Start a table whose first page holds the address
+ * `first`. */
 void unwind_writer_init(struct unwind_writer *w, struct unwind_table *t, struct unwind_rules *r,
 			uint64_t first);
 /* From address on, rule holds; addresses must not fall. -EFBIG: over a bound. */

@@ -22,7 +22,7 @@
  * array; so are the chunks, inner maps of one array of maps. User space fills them through mmap
  * (BPF_F_MMAPABLE), and a program searches them with plain loads, without a call a step: indexes
  * have 16 bits and arrays 65536 elements, so that no index is outside. Chunks have one size, as
- * kernels want it of inner maps, and are made when they are needed. Files are an ordinary array
+ * kernels want it of inner maps, and are made when they are needed. Files are elements of an array
  * map. What a walk may be looking at is never changed: new rows go to free places, then page, file
  * and process are pointed at them, and the old place is free a second later.
  *
@@ -40,6 +40,8 @@ enum {
 	UNWIND_MAX_RULES = 1 << 16,
 	UNWIND_MAX_PAGES = 1 << 16,
 	UNWIND_MAX_MAPPINGS = 1 << 16,
+	UNWIND_MAX_FILES = 1 << 13,
+	UNWIND_MAX_CHUNKS = 1 << 7, /* of 256 KiB */
 	/* What a walk may do at most for one frame. */
 	UNWIND_SEARCH_STEPS = 16,
 	UNWIND_RULE_STEPS = 12,
@@ -120,7 +122,7 @@ struct unwind_mapping {
 	uint64_t start, end;
 	uint64_t origin; /* address where the first page of the file's table would be */
 	uint32_t file;
-	uint32_t unused;
+	uint32_t identity; /* for user space: how it knew the file */
 };
 _Static_assert(sizeof(struct unwind_mapping) == 32, "shared with BPF");
 

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "native_tables.h"
+#include "unwind/native/eh_frame.h"
 
 static pid_t target;
 #define TABLE_READ(dst, size, address) (process_read_memory(target, (address), (dst), (size)) < 0)
@@ -67,24 +68,25 @@ static void find_functions(struct session *s, const char *path)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	const Elf64_Shdr *h;
 	struct elf_file *f;
+	struct unwind_code code;
 	uint64_t bias = 0;
 
 	assert_int_equal(elf_file_open(fd, &f, NULL), 0);
 	h = elf_file_section(f, "noted_text");
 	assert_non_null(h);
+	unwind_code_read(f, &code);
 	s->text = h->sh_addr;
 	s->text_end = h->sh_addr + h->sh_size;
 	assert_int_equal(elf_file_each_symbol(f, take_symbol, s, NULL), 0);
 	assert_true(s->starts.len > 0);
 	for (size_t i = 0; i < s->process.mappings.len; i++) {
 		const struct mapping *m = &s->process.mappings.data[i];
-		struct unwind_table zero = {};
 
 		if (strcmp(m->path, path) == 0)
-			assert_int_equal(unwind_table_origin(f, &zero, m->start, m->end, m->offset,
-							     &bias),
-					 0);
+			assert_int_equal(
+				unwind_code_origin(&code, m->start, m->end, m->offset, &bias), 0);
 	}
+	bias -= code.base;
 	s->text += bias;
 	s->text_end += bias;
 	for (size_t i = 0; i < s->starts.len; i++)
@@ -117,7 +119,7 @@ static void start(struct session *s, const char *path, const char *build, const 
 	assert_non_null(s->out);
 	assert_int_equal(fscanf(s->out, "%lx %lx %d", &s->noted, &s->noted_len, &tid), 3);
 	s->tid = target = tid;
-	tables_init();
+	tables_init(256 << 20, UNWIND_MAX_CHUNKS);
 	assert_int_equal(process_read(s->pid, &s->process, NULL), 0);
 	tables_add_process(&s->process);
 	find_functions(s, path);
@@ -143,9 +145,10 @@ static void stop(struct session *s)
 static void walk(struct session *s)
 {
 	struct user_regs_struct r;
-	struct table_walk w = {.process = tables.process};
+	struct table_walk w = {};
 
 	assert_int_equal(ptrace(PTRACE_GETREGS, s->tid, NULL, &r), 0);
+	assert_true(tables_process(s->pid, &w.process));
 	w.pc = r.rip;
 	w.sp = r.rsp;
 	w.rbp = r.rbp;

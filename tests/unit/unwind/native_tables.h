@@ -1,118 +1,104 @@
-/* The tables of one process in plain arrays, for the walk by tables on the host. */
+/* A store of unwind tables over plain arrays, for the walk by tables on the host. */
 #ifndef GLIM_TEST_NATIVE_TABLES_H
 #define GLIM_TEST_NATIVE_TABLES_H
 
-#include "process/process.h"
-#include "unwind/native/eh_frame.h"
-
-enum { TABLES_FILES = 64, TABLES_CHUNKS = 64 };
+#include "base/hash.h"
+#include "unwind/native/table_store.h"
 
 struct tables {
 	struct unwind_mapping mappings[UNWIND_MAX_MAPPINGS];
 	struct unwind_page pages[UNWIND_MAX_PAGES];
 	struct unwind_rule rules[UNWIND_MAX_RULES];
-	struct unwind_file files[TABLES_FILES];
-	unwind_row *chunks[TABLES_CHUNKS];
-	uint32_t pages_len, files_len, chunks_len, chunk_used;
-	struct unwind_process process;
-	struct unwind_rules known;
+	struct unwind_file files[UNWIND_MAX_FILES];
+	unwind_row *chunks[UNWIND_MAX_CHUNKS];
+	uint32_t chunks_len;
+	struct map64 processes; /* what was published: a struct unwind_process as a number */
+	size_t max_processes;
+	struct table_store *store;
+	int64_t now; /* goes on as the tests like it */
 };
 
 extern struct tables tables;
 #define TABLE_MAPPINGS() ((const struct unwind_mapping *)tables.mappings)
 #define TABLE_PAGES()	 ((const struct unwind_page *)tables.pages)
 #define TABLE_RULES()	 ((const struct unwind_rule *)tables.rules)
-#define TABLE_FILE(id)	 ((id) < TABLES_FILES ? &tables.files[id] : NULL)
-#define TABLE_CHUNK(i)	 ((i) < TABLES_CHUNKS ? (const unwind_row *)tables.chunks[i] : NULL)
+#define TABLE_FILE(id)	 ((id) < UNWIND_MAX_FILES ? &tables.files[id] : NULL)
+#define TABLE_CHUNK(i)	 ((i) < UNWIND_MAX_CHUNKS ? (const unwind_row *)tables.chunks[i] : NULL)
 
-static inline void tables_init(void)
+static inline unwind_row *tables_chunk(void *arg, uint32_t number)
 {
+	CHECK(number == tables.chunks_len++);
+	tables.chunks[number] = mem_calloc(UNWIND_CHUNK_ROWS, sizeof(unwind_row));
+	return tables.chunks[number];
+}
+
+static inline int tables_publish(void *arg, pid_t pid, const struct unwind_process *run)
+{
+	if (!run) {
+		map64_remove(&tables.processes, (uint64_t)pid);
+		return 0;
+	}
+	if (!map64_get(&tables.processes, (uint64_t)pid) &&
+	    tables.processes.len >= tables.max_processes)
+		return -E2BIG;
+	map64_set(&tables.processes, (uint64_t)pid, (uint64_t)run->first << 32 | run->count);
+	return 0;
+}
+
+static inline void tables_init(size_t max_bytes, uint32_t max_chunks)
+{
+	struct table_space space = {
+		.mappings = tables.mappings,
+		.pages = tables.pages,
+		.rules = tables.rules,
+		.files = tables.files,
+		.max_chunks = max_chunks,
+		.chunk = tables_chunk,
+		.publish = tables_publish,
+	};
+
 	memset(&tables, 0, sizeof(tables));
-	unwind_rules_init(&tables.known);
-	tables.chunk_used = UNWIND_CHUNK_ROWS;
+	tables.max_processes = SIZE_MAX;
+	tables.now = NSEC_PER_SEC;
+	tables.store = table_store_new(&space, max_bytes);
 }
 
 static inline void tables_fini(void)
 {
+	table_store_free(tables.store);
+	map64_fini(&tables.processes);
 	for (uint32_t i = 0; i < tables.chunks_len; i++)
 		free(tables.chunks[i]);
-	unwind_rules_fini(&tables.known);
 }
 
-/* Rows of a page lie in one chunk. */
-static inline void tables_add_page(const struct unwind_table *t, const struct unwind_table_page *p)
+/* What was published of a process; false where nothing was. */
+static inline bool tables_process(pid_t pid, struct unwind_process *ret)
 {
-	CHECK(tables.pages_len < UNWIND_MAX_PAGES);
-	if (tables.chunk_used + p->count > UNWIND_CHUNK_ROWS) {
-		CHECK(tables.chunks_len < TABLES_CHUNKS);
-		tables.chunks[tables.chunks_len++] =
-			mem_calloc(UNWIND_CHUNK_ROWS, sizeof(unwind_row));
-		tables.chunk_used = 0;
-	}
-	if (p->count)
-		memcpy(tables.chunks[tables.chunks_len - 1] + tables.chunk_used,
-		       t->rows.data + p->first, p->count * sizeof(unwind_row));
-	tables.pages[tables.pages_len++] =
-		(struct unwind_page){.chunk = (uint16_t)(tables.chunks_len - 1),
-				     .first = (uint16_t)tables.chunk_used,
-				     .count = (uint16_t)p->count};
-	tables.chunk_used += p->count;
+	const uint64_t *v = map64_get(&tables.processes, (uint64_t)pid);
+
+	if (v)
+		*ret = (struct unwind_process){(uint32_t)(*v >> 32), (uint32_t)*v};
+	return v;
 }
 
-/* Returns the file's id. */
-static inline uint32_t tables_add_file(const struct unwind_table *t)
+/* Make a table, however long it takes. */
+static inline int tables_load(const struct process *p, const struct mapping *m)
 {
-	struct unwind_file *f = &tables.files[tables.files_len];
+	int r;
 
-	CHECK(tables.files_len < TABLES_FILES);
-	f->state = t->rows.len ? UNWIND_FILE_READY : UNWIND_FILE_NONE;
-	f->first_page = tables.pages_len;
-	f->pages = (uint32_t)t->pages.len;
-	for (size_t i = 0; i < t->pages.len; i++)
-		tables_add_page(t, &t->pages.data[i]);
-	memcpy(tables.rules, tables.known.rules.data,
-	       tables.known.rules.len * sizeof(struct unwind_rule));
-	return tables.files_len++;
-}
-
-/* One mapping of a process, and the table of its file when there is none yet. */
-static inline int tables_add_mapping(const struct process *p, size_t i)
-{
-	const struct mapping *m = &p->mappings.data[i];
-	struct unwind_mapping *u = &tables.mappings[tables.process.count];
-	struct unwind_table table = {};
-	struct elf_file *f;
-	uint64_t origin;
-	int fd = process_open_mapping(p, m);
-
-	if (fd < 0)
-		return fd;
-	int r = elf_file_open(fd, &f, NULL);
-
-	if (r)
-		return r;
-	r = unwind_table_build(f, &tables.known, &table, NULL);
-	if (r >= 0)
-		r = unwind_table_origin(f, &table, m->start, m->end, m->offset, &origin);
-	if (!r) {
-		*u = (struct unwind_mapping){.start = m->start,
-					     .end = m->end,
-					     .origin = origin,
-					     .file = tables_add_file(&table)};
-		tables.process.count++;
-	}
-	unwind_table_fini(&table);
-	elf_file_close(f);
+	while ((r = table_store_load(tables.store, p, m, tables.now)) == -EAGAIN)
+		tables.now += NSEC_PER_SEC;
 	return r;
 }
 
 static inline void tables_add_process(const struct process *p)
 {
+	CHECK(!table_store_process(tables.store, p, tables.now));
 	for (size_t i = 0; i < p->mappings.len; i++) {
 		const struct mapping *m = &p->mappings.data[i];
 
 		if (m->path[0] == '/' || !strcmp(m->path, "[vdso]"))
-			CHECK(!tables_add_mapping(p, i));
+			CHECK(!tables_load(p, m));
 	}
 }
 

@@ -1,0 +1,441 @@
+#include <time.h>
+#include <unistd.h>
+
+#include "unwind/native/table_store_priv.h"
+
+enum {
+	BUDGET_PERCENT = 15, /* of a core, for making tables */
+};
+#define BUDGET_BURST_NS NSEC_PER_SEC
+/* For how long a mapping that looks the same is believed to be of the same file. */
+#define VERIFIED_NS NSEC_PER_SEC
+
+const char *const table_refusal_names[TABLE_REFUSED_COUNT] = {
+	[TABLE_REFUSED_MAPPINGS] = "too many mappings",
+	[TABLE_REFUSED_PUBLISH] = "too many processes",
+	[TABLE_REFUSED_FILES] = "too many files",
+	[TABLE_REFUSED_UNREADABLE] = "file cannot be opened",
+	[TABLE_REFUSED_FORMAT] = "not ELF for x86-64",
+	[TABLE_REFUSED_EMPTY] = "no call frame information",
+	[TABLE_REFUSED_BROKEN] = "broken file",
+	[TABLE_REFUSED_SIZE] = "table too large",
+	[TABLE_REFUSED_ROOM] = "no room for rows",
+	[TABLE_REFUSED_BUDGET] = "put off",
+};
+
+struct table_store *table_store_new(const struct table_space *space, size_t max_bytes)
+{
+	struct table_store *s = mem_calloc(1, sizeof(*s));
+
+	CHECK(space->max_chunks <= UNWIND_MAX_CHUNKS);
+	s->space = *space;
+	s->max_bytes = max_bytes;
+	s->budget_ns = BUDGET_BURST_NS;
+	places_init(&s->mappings, UNWIND_MAX_MAPPINGS);
+	table_files_init(s);
+	table_rows_init(s);
+	return s;
+}
+
+void table_store_free(struct table_store *s)
+{
+	if (!s)
+		return;
+	table_rows_fini(s);
+	table_files_fini(s);
+	places_fini(&s->mappings);
+	map64_fini(&s->processes);
+	vec_fini(&s->runs);
+	vec_fini(&s->free_runs);
+	vec_fini(&s->scratch);
+	vec_fini(&s->given);
+	free(s);
+}
+
+/* --- what is given up --------------------------------------------------------------------------*/
+
+void table_store_give(struct table_store *s, bool is_run, uint32_t first, uint32_t count,
+		      int64_t now_ns)
+{
+	if (count)
+		vec_push(&s->given, (struct table_given){now_ns, is_run, first, count});
+}
+
+static void drop_file(struct table_store *s, uint32_t file, int64_t now_ns)
+{
+	CHECK(s->files.data[file].refs);
+	if (!--s->files.data[file].refs)
+		s->files.data[file].unused_ns = now_ns;
+}
+
+static void drop_files(struct table_store *s, const struct unwind_mapping *m, size_t n,
+		       int64_t now_ns)
+{
+	for (size_t i = 0; i < n; i++)
+		drop_file(s, m[i].file, now_ns);
+}
+
+/* What was given up long enough ago is free. */
+static void reclaim(struct table_store *s, int64_t now_ns)
+{
+	for (; s->given_done < s->given.len; s->given_done++) {
+		const struct table_given *g = &s->given.data[s->given_done];
+
+		if (now_ns - g->ns < TABLE_GRACE_NS)
+			break;
+		if (!g->is_run) {
+			table_rows_reclaim(s, g->first, g->count);
+			continue;
+		}
+		drop_files(s, s->space.mappings + g->first, g->count, now_ns);
+		places_give(&s->mappings, g->first, g->count);
+	}
+	if (s->given_done * 2 < s->given.len)
+		return;
+	s->given.len -= s->given_done;
+	memmove(s->given.data, s->given.data + s->given_done,
+		s->given.len * sizeof(*s->given.data));
+	s->given_done = 0;
+}
+
+/* --- runs --------------------------------------------------------------------------------------*/
+
+static struct table_run *run_of(const struct table_store *s, pid_t pid)
+{
+	const uint64_t *i = map64_get(&s->processes, (uint64_t)pid);
+
+	return i ? &s->runs.data[*i] : NULL;
+}
+
+bool table_store_run(const struct table_store *s, pid_t pid, struct unwind_process *ret)
+{
+	const struct table_run *run = run_of(s, pid);
+
+	if (run)
+		*ret = run->place;
+	return run;
+}
+
+static void drop_run(struct table_store *s, uint32_t i, int64_t now_ns)
+{
+	struct table_run *run = &s->runs.data[i];
+
+	if (--run->refs)
+		return;
+	table_store_give(s, true, run->place.first, run->place.count, now_ns);
+	vec_push(&s->free_runs, i);
+}
+
+static uint32_t add_run(struct table_store *s, const struct unwind_process *place,
+			int64_t verified_ns)
+{
+	struct table_run run = {.place = *place, .verified_ns = verified_ns};
+
+	if (!s->free_runs.len) {
+		vec_push(&s->runs, run);
+		return (uint32_t)s->runs.len - 1;
+	}
+	uint32_t i = s->free_runs.data[--s->free_runs.len];
+
+	s->runs.data[i] = run;
+	return i;
+}
+
+/* From now on the process has that run; the one before is given up when nobody else has it. */
+static int set_run(struct table_store *s, pid_t pid, uint32_t i, int64_t now_ns)
+{
+	struct table_run *run = &s->runs.data[i];
+	const uint64_t *old = map64_get(&s->processes, (uint64_t)pid);
+	uint64_t old_run = old ? *old : HASH_NONE;
+	int r = s->space.publish(s->space.arg, pid, &run->place);
+
+	run->refs++;
+	if (r < 0) {
+		s->stats.refused[TABLE_REFUSED_PUBLISH]++;
+		drop_run(s, i, now_ns);
+		return r;
+	}
+	map64_set(&s->processes, (uint64_t)pid, i);
+	if (old_run != HASH_NONE)
+		drop_run(s, (uint32_t)old_run, now_ns);
+	s->stats.published++;
+	return 0;
+}
+
+void table_store_forget(struct table_store *s, pid_t pid, int64_t now_ns)
+{
+	const uint64_t *found = map64_get(&s->processes, (uint64_t)pid);
+
+	if (!found)
+		return;
+	uint32_t i = (uint32_t)*found;
+
+	s->space.publish(s->space.arg, pid, NULL);
+	map64_remove(&s->processes, (uint64_t)pid);
+	drop_run(s, i, now_ns);
+}
+
+void table_store_fork(struct table_store *s, pid_t parent, pid_t child, int64_t now_ns)
+{
+	const uint64_t *found = map64_get(&s->processes, (uint64_t)parent);
+
+	if (found && parent != child)
+		set_run(s, child, (uint32_t)*found, now_ns);
+}
+
+/* --- mappings ----------------------------------------------------------------------------------*/
+
+/* The element of a run that holds an address, or NULL. */
+static const struct unwind_mapping *find_mapping(const struct table_store *s,
+						 const struct table_run *run, uint64_t address)
+{
+	const struct unwind_mapping *all = s->space.mappings + run->place.first;
+	uint32_t low = 0, high = run->place.count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (all[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < run->place.count && all[low].start <= address ? &all[low] : NULL;
+}
+
+/* The number of its file: the one that the last run has for it, when that was looked up just now.
+ */
+static int file_of(struct table_store *s, const struct process *p, const struct mapping *m,
+		   const struct table_run *last, int64_t now_ns, uint32_t *ret_identity)
+{
+	if (last) {
+		const struct unwind_mapping *before = find_mapping(s, last, m->start);
+		int file = before ? table_files_again(s, m, before->identity) : -ENOENT;
+
+		if (file >= 0) {
+			*ret_identity = before->identity;
+			return file;
+		}
+	}
+	return table_files_find(s, p, m, now_ns, ret_identity);
+}
+
+/* Only memory with a file, and the [vdso], can have a table. */
+static bool is_wanted(const struct mapping *m)
+{
+	return m->inode || !strcmp(m->path, "[vdso]");
+}
+
+/* Append a mapping to the run that is being made, or make its last one longer. */
+static int add_mapping(struct table_store *s, const struct process *p, const struct mapping *m,
+		       const struct table_run *last, int64_t now_ns)
+{
+	struct unwind_mapping new = {.start = m->start, .end = m->end, .origin = m->start};
+	struct unwind_mapping *before =
+		s->scratch.len ? &s->scratch.data[s->scratch.len - 1] : NULL;
+	int file = file_of(s, p, m, last, now_ns, &new.identity);
+
+	if (file < 0)
+		return file;
+	/* A part of the file that is not code has no rows. */
+	if (file != TABLE_FILE_NONE && !unwind_code_origin(&s->files.data[file].code, m->start,
+							   m->end, m->offset, &new.origin))
+		new.file = (uint32_t)file;
+	if (before && before->end == new.start && before->file == new.file &&
+	    before->origin == new.origin) {
+		before->end = new.end;
+		return 0;
+	}
+	s->files.data[new.file].refs++;
+	vec_push(&s->scratch, new);
+	return 0;
+}
+
+static int make_run(struct table_store *s, const struct process *p, const struct table_run *last,
+		    int64_t now_ns)
+{
+	vec_clear(&s->scratch);
+	for (size_t i = 0; i < p->mappings.len; i++) {
+		const struct mapping *m = &p->mappings.data[i];
+		int r = is_wanted(m) ? add_mapping(s, p, m, last, now_ns) : 0;
+
+		if (r < 0) {
+			drop_files(s, s->scratch.data, s->scratch.len, now_ns);
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* The references of the scratch to files are the run's from now on. */
+static int publish_run(struct table_store *s, pid_t pid, int64_t verified_ns, int64_t now_ns)
+{
+	struct unwind_process place = {.count = (uint32_t)s->scratch.len};
+
+	if (place.count && places_take(&s->mappings, place.count, &place.first)) {
+		drop_files(s, s->scratch.data, s->scratch.len, now_ns);
+		s->stats.refused[TABLE_REFUSED_MAPPINGS]++;
+		return -ENOSPC;
+	}
+	if (place.count)
+		memcpy(s->space.mappings + place.first, s->scratch.data,
+		       place.count * sizeof(*s->scratch.data));
+	/* The elements are there before anybody is pointed at them. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	return set_run(s, pid, add_run(s, &place, verified_ns), now_ns);
+}
+
+int table_store_process(struct table_store *s, const struct process *p, int64_t now_ns)
+{
+	struct table_run *last = run_of(s, p->pid);
+	bool fresh = last && now_ns - last->verified_ns < VERIFIED_NS;
+	int64_t verified_ns = fresh ? last->verified_ns : now_ns;
+
+	reclaim(s, now_ns);
+	int r = make_run(s, p, fresh ? last : NULL, now_ns);
+
+	if (r)
+		return r;
+	if (last && last->place.count == s->scratch.len &&
+	    (!s->scratch.len || !memcmp(s->space.mappings + last->place.first, s->scratch.data,
+					s->scratch.len * sizeof(*s->scratch.data)))) {
+		drop_files(s, s->scratch.data, s->scratch.len, now_ns);
+		last->verified_ns = verified_ns;
+		return 0;
+	}
+	r = publish_run(s, p->pid, verified_ns, now_ns);
+	if (r) /* better no mappings than old ones */
+		table_store_forget(s, p->pid, now_ns);
+	return r;
+}
+
+/* --- tables ------------------------------------------------------------------------------------*/
+
+static int64_t thread_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
+static void refill(struct table_store *s, int64_t now_ns)
+{
+	int64_t passed = MIN(now_ns - s->budget_at, 100 * BUDGET_BURST_NS / BUDGET_PERCENT);
+
+	if (passed > 0) {
+		s->budget_ns = MIN(s->budget_ns + passed * BUDGET_PERCENT / 100, BUDGET_BURST_NS);
+		s->budget_at = now_ns;
+	}
+}
+
+static void have_none(struct table_store *s, uint32_t file, enum table_refusal why)
+{
+	s->space.files[file].state = UNWIND_FILE_NONE;
+	s->stats.refused[why]++;
+}
+
+static enum table_refusal refusal_of(int r)
+{
+	return r == -ENOTSUP ? TABLE_REFUSED_FORMAT
+	       : r == -EFBIG ? TABLE_REFUSED_SIZE
+			     : TABLE_REFUSED_BROKEN;
+}
+
+/* Takes fd over. */
+static int build(struct table_store *s, uint32_t file, int fd, int64_t now_ns)
+{
+	struct unwind_table table = {};
+	struct elf_file *f;
+	int r = elf_file_open(fd, &f, NULL);
+
+	if (r >= 0) {
+		r = unwind_table_build(f, &s->rules, &table, NULL);
+		elf_file_close(f);
+	}
+	if (r > 0 && table.rows.len * sizeof(unwind_row) > s->max_bytes / 2)
+		r = -EFBIG;
+	if (r > 0 && table_rows_publish(s, file, &table)) {
+		/* Places are given up with every tick: then there may be room. */
+		s->stats.refused[TABLE_REFUSED_ROOM]++;
+		s->files.data[file].retry_ns = now_ns + TABLE_GRACE_NS;
+		unwind_table_fini(&table);
+		return -ENOSPC;
+	}
+	s->stats.damaged += table.bad;
+	for (int i = 0; i < UNWIND_WHY_COUNT; i++)
+		s->stats.unsupported += table.unsupported[i];
+	unwind_table_fini(&table);
+	if (r <= 0)
+		have_none(s, file, r ? refusal_of(r) : TABLE_REFUSED_EMPTY);
+	return 0;
+}
+
+/* How often it was looked up lately, with what walks have counted since the last tick. */
+static uint64_t wanted(const struct table_store *s, uint32_t file)
+{
+	const struct table_file *f = &s->files.data[file];
+
+	return f->recent + (s->space.files[file].hits - f->hits);
+}
+
+int table_store_load(struct table_store *s, const struct process *p, const struct mapping *m,
+		     int64_t now_ns)
+{
+	const struct table_run *run = run_of(s, p->pid);
+	const struct unwind_mapping *at = run ? find_mapping(s, run, m->start) : NULL;
+
+	if (!at)
+		return -ENOENT;
+	uint32_t file = at->file;
+
+	if (s->space.files[file].state != UNWIND_FILE_UNKNOWN)
+		return 0;
+	refill(s, now_ns);
+	if (now_ns < s->files.data[file].retry_ns || s->budget_ns <= 0) {
+		s->stats.refused[TABLE_REFUSED_BUDGET]++;
+		return -EAGAIN;
+	}
+	if (table_rows_full(s) && s->least && wanted(s, file) <= s->least) {
+		s->stats.refused[TABLE_REFUSED_ROOM]++;
+		return -ENOSPC;
+	}
+	int64_t start = thread_cpu_ns();
+	int fd = table_files_open(s, p, m, file);
+	int r = fd < 0 ? fd : build(s, file, fd, now_ns);
+	int64_t used = thread_cpu_ns() - start;
+
+	s->budget_ns -= used;
+	s->stats.load_ns += used;
+	return r;
+}
+
+static void read_hits(struct table_store *s)
+{
+	for (uint32_t i = 0; i < s->files.len; i++) {
+		uint32_t hits = s->space.files[i].hits;
+		struct table_file *f = &s->files.data[i];
+
+		f->recent = f->recent / 2 + (hits - f->hits);
+		f->hits = hits;
+	}
+}
+
+void table_store_tick(struct table_store *s, int64_t now_ns)
+{
+	reclaim(s, now_ns);
+	read_hits(s);
+	table_rows_trim(s, now_ns);
+}
+
+void table_store_get_stats(const struct table_store *s, struct table_store_stats *ret)
+{
+	*ret = s->stats;
+	ret->processes = s->processes.len;
+	ret->runs = s->runs.len - s->free_runs.len;
+	ret->mappings = UNWIND_MAX_MAPPINGS - s->mappings.left;
+	ret->files = s->files.len - 1;
+	ret->bytes = s->stats.rows * sizeof(unwind_row);
+	ret->pages = UNWIND_MAX_PAGES - s->pages.left;
+	ret->rules = s->rules.rules.len;
+}

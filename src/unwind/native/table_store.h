@@ -1,0 +1,99 @@
+/* unwind/native/table_store.h - the unwind tables of the machine, kept where BPF programs see them.
+ *
+ * It knows the mappings of processes and the files behind them, and fills the arrays of
+ * unwind_table_abi.h: a run of mappings for each process, and rows for the files that were asked
+ * for. Processes share the rows of a file, and so do copies of one file (same build id, size and
+ * code). A file without a table yet is UNWIND_FILE_UNKNOWN; walks count what they miss, and the
+ * caller asks for the table by table_store_load().
+ *
+ * What a walk may be looking at is never changed: a run, rows and pages are written to free places,
+ * then pointed at; what was there before is free again TABLE_GRACE_NS later. Nor does the number of
+ * a file change its meaning while a run that names it may be looked at.
+ *
+ * Memory: all arrays are bounded, what does not fit is refused and counted. Files come from
+ * strangers, and any process may end at any moment (-ESRCH). Times are of any clock that does not
+ * go back. Threads: one at a time a store; BPF programs at any time. */
+#ifndef GLIM_UNWIND_TABLE_STORE_H
+#define GLIM_UNWIND_TABLE_STORE_H
+
+#include "process/process.h"
+#include "unwind/native/unwind_table_abi.h"
+
+/* A walk takes microseconds; it is not interrupted for longer than a scheduler's turn. */
+#define TABLE_GRACE_NS NSEC_PER_SEC
+
+/* The memory that is shared, all of it zero at first. It must outlive the store. */
+struct table_space {
+	struct unwind_mapping *mappings; /* [UNWIND_MAX_MAPPINGS] */
+	struct unwind_page *pages;	 /* [UNWIND_MAX_PAGES] */
+	struct unwind_rule *rules;	 /* [UNWIND_MAX_RULES] */
+	struct unwind_file *files;	 /* [UNWIND_MAX_FILES] */
+	uint32_t max_chunks;		 /* UNWIND_MAX_CHUNKS at most */
+	/* Make the chunk of a number, zeroed, for good; NULL: no memory. */
+	unwind_row *(*chunk)(void *arg, uint32_t number);
+	/* Say which run of mappings a process has; NULL: it is not known. A negative errno where
+	 * that cannot be said. */
+	int (*publish)(void *arg, pid_t pid, const struct unwind_process *run);
+	void *arg;
+};
+
+struct table_store; /* opaque */
+
+/* max_bytes bounds the rows: over it, what was used least goes. */
+struct table_store *table_store_new(const struct table_space *space, size_t max_bytes);
+void table_store_free(struct table_store *s);
+
+/* Publish the mappings of a process as they are in p, for the first time or again. -ENOSPC: the
+ * array of mappings is full; the process is not known then. -ESRCH: it is gone; what is known of it
+ * stays until it is forgotten. */
+int table_store_process(struct table_store *s, const struct process *p, int64_t now_ns);
+/* The child has the mappings of its parent: it shares the run. Nothing happens where the parent is
+ * not known. */
+void table_store_fork(struct table_store *s, pid_t parent, pid_t child, int64_t now_ns);
+/* The process ended, or it is another program by now. */
+void table_store_forget(struct table_store *s, pid_t pid, int64_t now_ns);
+
+/* Make the table of the file behind a mapping of a published process. 0: it is there, or the file
+ * has none, which is counted. -EAGAIN: ask later, the share of CPU time is used up. -ENOSPC: ask
+ * later, there is no room and all that is there is used more. Other errors: the file cannot be
+ * reached through this process, another one may do. */
+int table_store_load(struct table_store *s, const struct process *p, const struct mapping *m,
+		     int64_t now_ns);
+/* To be called about once a second: gives up places, reads how often files were looked up, and
+ * evicts tables when rows are over the bound. */
+void table_store_tick(struct table_store *s, int64_t now_ns);
+
+/* The run of a process, for a walk on the host; false where it is not known. */
+bool table_store_run(const struct table_store *s, pid_t pid, struct unwind_process *ret);
+
+/* Why something has no table. */
+enum table_refusal {
+	TABLE_REFUSED_MAPPINGS,	  /* processes: the array of mappings is full */
+	TABLE_REFUSED_PUBLISH,	  /* processes: could not be published */
+	TABLE_REFUSED_FILES,	  /* mappings: too many files are in use */
+	TABLE_REFUSED_UNREADABLE, /* mappings: file could not be opened, or is another one */
+	TABLE_REFUSED_FORMAT,	  /* files: not ELF for x86-64 */
+	TABLE_REFUSED_EMPTY,	  /* files: no call frame information */
+	TABLE_REFUSED_BROKEN,	  /* files: cannot be read as what they say they are */
+	TABLE_REFUSED_SIZE,	  /* files: the table would be too large */
+	TABLE_REFUSED_ROOM,	  /* loads: no room for rows */
+	TABLE_REFUSED_BUDGET,	  /* loads: put off */
+	TABLE_REFUSED_COUNT,
+};
+extern const char *const table_refusal_names[TABLE_REFUSED_COUNT];
+
+struct table_store_stats {
+	/* What is there now. */
+	size_t processes, runs, mappings; /* mappings: elements of the array that are in use */
+	size_t files, ready;
+	size_t rows, bytes, pages, rules, chunks;
+	/* Counted since the start. */
+	uint64_t published, loaded, evicted;
+	uint64_t damaged;     /* records of files that could not be used */
+	uint64_t unsupported; /* states that have no rule */
+	uint64_t refused[TABLE_REFUSED_COUNT];
+	int64_t load_ns; /* CPU time */
+};
+void table_store_get_stats(const struct table_store *s, struct table_store_stats *ret);
+
+#endif
