@@ -1,11 +1,6 @@
 /* Names of functions of running programs, which say themselves what is right. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "target.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -19,118 +14,11 @@
 #include "symbol/debug_file.h"
 #include "symbol/symbol.h"
 
-enum { BOUND = 8 << 20 };
-
 static const char *folder;
-
-/* A program of targets/ while it runs, and what it printed. */
-struct target {
-	pid_t pid;
-	VEC(struct truth {
-		uint64_t address;
-		char name[100];
-	})
-	truths;
-	struct process process;
-};
-
-static struct symbolizer *new_symbolizer(size_t bound)
-{
-	struct symbolizer *s;
-	struct err e;
-
-	if (symbolizer_new(bound, &s, &e))
-		fail_msg("%s", e.msg);
-	return s;
-}
-
-static void target_start(const char *path, struct target *t)
-{
-	char line[200];
-	int fds[2];
-	struct err e;
-
-	memset(t, 0, sizeof(*t));
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	t->pid = fork();
-	assert_true(t->pid >= 0);
-	if (!t->pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(fds[1], STDOUT_FILENO);
-		execl(path, path, (char *)NULL);
-		_exit(127);
-	}
-	close(fds[1]);
-	cleanup_fclose FILE *f = fdopen(fds[0], "r");
-
-	for (;;) {
-		struct truth truth;
-
-		assert_non_null(fgets(line, sizeof(line), f));
-		if (!strcmp(line, "end\n"))
-			break;
-		char *blank = strchr(line, ' ');
-
-		assert_non_null(blank);
-		truth.address = strtoull(line, NULL, 16);
-		snprintf(truth.name, sizeof(truth.name), "%.*s", (int)strcspn(blank + 1, "\n"),
-			 blank + 1);
-		vec_push(&t->truths, truth);
-	}
-	if (process_read(t->pid, &t->process, &e))
-		fail_msg("%s", e.msg);
-}
-
-static void target_kill(struct target *t)
-{
-	if (t->pid) {
-		kill(t->pid, SIGKILL);
-		waitpid(t->pid, NULL, 0);
-	}
-	t->pid = 0;
-}
-
-static void target_end(struct target *t)
-{
-	target_kill(t);
-	vec_fini(&t->truths);
-	process_fini(&t->process);
-}
 
 static char *target_path(const char *name)
 {
 	return mem_asprintf("%s/names_%s", folder, name);
-}
-
-static struct symbol ask(struct symbolizer *s, const struct process *p, uint64_t address)
-{
-	struct symbol found[SYMBOL_MAX_INLINED];
-	size_t n = symbolizer_user(s, p, process_find_mapping(p, address), address, found);
-
-	assert_in_range(n, 1, SYMBOL_MAX_INLINED);
-	for (size_t i = 0; i < n; i++) {
-		assert_non_null(found[i].name);
-		assert_non_null(found[i].module);
-		assert_non_null(found[i].file);
-	}
-	return found[n - 1];
-}
-
-/* All names right? Where symbols were stripped, static functions have none. */
-static void check_names(struct symbolizer *s, const struct target *t, const char *module,
-			bool stripped)
-{
-	assert_true(t->truths.len >= 8);
-	for (size_t i = 0; i < t->truths.len; i++) {
-		const struct truth *truth = &t->truths.data[i];
-		bool unknown = stripped && !strncmp(truth->name, "static", 6);
-		struct symbol found = ask(s, &t->process, truth->address);
-
-		assert_string_equal(found.name, unknown ? "" : truth->name);
-		/* Addresses without a function may be of the stack. */
-		if (*truth->name)
-			assert_string_equal(found.module, module);
-	}
 }
 
 static void test_every_link(void **state)
@@ -151,25 +39,6 @@ static void test_every_link(void **state)
 		target_end(&t);
 	}
 	symbolizer_free(s);
-}
-
-static void copy(const char *from, const char *to)
-{
-	cleanup_buf struct buf b = {};
-	struct err e;
-
-	assert_int_equal(io_read_file(from, 64 << 20, &b), 0);
-	assert_int_equal(io_write_file(to, b.data, b.len, 0700, &e), 0);
-}
-
-static char *temporary(void)
-{
-	char *path = mem_strdup("/tmp/glim-symbol-XXXXXX");
-	int fd = mkstemp(path);
-
-	assert_true(fd >= 0);
-	close(fd);
-	return path;
 }
 
 /* An upgrade while the program runs: its file is gone, another has the name. Only root can still
@@ -289,17 +158,6 @@ static void test_vdso(void **state)
 	symbolizer_free(s);
 }
 
-static size_t open_files(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 /* Two processes of one file share its table; no file stays open behind a window. */
 static void test_shared(void **state)
 {
@@ -377,75 +235,6 @@ static void test_bound(void **state)
 	target_end(&b);
 }
 
-static void run(const char *command)
-{
-	assert_int_equal(system(command), 0);
-}
-
-/* Split a program into one without symbols and the debug file below folder; returns its path. */
-static char *split(const char *program, const char *stripped, const char *debug_folder)
-{
-	cleanup_free char *copy_debug =
-		mem_asprintf("objcopy --only-keep-debug %s %s.debug", program, stripped);
-	cleanup_free char *strip = mem_asprintf("strip -o %s %s", stripped, program);
-	struct build_id id = {};
-	struct elf_file *f;
-	char hex[41] = "";
-
-	run(copy_debug);
-	run(strip);
-	assert_int_equal(elf_file_open(open(program, O_RDONLY | O_CLOEXEC), &f, NULL), 0);
-	id.len = elf_file_build_id(f, id.bytes);
-	elf_file_close(f);
-	assert_int_equal(id.len, 20);
-	for (int i = 0; i < id.len; i++)
-		sprintf(hex + 2 * i, "%02x", id.bytes[i]);
-	char *path = mem_asprintf("%s/.build-id/%.2s/%s.debug", debug_folder, hex, hex + 2);
-	cleanup_free char *install =
-		mem_asprintf("install -D %s.debug %s && rm %s.debug", stripped, path, stripped);
-
-	run(install);
-	return path;
-}
-
-static void test_debug_file(void **state)
-{
-	cleanup_free char *program = target_path("pie"), *other = target_path("nopie");
-	cleanup_free char *path = temporary();
-	char debug_folder[] = "/tmp/glim-debug-XXXXXX";
-	struct symbolizer *s = new_symbolizer(BOUND);
-	struct target t;
-
-	assert_non_null(mkdtemp(debug_folder));
-	cleanup_free char *debug = split(program, path, debug_folder);
-	cleanup_free char *cleanup_command = mem_asprintf("rm -r %s", debug_folder);
-
-	target_start(path, &t);
-	assert_string_equal(ask(s, &t.process, t.truths.data[0].address).name, "");
-	symbolizer_free(s);
-	s = new_symbolizer(BOUND);
-	symbolizer_set_debug_folder(s, debug_folder);
-	size_t files = open_files();
-
-	/* One name, then the others, for which the debug file must be opened again. */
-	ask(s, &t.process, t.truths.data[0].address);
-	symbolizer_trim(s);
-	assert_int_equal(open_files(), files);
-	check_names(s, &t, strrchr(path, '/') + 1, false);
-	symbolizer_trim(s);
-	assert_int_equal(open_files(), files);
-	symbolizer_free(s);
-	/* A debug file of another program, whatever its name says. */
-	copy(other, debug);
-	s = new_symbolizer(BOUND);
-	symbolizer_set_debug_folder(s, debug_folder);
-	assert_string_equal(ask(s, &t.process, t.truths.data[0].address).name, "");
-	symbolizer_free(s);
-	target_end(&t);
-	run(cleanup_command);
-	unlink(path);
-}
-
 /* Executable mappings of what is no ELF file, of nothing at all, or damaged. */
 static void test_no_elf(void **state)
 {
@@ -479,8 +268,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_every_link), cmocka_unit_test(test_deleted_and_replaced),
 		cmocka_unit_test(test_ended),	   cmocka_unit_test(test_self),
 		cmocka_unit_test(test_vdso),	   cmocka_unit_test(test_shared),
-		cmocka_unit_test(test_bound),	   cmocka_unit_test(test_debug_file),
-		cmocka_unit_test(test_no_elf),
+		cmocka_unit_test(test_bound),	   cmocka_unit_test(test_no_elf),
 	};
 
 	CHECK(argc == 2);
