@@ -40,7 +40,7 @@ static bool looks_mangled(const char *name)
 	return !strncmp(name, "_Z", 2) || !strncmp(name, "_R", 2);
 }
 
-char *demangle(const char *name)
+static char *demangle_plain(const char *name)
 {
 	struct output o = {};
 	size_t n = strnlen(name, DEMANGLE_MAX_IN + 1);
@@ -50,4 +50,19 @@ char *demangle(const char *name)
 	if (n <= DEMANGLE_MAX_OUT)
 		return mem_strdup(name);
 	return mem_asprintf("%.*s...", DEMANGLE_MAX_OUT - 3, name);
+}
+
+char *demangle(const char *name)
+{
+	const char *at = looks_mangled(name) ? strrchr(name, '@') : NULL;
+
+	/* "_ZN1a1bEv@plt": a function's entry in the procedure linkage table keeps its mark. */
+	if (!at || strcmp(at, "@plt"))
+		return demangle_plain(name);
+	cleanup_free char *function = strndup(name, (size_t)(at - name));
+
+	CHECK(function);
+	cleanup_free char *shown = demangle_plain(function);
+
+	return mem_asprintf("%s@plt", shown);
 }

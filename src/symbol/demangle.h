@@ -13,7 +13,8 @@ enum {
 	DEMANGLE_MAX_OUT = 2 * 1024, /* longer results are cut and end in "..." */
 };
 
-/* The name in memory of its own; a plain copy (cut likewise) when it is not mangled. */
+/* The name in memory of its own ("@plt" behind it stays); a plain copy (cut likewise) when it is
+ * not mangled. */
 char *demangle(const char *name) __attribute__((malloc, returns_nonnull));
 
 #endif

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include "base/hash.h"
+#include "symbol/plt.h"
+
 enum {
 	MAX_NAME_OFFSET = 1 << 29,
 	MAX_NAME = 16 * 1024,
@@ -12,7 +15,8 @@ enum {
 };
 /* Best first. Global and weak count alike: of write and __write the weak one is what people call.
  */
-enum rank { RANK_GLOBAL, RANK_LOCAL, RANK_LABEL };
+enum rank { RANK_GLOBAL, RANK_LOCAL, RANK_LABEL, RANK_PLT };
+static const char plt_suffix[] = "@plt";
 
 struct range {
 	uint64_t start, end;
@@ -188,6 +192,58 @@ static int read_table(struct builder *b, const struct elf_file *f, uint32_t type
 	return 0;
 }
 
+static void add_plt(struct builder *b, const struct plt_entry *e, uint32_t name, bool dynamic)
+{
+	if (name < MAX_NAME_OFFSET && e->address >= b->base && e->address - b->base <= UINT32_MAX &&
+	    code_of(b, e->address) && b->symbols.len < b->max_symbols)
+		vec_push(&b->symbols, (struct table_symbol){
+					      .start = (uint32_t)(e->address - b->base),
+					      .size = e->size,
+					      .name = name,
+					      .dynamic = dynamic,
+					      .rank = RANK_PLT,
+				      });
+}
+
+/* Entries of static programs jump to what a function chooses: they get its name. */
+static void add_resolved(struct builder *b, const plt_entry_vec *entries)
+{
+	struct map64 best = {}; /* start of a function -> its symbol */
+	size_t symbols = b->symbols.len;
+
+	for (size_t i = 0; i < entries->len; i++)
+		if (!entries->data[i].name)
+			map64_set(&best, entries->data[i].resolver - b->base, UINT64_MAX);
+	for (size_t i = 0; best.len && i < symbols; i++) {
+		uint64_t *known = map64_get(&best, b->symbols.data[i].start);
+
+		if (known && (*known == UINT64_MAX ||
+			      b->symbols.data[i].rank < b->symbols.data[*known].rank))
+			*known = i;
+	}
+	for (size_t i = 0; i < entries->len; i++) {
+		uint64_t at = entries->data[i].resolver - b->base;
+		const uint64_t *known = entries->data[i].name ? NULL : map64_get(&best, at);
+
+		if (known && *known != UINT64_MAX)
+			add_plt(b, &entries->data[i], b->symbols.data[*known].name,
+				b->symbols.data[*known].dynamic);
+	}
+	map64_fini(&best);
+}
+
+static void read_plt(struct builder *b)
+{
+	plt_entry_vec entries = {};
+
+	plt_read(b->file, &entries);
+	add_resolved(b, &entries);
+	for (size_t i = 0; i < entries.len; i++)
+		if (entries.data[i].name)
+			add_plt(b, &entries.data[i], entries.data[i].name, true);
+	vec_fini(&entries);
+}
+
 int symbol_table_read(const struct elf_file *f, const struct elf_file *full, size_t max_symbols,
 		      struct symbol_table *ret, struct err *e)
 {
@@ -199,6 +255,8 @@ int symbol_table_read(const struct elf_file *f, const struct elf_file *full, siz
 
 	if (!r)
 		r = read_table(&b, f, SHT_DYNSYM, &t, e);
+	if (!r)
+		read_plt(&b);
 	if (!r && !b.symbols.len)
 		r = err_set(e, -ENOENT, "the file has no function symbols");
 	if (!r) {
@@ -332,6 +390,6 @@ int symbol_table_name(const struct symbol_table *t, const struct table_symbol *s
 			rank = a->rank;
 		}
 	}
-	*ret = take_ptr(best);
+	*ret = rank == RANK_PLT && *best ? mem_asprintf("%s%s", best, plt_suffix) : take_ptr(best);
 	return 0;
 }

@@ -1,5 +1,7 @@
 /* Files that anybody may have put where a process maps them. */
 #include "fuzz.h"
+#include "symbol/debug_file.h"
+#include "symbol/mini_debug.h"
 #include "symbol/table.h"
 
 static int count(const struct elf_symbol *s, void *arg)
@@ -25,6 +27,21 @@ static void read_table(const struct elf_file *f)
 	symbol_table_fini(&table);
 }
 
+static void read_debug(const struct elf_file *f)
+{
+	struct debug_link link;
+	struct elf_file *mini;
+
+	debug_link_read(f, &link);
+	CHECK(!link.name || (*link.name && !strchr(link.name, '/')));
+	debug_link_fini(&link);
+	if (mini_debug_open(f, 1 << 20, &mini))
+		return;
+	CHECK(mini->size <= 1 << 20);
+	read_table(mini);
+	elf_file_close(mini);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct elf_file *f;
@@ -40,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (elf_file_offset_to_address(f, 64, &address) >= 0)
 		elf_file_read_address(f, address, word, sizeof(word));
 	read_table(f);
+	read_debug(f);
 	elf_file_close(f);
 	return 0;
 }

@@ -43,6 +43,13 @@ static const struct {
 	{"_RINvNtC3std3mem8align_ofNtNtC3std3mem12DiscriminantE",
 	 "std::mem::align_of::<std::mem::Discriminant>"},
 	{"_RNCNvCskwGfYPst2Cb_3foo3bar0", "foo::bar::{closure#0}"},
+	/* Swift stays as it is. */
+	{"$s4main3fooyyF", "$s4main3fooyyF"},
+	{"_$s4main3BarC3fooyyF", "_$s4main3BarC3fooyyF"},
+	/* Entries of the procedure linkage table. */
+	{"puts@plt", "puts@plt"},
+	{"_ZN3foo3barEv@plt", "foo::bar@plt"},
+	{"_RNvCskwGfYPst2Cb_3foo3bar@plt", "foo::bar@plt"},
 };
 
 static void test_names(void **state)
