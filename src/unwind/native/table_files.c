@@ -132,10 +132,10 @@ static uint32_t find_file(const struct table_store *s, const struct table_file *
 	return HASH_NONE;
 }
 
-/* A number that nobody needs, or the next one; TABLE_FILE_NONE when all are in use. */
+/* A number that nobody needs, or the next one; HASH_NONE when all are in use. */
 static uint32_t free_number(struct table_store *s, int64_t now_ns)
 {
-	uint32_t best = TABLE_FILE_NONE;
+	uint32_t best = HASH_NONE;
 
 	if (s->files.len < UNWIND_MAX_FILES) {
 		vec_push(&s->files, (struct table_file){});
@@ -144,11 +144,10 @@ static uint32_t free_number(struct table_store *s, int64_t now_ns)
 	for (uint32_t i = TABLE_FILE_NONE + 1; i < s->files.len; i++) {
 		const struct table_file *f = &s->files.data[i];
 
-		if (!f->refs &&
-		    (best == TABLE_FILE_NONE || f->unused_ns < s->files.data[best].unused_ns))
+		if (!f->refs && (best == HASH_NONE || f->unused_ns < s->files.data[best].unused_ns))
 			best = i;
 	}
-	if (best != TABLE_FILE_NONE)
+	if (best != HASH_NONE)
 		table_rows_evict(s, best, now_ns);
 	return best;
 }
@@ -164,10 +163,8 @@ static uint32_t add_file(struct table_store *s, const struct table_file *new, in
 {
 	uint32_t i = free_number(s, now_ns);
 
-	if (i == TABLE_FILE_NONE) {
-		s->stats.refused[TABLE_REFUSED_FILES]++;
+	if (i == HASH_NONE)
 		return i;
-	}
 	uint32_t generation = s->files.data[i].generation;
 
 	s->files.data[i] = *new;
@@ -184,7 +181,7 @@ static uint32_t add_file(struct table_store *s, const struct table_file *new, in
 
 /* --- from a mapping to a file ------------------------------------------------------------------*/
 
-/* Takes fd over. */
+/* Takes fd over. HASH_NONE: there are too many files for now. */
 static uint32_t read_file(struct table_store *s, int fd, const struct table_identity *identity,
 			  int64_t now_ns)
 {
@@ -237,34 +234,44 @@ static int open_mapping(const struct process *p, const struct mapping *m,
 	return fd;
 }
 
+/* The index of how a file is known that was opened; takes fd over. */
+static uint32_t know(struct table_store *s, int fd, const struct table_identity *identity,
+		     int64_t now_ns)
+{
+	uint32_t known = find_known(s, identity), file;
+
+	if (known != HASH_NONE) {
+		close(fd);
+		return known;
+	}
+	file = read_file(s, fd, identity, now_ns);
+	if (file != HASH_NONE)
+		return add_known(s, identity, file);
+	s->stats.refused[TABLE_REFUSED_FILES]++;
+	return HASH_NONE;
+}
+
 int table_files_find(struct table_store *s, const struct process *p, const struct mapping *m,
 		     int64_t now_ns, uint32_t *ret_identity)
 {
 	struct table_identity identity;
 	int r = identify(p, m, &identity);
-	uint32_t known;
+	uint32_t known = r ? HASH_NONE : find_known(s, &identity);
 
 	if (r == -ESRCH)
 		return r;
-	known = r ? HASH_NONE : find_known(s, &identity);
 	if (known == HASH_NONE) {
 		int fd = open_mapping(p, m, &identity);
 
 		if (fd == -ESRCH)
 			return fd;
-		if (fd < 0) {
+		if (fd < 0)
 			s->stats.refused[TABLE_REFUSED_UNREADABLE]++;
-			*ret_identity = HASH_NONE;
-			return TABLE_FILE_NONE;
-		}
-		known = find_known(s, &identity);
-		if (known == HASH_NONE)
-			known = add_known(s, &identity, read_file(s, fd, &identity, now_ns));
 		else
-			close(fd);
+			known = know(s, fd, &identity, now_ns);
 	}
 	*ret_identity = known;
-	return (int)s->known.data[known].file;
+	return known == HASH_NONE ? TABLE_FILE_NONE : (int)s->known.data[known].file;
 }
 
 int table_files_again(const struct table_store *s, const struct mapping *m, uint32_t identity)

@@ -71,10 +71,10 @@ int table_rows_publish(struct table_store *s, uint32_t file, const struct unwind
 		const struct unwind_table_page *from = &t->pages.data[i];
 		struct unwind_page *page = &s->space.pages[first + i];
 
-		*page = (struct unwind_page){};
-		if (from->count && take_rows(s, from->count, page)) {
-			table_rows_reclaim(s, first, i);
-			places_give(&s->pages, first + i, pages - i);
+		if (!from->count) /* free pages are zero */
+			continue;
+		if (take_rows(s, from->count, page)) {
+			table_rows_reclaim(s, first, pages);
 			return -ENOSPC;
 		}
 		memcpy(s->chunks[page->chunk] + page->first, t->rows.data + from->first,

@@ -90,7 +90,7 @@ static void reclaim(struct table_store *s, int64_t now_ns)
 		drop_files(s, s->space.mappings + g->first, g->count, now_ns);
 		places_give(&s->mappings, g->first, g->count);
 	}
-	if (s->given_done * 2 < s->given.len)
+	if (!s->given_done || s->given_done * 2 < s->given.len)
 		return;
 	s->given.len -= s->given_done;
 	memmove(s->given.data, s->given.data + s->given_done,
@@ -203,17 +203,21 @@ static const struct unwind_mapping *find_mapping(const struct table_store *s,
 	return low < run->place.count && all[low].start <= address ? &all[low] : NULL;
 }
 
-/* The number of its file: the one that the last run has for it, when that was looked up just now.
- */
+/* The number of its file. The mapping before may be of the same file, which nothing else can be at
+ * the same time; and what the last run has is believed, when it was found just now. */
 static int file_of(struct table_store *s, const struct process *p, const struct mapping *m,
 		   const struct table_run *last, int64_t now_ns, uint32_t *ret_identity)
 {
-	if (last) {
-		const struct unwind_mapping *before = find_mapping(s, last, m->start);
-		int file = before ? table_files_again(s, m, before->identity) : -ENOENT;
+	const struct unwind_mapping *like[] = {
+		s->scratch.len ? &s->scratch.data[s->scratch.len - 1] : NULL,
+		last ? find_mapping(s, last, m->start) : NULL,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(like); i++) {
+		int file = like[i] ? table_files_again(s, m, like[i]->identity) : -ENOENT;
 
 		if (file >= 0) {
-			*ret_identity = before->identity;
+			*ret_identity = like[i]->identity;
 			return file;
 		}
 	}
@@ -353,7 +357,7 @@ static int build(struct table_store *s, uint32_t file, int fd, int64_t now_ns)
 		r = unwind_table_build(f, &s->rules, &table, NULL);
 		elf_file_close(f);
 	}
-	if (r > 0 && table.rows.len * sizeof(unwind_row) > s->max_bytes / 2)
+	if (r > 0 && table.rows.len * sizeof(unwind_row) > s->max_bytes)
 		r = -EFBIG;
 	if (r > 0 && table_rows_publish(s, file, &table)) {
 		/* Places are given up with every tick: then there may be room. */
