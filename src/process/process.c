@@ -131,6 +131,55 @@ int process_read(pid_t pid, struct process *ret, struct err *e)
 	return 0;
 }
 
+/* The nth number (from 0) of the line of /proc/PID/status that begins with name, or with n < 0 the
+ * last one; -1 when there is none. */
+static long long status_number(const char *text, const char *name, int n)
+{
+	const char *line = strstr(text, name);
+	long long v = -1;
+
+	if (!line)
+		return -1;
+	for (line += strlen(name); *line == '\t' || *line == ' ';) {
+		char *end;
+		long long now = strtoll(line, &end, 10);
+
+		if (end == line)
+			break;
+		v = now;
+		line = end;
+		if (n-- == 0)
+			return v;
+	}
+	return n < 0 ? v : -1;
+}
+
+int process_identity(pid_t pid, uid_t *ret_user, pid_t *ret_inner)
+{
+	char path[32], text[4096];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return gone(errno);
+	ssize_t got = read(fd, text, sizeof(text) - 1);
+
+	if (got <= 0)
+		return got ? gone(errno) : -ESRCH;
+	text[got] = '\0';
+	/* Real, effective, saved, file system; the line of pids has one for each namespace. The
+	 * name of the process stands above, with its line ends escaped. */
+	long long user = status_number(text, "\nUid:", 1),
+		  inner = status_number(text, "\nNSpid:", -1);
+
+	if (user < 0 || inner <= 0)
+		return -EBADMSG;
+	*ret_user = (uid_t)user;
+	*ret_inner = (pid_t)inner;
+	return 0;
+}
+
 static bool same_mapping(const struct mapping *a, const struct mapping *b)
 {
 	return a->start == b->start && a->end == b->end && a->offset == b->offset &&

@@ -52,6 +52,10 @@ int process_read_memory(pid_t pid, uint64_t address, void *buf, size_t n);
  * among the first max bytes. */
 int process_read_string(pid_t pid, uint64_t address, char *buf, size_t max);
 
+/* The user that the process acts as, as our user namespace counts, and its pid as it sees itself.
+ */
+int process_identity(pid_t pid, uid_t *ret_user, pid_t *ret_inner);
+
 /* All pids that this /proc shows, in ret_pids, whose old content goes. */
 typedef VEC(pid_t) pid_vec;
 int process_list(pid_vec *ret_pids);

@@ -14,6 +14,7 @@ enum {
 	MAX_FILES = 1 << 13,
 	MAX_MODULE_NAMES = 1 << 14,
 	NAME_OVERHEAD = 48, /* of a name in the cache: its slot and the allocator's share */
+	JIT_SHARE = 4,	    /* one part in so many of the bound is for code made at run time */
 };
 
 struct file_key {
@@ -40,6 +41,7 @@ struct symbolizer {
 	struct hash_index index; /* files by key */
 	struct map64 places;	 /* a mapping of a process -> struct place */
 	struct strtab modules;
+	struct jit *jit;
 	struct kallsyms kernel;
 	bool kernel_read;
 	int kernel_status;
@@ -70,6 +72,7 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e)
 
 	s->debug_folder = mem_strdup(DEBUG_FOLDER);
 	s->max_bytes = max_bytes;
+	s->jit = jit_new(max_bytes / JIT_SHARE);
 	s->window = 1;
 	*ret = s;
 	return 0;
@@ -120,9 +123,15 @@ void symbolizer_free(struct symbolizer *s)
 	if (!s)
 		return;
 	forget_all(s);
+	jit_free(s->jit);
 	kallsyms_fini(&s->kernel);
 	free(s->debug_folder);
 	free(s);
+}
+
+static size_t used_bytes(const struct symbolizer *s)
+{
+	return s->bytes + jit_bytes(s->jit);
 }
 
 static int by_last_use(const void *x, const void *y)
@@ -136,13 +145,15 @@ static int by_last_use(const void *x, const void *y)
  * newest. Names go too when no caller holds any. */
 static void shrink(struct symbolizer *s, uint64_t newest, bool texts)
 {
-	if (s->bytes <= s->max_bytes)
+	size_t other = jit_bytes(s->jit);
+
+	if (s->bytes + other <= s->max_bytes)
 		return;
 	cleanup_free struct file **order = mem_reallocarray(NULL, s->files.len, sizeof(*order));
 
 	memcpy(order, s->files.data, s->files.len * sizeof(*order));
 	qsort(order, s->files.len, sizeof(*order), by_last_use);
-	for (size_t i = 0; i < s->files.len && s->bytes > s->max_bytes; i++) {
+	for (size_t i = 0; i < s->files.len && s->bytes + other > s->max_bytes; i++) {
 		if (order[i]->last_used > newest)
 			return;
 		drop_table(s, order[i]);
@@ -153,6 +164,7 @@ static void shrink(struct symbolizer *s, uint64_t newest, bool texts)
 
 void symbolizer_trim(struct symbolizer *s)
 {
+	jit_trim(s->jit);
 	shrink(s, UINT64_MAX, true);
 	s->window++;
 	s->window_clock = s->clock;
@@ -261,7 +273,7 @@ static void load(struct symbolizer *s, struct file *f, int fd, const struct proc
 	f->names.fds[SYMBOL_DYNAMIC] = keep_segments(f, elf);
 	f->last_used = ++s->clock;
 	shrink(s, s->window_clock, false);
-	if (s->bytes > s->max_bytes) {
+	if (used_bytes(s) > s->max_bytes) {
 		/* What this window needs does not fit. To drop a table that it uses would be to
 		 * read it again for the next sample: those that came first stay. */
 		drop_table(s, f);
@@ -355,6 +367,20 @@ static const char *name_of(struct symbolizer *s, struct file *f, const struct ta
 	return name;
 }
 
+/* Code that the program made while it runs. */
+static void name_made(struct symbolizer *s, const struct process *p, uint64_t address,
+		      struct symbol *found)
+{
+	struct jit_name name;
+
+	if (!jit_find(s->jit, p, address, &name))
+		return;
+	found->name = name.name;
+	found->module = "[jit]";
+	found->file = name.file;
+	found->line = name.line;
+}
+
 size_t symbolizer_user(struct symbolizer *s, const struct process *p, const struct mapping *m,
 		       uint64_t address, struct symbol ret[SYMBOL_MAX_INLINED])
 {
@@ -376,6 +402,8 @@ size_t symbolizer_user(struct symbolizer *s, const struct process *p, const stru
 				found.name = name_of(s, f, sym, p, m);
 		}
 	}
+	if (m && !*found.name && jit_is_made(m))
+		name_made(s, p, address, &found);
 	if (*found.name)
 		s->hits++;
 	else
@@ -413,7 +441,7 @@ void symbolizer_kernel(struct symbolizer *s, uint64_t address, struct symbol *re
 void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret)
 {
 	struct symbolizer_stats st = {
-		.bytes = s->bytes + kallsyms_bytes(&s->kernel),
+		.bytes = used_bytes(s) + kallsyms_bytes(&s->kernel),
 		.symbols = s->kernel.symbols.len,
 		.hits = s->hits,
 		.misses = s->misses,
@@ -424,5 +452,6 @@ void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret)
 		st.refused += s->files.data[i]->refused_in == s->window;
 		st.symbols += s->files.data[i]->names.table.len;
 	}
+	jit_stats(s->jit, &st.jit);
 	*ret = st;
 }

@@ -11,12 +11,13 @@
 #define GLIM_SYMBOL_H
 
 #include "process/process.h"
+#include "symbol/jit.h"
 
 struct symbolizer; /* opaque */
 struct symbol {
 	const char *name;    /* demangled; "" when unknown */
-	const char *module;  /* base name of the file, "[kernel]", "[vdso]", "[anon]" or a kernel
-				module */
+	const char *module;  /* base name of the file, "[kernel]", "[vdso]", "[anon]", "[jit]" or a
+				kernel module */
 	uint64_t address;    /* in the file, as its ELF headers count; where it cannot be read the
 				offset in the file, and the address itself where there is no file */
 	const char *file;    /* source, "" when unknown */
@@ -46,6 +47,7 @@ struct symbolizer_stats {
 	size_t files, bytes, symbols; /* in memory now, those of the kernel included */
 	size_t refused;		      /* files without names in this window for lack of room */
 	uint64_t hits, misses;	      /* addresses with and without a name */
+	struct jit_stats jit;
 };
 void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret);
 
