@@ -301,3 +301,21 @@ int table_files_open(struct table_store *s, const struct process *p, const struc
 	}
 	return fd;
 }
+
+void table_files_key(const struct table_store *s, uint32_t file, struct table_image_key *ret)
+{
+	const struct table_file *f = &s->files.data[file];
+	struct table_image_key key = {.size = f->identity.size, .code = f->code.base};
+
+	if (f->id.len) {
+		memcpy(key.build_id, f->id.bytes, sizeof(key.build_id));
+		key.build_id_len = (uint32_t)f->id.len;
+	} else {
+		key.dev = f->identity.dev;
+		key.inode = f->identity.inode;
+		key.changed = f->identity.changed;
+	}
+	key.code = hash_mix(key.code, hash_bytes(f->code.segments,
+						 f->code.len * sizeof(f->code.segments[0])));
+	*ret = key;
+}

@@ -43,6 +43,7 @@ void table_store_free(struct table_store *s)
 		return;
 	table_rows_fini(s);
 	table_files_fini(s);
+	table_cache_close(s->cache);
 	places_fini(&s->mappings);
 	map64_fini(&s->processes);
 	vec_fini(&s->runs);
@@ -50,6 +51,19 @@ void table_store_free(struct table_store *s)
 	vec_fini(&s->scratch);
 	vec_fini(&s->given);
 	free(s);
+}
+
+int table_store_set_cache(struct table_store *s, const char *folder, uint64_t max_bytes,
+			  struct err *e)
+{
+	struct table_cache *cache;
+	int r = table_cache_open(folder, max_bytes, &cache, e);
+
+	if (r)
+		return r;
+	table_cache_close(s->cache);
+	s->cache = cache;
+	return 0;
 }
 
 /* --- what is given up --------------------------------------------------------------------------*/
@@ -346,33 +360,67 @@ static enum table_refusal refusal_of(int r)
 			     : TABLE_REFUSED_BROKEN;
 }
 
-/* Takes fd over. */
-static int build(struct table_store *s, uint32_t file, int fd, int64_t now_ns)
+/* Publish a table of so many rows, or say that there is none. */
+static int take_table(struct table_store *s, uint32_t file, int rows, const struct unwind_table *t,
+		      int64_t now_ns)
+{
+	if (rows > 0 && t->rows.len * sizeof(unwind_row) > s->max_bytes)
+		rows = -EFBIG;
+	if (rows > 0 && table_rows_publish(s, file, t)) {
+		/* Places are given up with every tick: then there may be room. */
+		s->stats.refused[TABLE_REFUSED_ROOM]++;
+		s->files.data[file].retry_ns = now_ns + TABLE_GRACE_NS;
+		return -ENOSPC;
+	}
+	s->stats.damaged += t->bad;
+	for (int i = 0; i < UNWIND_WHY_COUNT; i++)
+		s->stats.unsupported += t->unsupported[i];
+	if (rows <= 0)
+		have_none(s, file, rows ? refusal_of(rows) : TABLE_REFUSED_EMPTY);
+	return 0;
+}
+
+/* From the file itself. */
+static int build(struct table_store *s, const struct process *p, const struct mapping *m,
+		 uint32_t file, const struct table_image_key *key, int64_t now_ns)
 {
 	struct unwind_table table = {};
 	struct elf_file *f;
+	int fd = table_files_open(s, p, m, file);
+
+	if (fd < 0)
+		return fd;
 	int r = elf_file_open(fd, &f, NULL);
 
 	if (r >= 0) {
 		r = unwind_table_build(f, &s->rules, &table, NULL);
 		elf_file_close(f);
 	}
-	if (r > 0 && table.rows.len * sizeof(unwind_row) > s->max_bytes)
-		r = -EFBIG;
-	if (r > 0 && table_rows_publish(s, file, &table)) {
-		/* Places are given up with every tick: then there may be room. */
-		s->stats.refused[TABLE_REFUSED_ROOM]++;
-		s->files.data[file].retry_ns = now_ns + TABLE_GRACE_NS;
-		unwind_table_fini(&table);
-		return -ENOSPC;
-	}
-	s->stats.damaged += table.bad;
-	for (int i = 0; i < UNWIND_WHY_COUNT; i++)
-		s->stats.unsupported += table.unsupported[i];
+	if (r >= 0 && s->cache && table_cache_save(s->cache, key, &table, &s->rules))
+		s->stats.cache_failed++;
+	r = take_table(s, file, r, &table, now_ns);
 	unwind_table_fini(&table);
-	if (r <= 0)
-		have_none(s, file, r ? refusal_of(r) : TABLE_REFUSED_EMPTY);
-	return 0;
+	return r;
+}
+
+static int load(struct table_store *s, const struct process *p, const struct mapping *m,
+		uint32_t file, int64_t now_ns)
+{
+	struct unwind_table table = {};
+	struct table_image_key key;
+	int r = -ENOENT;
+
+	table_files_key(s, file, &key);
+	if (s->cache)
+		r = table_cache_load(s->cache, &key, &s->rules, &table);
+	if (r < 0) {
+		s->stats.cache_failed += r != -ENOENT;
+		return build(s, p, m, file, &key, now_ns);
+	}
+	s->stats.cached++;
+	r = take_table(s, file, r, &table, now_ns);
+	unwind_table_fini(&table);
+	return r;
 }
 
 /* How often it was looked up lately, with what walks have counted since the last tick. */
@@ -405,8 +453,7 @@ int table_store_load(struct table_store *s, const struct process *p, const struc
 		return -ENOSPC;
 	}
 	int64_t start = thread_cpu_ns();
-	int fd = table_files_open(s, p, m, file);
-	int r = fd < 0 ? fd : build(s, file, fd, now_ns);
+	int r = load(s, p, m, file, now_ns);
 	int64_t used = thread_cpu_ns() - start;
 
 	s->budget_ns -= used;

@@ -42,6 +42,10 @@ struct table_store; /* opaque */
 /* max_bytes bounds the rows: over it, what was used least goes. */
 struct table_store *table_store_new(const struct table_space *space, size_t max_bytes);
 void table_store_free(struct table_store *s);
+/* Keep tables in a folder of at most that many bytes, and take them from there: see table_cache.h.
+ * Without it, or where it fails, tables are made anew. */
+int table_store_set_cache(struct table_store *s, const char *folder, uint64_t max_bytes,
+			  struct err *e);
 
 /* Publish the mappings of a process as they are in p, for the first time or again. -ENOSPC: the
  * array of mappings is full; the process is not known then. -ESRCH: it is gone; what is known of it
@@ -89,10 +93,12 @@ struct table_store_stats {
 	size_t rows, bytes, pages, rules, chunks;
 	/* Counted since the start. */
 	uint64_t published, loaded, evicted;
-	uint64_t damaged;     /* records of files that could not be used */
-	uint64_t unsupported; /* states that have no rule */
+	uint64_t cached;       /* of loaded: taken from the folder */
+	uint64_t cache_failed; /* tables that could not be read from or written to it */
+	uint64_t damaged;      /* records of files that could not be used */
+	uint64_t unsupported;  /* states that have no rule */
 	uint64_t refused[TABLE_REFUSED_COUNT];
-	int64_t load_ns; /* CPU time */
+	int64_t load_ns; /* CPU time, with what the folder took */
 };
 void table_store_get_stats(const struct table_store *s, struct table_store_stats *ret);
 

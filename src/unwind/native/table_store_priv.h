@@ -9,6 +9,7 @@
 #include "symbol/debug_file.h"
 #include "unwind/native/eh_frame.h"
 #include "unwind/native/places.h"
+#include "unwind/native/table_cache.h"
 #include "unwind/native/table_store.h"
 
 /* How a file is known again without opening it. A mapping may tell other numbers than stat does
@@ -58,6 +59,7 @@ struct table_given {
 struct table_store {
 	struct table_space space;
 	size_t max_bytes;
+	struct table_cache *cache; /* or NULL */
 	struct table_store_stats stats;
 
 	/* table_files.c */
@@ -98,6 +100,9 @@ int table_files_again(const struct table_store *s, const struct mapping *m, uint
 /* Open the file behind a mapping if it still is that file; -ESTALE where it is not. */
 int table_files_open(struct table_store *s, const struct process *p, const struct mapping *m,
 		     uint32_t file);
+
+/* What tells the file from all others, at any time. */
+void table_files_key(const struct table_store *s, uint32_t file, struct table_image_key *ret);
 
 /* --- table_rows.c ------------------------------------------------------------------------------*/
 
