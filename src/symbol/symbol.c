@@ -6,6 +6,7 @@
 #include "symbol/demangle.h"
 #include "symbol/kallsyms.h"
 #include "symbol/names.h"
+#include "symbol/pclntab.h"
 
 enum {
 	/* What is remembered of mappings and files without their tables; over it, all is forgotten
@@ -17,6 +18,9 @@ enum {
 	JIT_SHARE = 4,	    /* one part in so many of the bound is for code made at run time */
 };
 
+/* Texts of Go's function table by their offset and one of these; no code is at such addresses. */
+enum go_text { GO_NAME = 1, GO_FILE = 2, GO_TEXT_SHIFT = 62 };
+
 struct file_key {
 	uint64_t dev, inode, size, mtime_ns;
 };
@@ -25,7 +29,8 @@ struct file {
 	bool loaded;	      /* or tried and found to be of no use: then elf is NULL */
 	struct elf_file *elf; /* only its segments; its descriptor is closed */
 	struct names names;
-	struct map64 texts; /* address of a symbol -> its name as shown, a char * */
+	struct pclntab go;  /* without functions when this is no Go program */
+	struct map64 texts; /* address of a symbol or enum go_text -> text as shown, a char * */
 	size_t text_bytes;
 	uint64_t last_used;
 	uint64_t refused_in; /* the window in which there was no room for its table */
@@ -89,6 +94,7 @@ static void drop_table(struct symbolizer *s, struct file *f)
 {
 	s->bytes -= names_bytes(&f->names);
 	names_fini(&f->names);
+	pclntab_fini(&f->go);
 	elf_file_close(f->elf);
 	f->elf = NULL;
 	f->loaded = false;
@@ -268,6 +274,7 @@ static void load(struct symbolizer *s, struct file *f, int fd, const struct proc
 		return;
 	names_fini(&f->names);
 	names_load(elf, &where, s->max_bytes, &f->names);
+	pclntab_open(elf, &f->go);
 	s->bytes += names_bytes(&f->names);
 	/* A file without symbols still turns offsets into addresses. */
 	f->names.fds[SYMBOL_DYNAMIC] = keep_segments(f, elf);
@@ -344,6 +351,17 @@ static struct file *loaded_file(struct symbolizer *s, struct place place, const 
 	return f->elf ? f : NULL;
 }
 
+/* Takes text over. */
+static const char *keep_text(struct symbolizer *s, struct file *f, uint64_t key, char *text)
+{
+	size_t bytes = strlen(text) + NAME_OVERHEAD;
+
+	map64_set(&f->texts, key, (uintptr_t)text);
+	f->text_bytes += bytes;
+	s->bytes += bytes;
+	return text;
+}
+
 static const char *name_of(struct symbolizer *s, struct file *f, const struct table_symbol *sym,
 			   const struct process *p, const struct mapping *m)
 {
@@ -358,13 +376,46 @@ static const char *name_of(struct symbolizer *s, struct file *f, const struct ta
 		f->names.fds[SYMBOL_DYNAMIC] = MAX(open_keyed(p, m, &f->key), -1);
 	if (names_read(&f->names, sym, &where, &raw))
 		return "";
-	char *name = demangle(raw);
-	size_t bytes = strlen(name) + NAME_OVERHEAD;
+	return keep_text(s, f, key, demangle(raw));
+}
 
-	map64_set(&f->texts, key, (uintptr_t)name);
-	f->text_bytes += bytes;
-	s->bytes += bytes;
-	return name;
+static const char *go_text(struct symbolizer *s, struct file *f, enum go_text kind, uint32_t offset)
+{
+	uint64_t key = (uint64_t)kind << GO_TEXT_SHIFT | offset;
+	const uint64_t *known = map64_get(&f->texts, key);
+	char *text;
+
+	if (known)
+		return (const char *)(uintptr_t)*known;
+	if (pclntab_text(kind == GO_NAME ? &f->go.names : &f->go.files,
+			 f->names.fds[SYMBOL_DYNAMIC], offset, &text))
+		return "";
+	return keep_text(s, f, key, text);
+}
+
+/* Functions of Go code; 0 where there is none. */
+static size_t go_functions(struct symbolizer *s, struct file *f, const struct process *p,
+			   const struct mapping *m, const struct symbol *found,
+			   struct symbol ret[SYMBOL_MAX_INLINED])
+{
+	struct pclntab_frame frames[SYMBOL_MAX_INLINED];
+	int *fd = &f->names.fds[SYMBOL_DYNAMIC];
+
+	if (found->address < f->go.text || found->address >= f->go.text_end)
+		return 0;
+	if (*fd < 0)
+		*fd = MAX(open_keyed(p, m, &f->key), -1);
+	int n = *fd < 0 ? 0 : pclntab_find(&f->go, *fd, found->address, frames, ARRAY_SIZE(frames));
+
+	for (int i = 0; i < n; i++) {
+		ret[i] = *found;
+		ret[i].name = go_text(s, f, GO_NAME, frames[i].name);
+		ret[i].line = frames[i].line;
+		ret[i].start_line = frames[i].start_line;
+		if (frames[i].file != UINT32_MAX)
+			ret[i].file = go_text(s, f, GO_FILE, frames[i].file);
+	}
+	return n > 0 && *ret[n - 1].name ? (size_t)n : 0;
 }
 
 /* Code that the program made while it runs. */
@@ -397,7 +448,12 @@ size_t symbolizer_user(struct symbolizer *s, const struct process *p, const stru
 						     &found.address)) {
 			const struct table_symbol *sym =
 				symbol_table_find(&f->names.table, found.address);
+			size_t n = go_functions(s, f, p, m, &found, ret);
 
+			if (n) {
+				s->hits++;
+				return n;
+			}
 			if (sym)
 				found.name = name_of(s, f, sym, p, m);
 		}
