@@ -1,0 +1,34 @@
+"""Stacks and shares of programs that know their own, as glim record sees them.
+
+The cases are in cases.py, what is right in score.py. ./dev bench accuracy runs all of them, and
+other profilers beside. Every case here must reach what CASES_REACH says."""
+
+import pytest
+
+import cases
+import recorders
+import score
+
+CPU_MS = 2000
+CASES_REACH = 0.999  # of the stacks are complete and right
+NAMES = [
+    "threads", "crowd", "vdso", "calls", "deep200",
+]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """{case: (Run, what glim saw of everything)} of one recording over all cases."""
+    folder = tmp_path_factory.mktemp("truth")
+    programs = {name: cases.build(cases.BY_NAME[name], folder / name, recorders.suffix()) for name in NAMES}
+    with recorders.Glim(folder) as glim:
+        runs = {name: cases.run(cases.BY_NAME[name], programs[name], CPU_MS) for name in NAMES}
+    return {name: (run, glim.folded) for name, run in runs.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stacks_are_the_true_ones(seen, name):
+    run, folded = seen[name]
+    result = score.score_run(run, folded, recorders.HZ)
+    assert result.samples > CPU_MS * recorders.HZ / 1000 * 0.5
+    assert not result.failures(CASES_REACH), score.row(name, result) + "\n" + score.details(result)
