@@ -8,7 +8,7 @@ enum {
 	MAX_SEGMENTS = 1 << 16,
 	MAX_SECTIONS = 1 << 20, /* -ffunction-sections of a big program, not linked with -gc */
 	MAX_SECTION_NAMES = 64 << 20,
-	MAX_SYMBOLS = 16 << 20,
+	MAX_SYMBOLS = 8 << 20, /* a tenth of a second to read */
 	MAX_STRINGS = 512 << 20,
 	MAX_STRINGS_IN_MEMORY = 64 << 20,
 	MAX_NOTES = 64 << 10,

@@ -26,6 +26,9 @@ struct file_key {
 };
 struct file {
 	struct file_key key;
+	uint32_t number;      /* in files */
+	uint32_t twin;	      /* another file with the same content, which has the table; or
+				 HASH_NONE */
 	bool loaded;	      /* or tried and found to be of no use: then elf is NULL */
 	struct elf_file *elf; /* only its segments; its descriptor is closed */
 	struct names names;
@@ -44,6 +47,7 @@ struct symbolizer {
 	uint64_t window_clock; /* the clock when the window began */
 	VEC(struct file *) files;
 	struct hash_index index; /* files by key */
+	struct map64 contents;	 /* identity of what is in a file -> the first such file */
 	struct map64 places;	 /* a mapping of a process -> struct place */
 	struct strtab modules;
 	struct jit *jit;
@@ -120,6 +124,7 @@ static void forget_all(struct symbolizer *s)
 	}
 	vec_fini(&s->files);
 	hash_index_fini(&s->index);
+	map64_fini(&s->contents);
 	map64_fini(&s->places);
 	strtab_fini(&s->modules);
 }
@@ -210,8 +215,44 @@ static int key_of(int fd, const struct mapping *m, struct file_key *ret)
 	return m->inode ? 0 : vdso_key(fd, ret);
 }
 
-/* Open the file behind a mapping if it is the one that key speaks of. */
-static int open_keyed(const struct process *p, const struct mapping *m, const struct file_key *key)
+/* Number of the file with a key, HASH_NONE when it is not known. */
+static uint32_t find_file(const struct symbolizer *s, const struct file_key *key)
+{
+	struct hash_iter it;
+
+	for (uint32_t i = hash_index_first(&s->index, hash_bytes(key, sizeof(*key)), &it);
+	     i != HASH_NONE; i = hash_index_next(&s->index, &it))
+		if (!memcmp(&s->files.data[i]->key, key, sizeof(*key)))
+			return i;
+	return HASH_NONE;
+}
+
+/* The same; it is known afterwards. */
+static uint32_t file_by_key(struct symbolizer *s, const struct file_key *key)
+{
+	uint32_t known = find_file(s, key);
+
+	if (known != HASH_NONE)
+		return known;
+	struct file *f = mem_calloc(1, sizeof(*f));
+
+	f->key = *key;
+	f->twin = HASH_NONE;
+	f->names.fds[0] = f->names.fds[1] = -1;
+	f->number = (uint32_t)s->files.len;
+	hash_index_add(&s->index, hash_bytes(key, sizeof(*key)), f->number);
+	vec_push(&s->files, f);
+	return f->number;
+}
+
+static struct file *table_of(const struct symbolizer *s, struct file *f)
+{
+	return f->twin == HASH_NONE ? f : s->files.data[f->twin];
+}
+
+/* Open the file behind a mapping if it is f, or a copy that has its table there. */
+static int open_copy(const struct symbolizer *s, const struct file *f, const struct process *p,
+		     const struct mapping *m)
 {
 	cleanup_close int fd = process_open_mapping(p, m);
 	struct file_key now;
@@ -219,29 +260,22 @@ static int open_keyed(const struct process *p, const struct mapping *m, const st
 	if (fd < 0)
 		return fd;
 	int r = key_of(fd, m, &now);
+	uint32_t i = r ? HASH_NONE : find_file(s, &now);
 
-	if (!r && memcmp(&now, key, sizeof(now)))
-		r = -ESTALE;
-	return r ? r : take_fd(&fd);
+	if (i == HASH_NONE || table_of(s, s->files.data[i]) != f)
+		return r ? r : -ESTALE;
+	return take_fd(&fd);
 }
 
-/* Number of the file with a key, new or known. */
-static uint32_t file_by_key(struct symbolizer *s, const struct file_key *key)
+/* The descriptor of the file itself, open until symbolizer_trim; -1 when it cannot be had. */
+static int open_own(const struct symbolizer *s, struct file *f, const struct process *p,
+		    const struct mapping *m)
 {
-	uint64_t hash = hash_bytes(key, sizeof(*key));
-	struct hash_iter it;
+	int *fd = &f->names.fds[SYMBOL_DYNAMIC];
 
-	for (uint32_t i = hash_index_first(&s->index, hash, &it); i != HASH_NONE;
-	     i = hash_index_next(&s->index, &it))
-		if (!memcmp(&s->files.data[i]->key, key, sizeof(*key)))
-			return i;
-	struct file *f = mem_calloc(1, sizeof(*f));
-
-	f->key = *key;
-	f->names.fds[0] = f->names.fds[1] = -1;
-	hash_index_add(&s->index, hash, (uint32_t)s->files.len);
-	vec_push(&s->files, f);
-	return (uint32_t)s->files.len - 1;
+	if (*fd < 0)
+		*fd = MAX(open_copy(s, f, p, m), -1);
+	return *fd;
 }
 
 /* Give the segments of an ELF file to f and its descriptor away. A symbolizer may have hundreds. */
@@ -263,15 +297,53 @@ static struct debug_search debug_search(const struct symbolizer *s, const struct
 	return (struct debug_search){.pid = p->pid, .path = m->path, .folder = s->debug_folder};
 }
 
-static void load(struct symbolizer *s, struct file *f, int fd, const struct process *p,
+/* What two copies of a file have in common: the build id, all headers, and the owner, because who
+ * can write one file must not name the functions of another's. 0: nothing to go by. */
+static uint64_t content_of(const struct elf_file *f)
+{
+	uint8_t id[20] = {};
+	struct stat st;
+
+	if (elf_file_build_id(f, id) < 0 || fstat(f->fd, &st))
+		return 0;
+	uint64_t hash = hash_mix(hash_bytes(id, sizeof(id)), hash_mix(f->size, st.st_uid));
+
+	hash = hash_mix(hash, hash_bytes(&f->header, sizeof(f->header)));
+	hash = hash_mix(hash,
+			hash_bytes(f->segments.data, f->segments.len * sizeof(*f->segments.data)));
+	return hash_mix(hash,
+			hash_bytes(f->sections.data, f->sections.len * sizeof(*f->sections.data)));
+}
+
+/* Containers have copies of the same files: the first of them keeps the table for all. */
+static struct file *first_copy(struct symbolizer *s, struct file *f, const struct elf_file *elf)
+{
+	uint64_t content = content_of(elf);
+	const uint64_t *known = content ? map64_get(&s->contents, content) : NULL;
+
+	if (known && s->files.data[*known] != f)
+		f->twin = (uint32_t)*known;
+	else if (content && !known)
+		map64_set(&s->contents, content, f->number);
+	return table_of(s, f);
+}
+
+static void load(struct symbolizer *s, struct file *own, int fd, const struct process *p,
 		 const struct mapping *m)
 {
 	struct debug_search where = debug_search(s, p, m);
 	struct elf_file *elf;
 
-	f->loaded = true;
+	own->loaded = true;
 	if (elf_file_open(fd, &elf, NULL))
 		return;
+	struct file *f = first_copy(s, own, elf);
+
+	if (f != own && f->loaded) {
+		elf_file_close(elf);
+		return;
+	}
+	f->loaded = true;
 	names_fini(&f->names);
 	names_load(elf, &where, s->max_bytes, &f->names);
 	pclntab_open(elf, &f->go);
@@ -332,21 +404,22 @@ static struct place find_place(struct symbolizer *s, const struct process *p,
 	return place;
 }
 
-/* The file of a place with its table in memory, or NULL. */
+/* The file that has the table for the file of a place, with the table in memory, or NULL. */
 static struct file *loaded_file(struct symbolizer *s, struct place place, const struct process *p,
 				const struct mapping *m)
 {
 	if (place.file == HASH_NONE)
 		return NULL;
-	struct file *f = s->files.data[place.file];
+	struct file *own = s->files.data[place.file], *f = table_of(s, own);
 
 	f->last_used = ++s->clock;
 	if (!f->loaded && f->refused_in != s->window) {
-		int fd = open_keyed(p, m, &f->key);
+		int fd = open_copy(s, f, p, m);
 
 		if (fd < 0)
 			return NULL;
-		load(s, f, fd, p, m);
+		load(s, own, fd, p, m);
+		f = table_of(s, own);
 	}
 	return f->elf ? f : NULL;
 }
@@ -373,7 +446,7 @@ static const char *name_of(struct symbolizer *s, struct file *f, const struct ta
 	if (known)
 		return (const char *)(uintptr_t)*known;
 	if (names_want_own(&f->names, sym))
-		f->names.fds[SYMBOL_DYNAMIC] = MAX(open_keyed(p, m, &f->key), -1);
+		open_own(s, f, p, m);
 	if (names_read(&f->names, sym, &where, &raw))
 		return "";
 	return keep_text(s, f, key, demangle(raw));
@@ -399,13 +472,11 @@ static size_t go_functions(struct symbolizer *s, struct file *f, const struct pr
 			   struct symbol ret[SYMBOL_MAX_INLINED])
 {
 	struct pclntab_frame frames[SYMBOL_MAX_INLINED];
-	int *fd = &f->names.fds[SYMBOL_DYNAMIC];
 
 	if (found->address < f->go.text || found->address >= f->go.text_end)
 		return 0;
-	if (*fd < 0)
-		*fd = MAX(open_keyed(p, m, &f->key), -1);
-	int n = *fd < 0 ? 0 : pclntab_find(&f->go, *fd, found->address, frames, ARRAY_SIZE(frames));
+	int fd = open_own(s, f, p, m);
+	int n = fd < 0 ? 0 : pclntab_find(&f->go, fd, found->address, frames, ARRAY_SIZE(frames));
 
 	for (int i = 0; i < n; i++) {
 		ret[i] = *found;
@@ -504,7 +575,7 @@ void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret)
 	};
 
 	for (size_t i = 0; i < s->files.len; i++) {
-		st.files += s->files.data[i]->loaded;
+		st.files += s->files.data[i]->loaded && s->files.data[i]->twin == HASH_NONE;
 		st.refused += s->files.data[i]->refused_in == s->window;
 		st.symbols += s->files.data[i]->names.table.len;
 	}

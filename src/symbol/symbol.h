@@ -1,7 +1,8 @@
 /* symbol/symbol.h - from an address in a file, or in the kernel, to the name of a function.
  *
  * A symbolizer keeps one table a file (found by dev, inode, size and mtime), shared by all
- * processes that map it, with a bound on its memory: the tables used least go first. Names are
+ * processes that map it, and by copies of it with the same build id (containers have such), with a
+ * bound on its memory: the tables used least go first. Names are
  * demangled (C++, both Rust manglings). ELF files are from strangers: every size and offset is
  * checked and nothing is mapped, so that a file which shrinks cannot kill us.
  *

@@ -12,6 +12,8 @@ enum {
 	/* Functions inside functions (written in assembler) are few: how far to look back for one
 	 * that covers an address. */
 	MAX_NESTED = 16,
+	DIGIT_BITS = 11,
+	DIGIT_MASK = (1 << DIGIT_BITS) - 1,
 };
 /* Best first. Global and weak count alike: of write and __write the weak one is what people call.
  */
@@ -121,6 +123,52 @@ static int compare(const void *x, const void *y)
 	return a->name < b->name ? -1 : a->name > b->name;
 }
 
+/* Sort by start, a digit at a time: ten times as fast as comparing, and a sample waits. */
+static void sort_starts(struct table_symbol **data, size_t len)
+{
+	struct table_symbol *from = *data, *to = mem_reallocarray(NULL, len, sizeof(*to));
+
+	for (int shift = 0; shift < 32; shift += DIGIT_BITS) {
+		size_t count[1 << DIGIT_BITS] = {}, at = 0;
+
+		for (size_t i = 0; i < len; i++)
+			count[from[i].start >> shift & DIGIT_MASK]++;
+		for (size_t i = 0; i < ARRAY_SIZE(count); i++) {
+			size_t n = count[i];
+
+			count[i] = at;
+			at += n;
+		}
+		for (size_t i = 0; i < len; i++)
+			to[count[from[i].start >> shift & DIGIT_MASK]++] = from[i];
+		struct table_symbol *other = from;
+
+		from = to;
+		to = other;
+	}
+	*data = from;
+	free(to);
+}
+
+/* In the order of compare(). */
+static void sort_symbols(struct builder *b)
+{
+	struct table_symbol *s;
+	size_t end, i = 1, len = b->symbols.len;
+
+	while (i < len && b->symbols.data[i - 1].start <= b->symbols.data[i].start)
+		i++;
+	if (i < len)
+		sort_starts(&b->symbols.data, len);
+	s = b->symbols.data;
+	for (size_t start = 0; start < len; start = end) {
+		for (end = start + 1; end < len && s[end].start == s[start].start;)
+			end++;
+		if (end - start > 1)
+			qsort(s + start, end - start, sizeof(*s), compare);
+	}
+}
+
 static bool lesser_alias(const struct table_symbol *first, const struct table_symbol *now)
 {
 	return (first->rank != RANK_LABEL && now->rank == RANK_LABEL) ||
@@ -183,6 +231,9 @@ static int read_table(struct builder *b, const struct elf_file *f, uint32_t type
 	if (r == -ENOENT)
 		return 0;
 	b->dynamic = type == SHT_DYNSYM;
+	/* Room for all, of which only what gets used is memory. */
+	if (!r)
+		vec_reserve(&b->symbols, MIN(place.count, b->max_symbols - b->symbols.len));
 	if (!r)
 		r = elf_file_each_raw_symbol(f, &place, take_symbol, b);
 	if (r)
@@ -260,7 +311,7 @@ int symbol_table_read(const struct elf_file *f, const struct elf_file *full, siz
 	if (!r && !b.symbols.len)
 		r = err_set(e, -ENOENT, "the file has no function symbols");
 	if (!r) {
-		qsort(b.symbols.data, b.symbols.len, sizeof(*b.symbols.data), compare);
+		sort_symbols(&b);
 		drop_lesser(&b);
 		fill_sizes(&b);
 		t.base = b.base;

@@ -185,6 +185,43 @@ static void test_shared(void **state)
 	symbolizer_free(s);
 }
 
+/* Copies of one file, as containers have them, share a table, and read it again from any of them. A
+ * copy that belongs to somebody else does not count: he could have changed the names in it. */
+static void test_copies(void **state)
+{
+	cleanup_free char *path = target_path("static");
+	cleanup_free char *first = temporary(), *second = temporary();
+	struct symbolizer *s = new_symbolizer(BOUND);
+	struct symbolizer_stats one, two;
+	struct target a, b;
+
+	copy(path, first);
+	copy(path, second);
+	if (!geteuid())
+		assert_int_equal(chown(second, 12345, 0), 0);
+	target_start(path, &a);
+	target_start(first, &b);
+	check_names(s, &a, "names_static", false);
+	symbolizer_stats(s, &one);
+	check_names(s, &b, strrchr(first, '/') + 1, false);
+	symbolizer_stats(s, &two);
+	assert_int_equal(two.files, 1);
+	assert_int_equal(one.bytes, two.bytes);
+	/* The first process and its file go. */
+	target_end(&a);
+	symbolizer_trim(s);
+	check_names(s, &b, strrchr(first, '/') + 1, false);
+	target_end(&b);
+	target_start(second, &b);
+	check_names(s, &b, strrchr(second, '/') + 1, false);
+	symbolizer_stats(s, &two);
+	assert_int_equal(two.files, geteuid() ? 1 : 2);
+	target_end(&b);
+	unlink(first);
+	unlink(second);
+	symbolizer_free(s);
+}
+
 /* A bound that holds one of two tables: the older goes, and comes back when asked for. */
 static void test_bound(void **state)
 {
@@ -268,7 +305,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_every_link), cmocka_unit_test(test_deleted_and_replaced),
 		cmocka_unit_test(test_ended),	   cmocka_unit_test(test_self),
 		cmocka_unit_test(test_vdso),	   cmocka_unit_test(test_shared),
-		cmocka_unit_test(test_bound),	   cmocka_unit_test(test_no_elf),
+		cmocka_unit_test(test_copies),	   cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_no_elf),
 	};
 
 	CHECK(argc == 2);
