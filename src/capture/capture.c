@@ -24,7 +24,7 @@ struct capture {
 	struct probe *probe;
 	struct symbolizer *symbolizer;
 	struct runtimes *runtimes;
-	struct rows *rows;
+	struct natives natives;
 	struct targets targets;
 	struct window window;
 	VEC(struct newcomer) newcomers;
@@ -48,6 +48,8 @@ static struct target *meet(struct capture *c, pid_t pid, uint64_t start_ns, int6
 {
 	struct target *t = targets_add(&c->targets, pid, start_ns, now);
 
+	if (c->targets.evicted)
+		natives_forget(&c->natives, c->targets.evicted, now);
 	look_for_python(c, t);
 	return t;
 }
@@ -56,7 +58,9 @@ static void on_sample(struct capture *c, const struct probe_sample *s)
 {
 	struct target *t = NULL;
 	struct window_result result = {};
+	struct native_stack native = {};
 	int64_t now = clock_mono_ns();
+	bool changed = false;
 
 	if (!(s->flags & (PROBE_KERNEL_THREAD | PROBE_COMPAT | PROBE_NO_REGISTERS))) {
 		t = targets_find(&c->targets, s->pid);
@@ -65,9 +69,11 @@ static void on_sample(struct capture *c, const struct probe_sample *s)
 		if (!t || t->start_ns != s->process_start)
 			t = meet(c, s->pid, s->process_start, now);
 		t->seen_ns = now;
+		if (t->readable)
+			natives_walk(&c->natives, s, t, now, &native, &changed);
 	}
-	window_add(&c->window, s, t, now, &result);
-	if (result.mappings_changed)
+	window_add(&c->window, s, &native, t, &result);
+	if (changed)
 		look_for_python(c, t);
 	c->samples++;
 	c->outcomes[result.outcome]++;
@@ -135,6 +141,7 @@ static void on_exec(struct capture *c, const struct probe_process_event *e)
 	int64_t now = clock_mono_ns();
 
 	targets_remove(&c->targets, e->pid);
+	natives_forget(&c->natives, e->pid, now);
 	t = meet(c, e->pid, 0, now);
 	if (t->readable && !t->has_python) {
 		if (!runtimes_expect_python(c->runtimes, &t->process))
@@ -163,10 +170,12 @@ static void on_record(const struct probe_record *r, void *arg)
 		break;
 	case PROBE_FORK:
 		targets_forked(&c->targets, e->parent, e->pid);
+		natives_forked(&c->natives, e->parent, e->pid, clock_mono_ns());
 		break;
 	case PROBE_EXEC_PLAIN:
 	case PROBE_EXIT:
 		targets_remove(&c->targets, e->pid);
+		natives_forget(&c->natives, e->pid, clock_mono_ns());
 		break;
 	default:
 		break;
@@ -227,11 +236,11 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 	if (r < 0)
 		return r;
 	c->runtimes = runtimes_new();
-	c->rows = rows_new();
-	window_init(&c->window, c->symbolizer, c->rows, &c->targets);
+	window_init(&c->window, c->symbolizer, &c->targets);
 	r = probe_open(&probe, &c->probe, e);
 	if (r < 0)
 		return r;
+	natives_init(&c->natives, c->probe);
 	r = open_fds(c, e);
 	if (r < 0)
 		return r;
@@ -250,11 +259,12 @@ void capture_close(struct capture *c)
 {
 	if (!c)
 		return;
+	if (c->natives.store)
+		natives_fini(&c->natives);
 	probe_close(c->probe);
 	window_fini(&c->window);
 	targets_fini(&c->targets);
 	runtimes_free(c->runtimes);
-	rows_free(c->rows);
 	symbolizer_free(c->symbolizer);
 	vec_fini(&c->newcomers);
 	if (c->timer_fd >= 0)
@@ -277,6 +287,7 @@ int capture_drain(struct capture *c, struct err *e)
 	if (read(c->timer_fd, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
 		return err_sys(e, -errno, "cannot read a timer");
 	look_at_newcomers(c);
+	natives_tick(&c->natives, clock_mono_ns());
 	r = probe_drain(c->probe, on_record, c);
 	if (r < 0)
 		return err_sys(e, r, "cannot read samples");

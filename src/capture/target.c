@@ -72,7 +72,8 @@ static void remove_oldest(struct targets *t)
 	for (size_t i = 1; i < t->list.len; i++)
 		if (t->list.data[i]->seen_ns < oldest->seen_ns)
 			oldest = t->list.data[i];
-	targets_remove(t, oldest->process.pid);
+	t->evicted = oldest->process.pid;
+	targets_remove(t, t->evicted);
 }
 
 /* /proc counts clock ticks since boot. */
@@ -115,6 +116,7 @@ struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int6
 	if (from)
 		n->parent = (pid_t)*from;
 	targets_remove(t, pid);
+	t->evicted = 0;
 	if (t->list.len >= TARGETS_MAX)
 		remove_oldest(t);
 	n->readable = !process_read(pid, &n->process, NULL);

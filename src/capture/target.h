@@ -38,6 +38,7 @@ struct targets {
 	struct map64 by_pid; /* index in list */
 	uint32_t last_code_id;
 	struct map64 parents; /* of children that were not added yet */
+	pid_t evicted;	      /* to make room for the last that was added; 0: nobody */
 };
 
 void targets_fini(struct targets *t);

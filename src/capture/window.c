@@ -3,38 +3,23 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
-/* Several functions may be inlined at one address. */
-enum { MAX_FRAMES = 4 * JOIN_MAX_FRAMES + PROBE_KERNEL_DEPTH + 1 };
 enum { FILE_SHIFT = 40, COUNT_BITS = 8, COUNT_MASK = 0xff };
-_Static_assert(SYMBOL_MAX_INLINED <= COUNT_MASK, "a count has its bits");
-/* A sample on its way: frames leaf first. */
-struct stack {
-	uint32_t frames[MAX_FRAMES];
-	size_t len;
-	enum join_native native;
-	bool python_seen;
-	bool full;	   /* frames did not fit, at the root end */
-	bool gap;	   /* between native frames and Python; has its mark */
-	int python_failed; /* reading a name failed */
-};
-/* Whose code the joiner asks about. */
-struct lookup {
-	struct window *window;
-	struct target *target;
-	int64_t now_ns;
-	bool mappings_changed;
-};
-
-static void put_frame(struct stack *st, uint32_t frame)
+_Static_assert((int)SYMBOL_MAX_INLINED <= (int)COUNT_MASK, "a count has its bits");
+static void put_frame(struct window_stack *st, uint32_t frame)
 {
-	st->full |= st->len == MAX_FRAMES - 1; /* the last place is for a mark */
+	st->full |= st->len == WINDOW_MAX_FRAMES - 1; /* the last place is for a mark */
 	if (!st->full)
 		st->frames[st->len++] = frame;
 }
 
-void window_init(struct window *w, struct symbolizer *s, struct rows *r, struct targets *t)
+void window_init(struct window *w, struct symbolizer *s, struct targets *t)
 {
-	*w = (struct window){.symbolizer = s, .rows = r, .targets = t};
+	*w = (struct window){
+		.symbolizer = s,
+		.targets = t,
+		.stack = mem_calloc(1, sizeof(*w->stack)),
+		.joined = mem_calloc(1, sizeof(*w->joined)),
+	};
 }
 
 static void forget_frames(struct window *w)
@@ -51,6 +36,8 @@ void window_fini(struct window *w)
 	forget_frames(w);
 	vec_fini(&w->files);
 	hash_index_fini(&w->file_index);
+	free(w->stack);
+	free(w->joined);
 }
 
 void window_start(struct window *w, int64_t period_ns)
@@ -125,33 +112,14 @@ static uint32_t mark_frame(struct profile *p, enum outcome o)
 	return make_frame(p, &(struct frame_facts){.name = outcome_text(o), .kind = FRAME_MARK});
 }
 
-static bool code_row(void *arg, uint64_t address, struct row *ret)
-{
-	struct lookup *l = arg;
-	const struct mapping *m =
-		target_mapping(l->target, address, l->now_ns, &l->mappings_changed);
-
-	if (!m)
-		return false;
-	rows_find(l->window->rows, &l->target->process, m, address, ret);
-	return true;
-}
-
-static bool code_read(void *arg, uint64_t address, uint64_t *ret)
-{
-	const struct lookup *l = arg;
-
-	return process_read_memory(l->target->process.pid, address, ret, sizeof(*ret)) >= 0;
-}
-
-static void put_frames(struct stack *st, const uint32_t *frames, size_t n)
+static void put_frames(struct window_stack *st, const uint32_t *frames, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		put_frame(st, frames[i]);
 }
 
 static void add_native_frame(struct window *w, struct target *t, const struct join_frame *f,
-			     struct stack *st)
+			     struct window_stack *st)
 {
 	/* A return address may lie behind the last instruction of its function. */
 	uint64_t address = f->exact ? f->address : f->address - 1, key = 0, offset, *known;
@@ -234,7 +202,7 @@ static const struct code_entry *code_of(struct window *w, struct target *t,
 /* A frame whose name could not be read is shown as a mark that says so; its callers and callees are
  * known. */
 static void add_python_frame(struct window *w, struct target *t, const struct join_frame *f,
-			     struct stack *st)
+			     struct window_stack *st)
 {
 	int failed;
 	const struct code_entry *c = code_of(w, t, f, &failed);
@@ -263,7 +231,8 @@ static void add_python_frame(struct window *w, struct target *t, const struct jo
 	put_frame(st, frame);
 }
 
-static void add_kernel_frames(struct window *w, const struct probe_sample *s, struct stack *st)
+static void add_kernel_frames(struct window *w, const struct probe_sample *s,
+			      struct window_stack *st)
 {
 	const struct unwind_entry *entries = (const void *)(s + 1);
 	const uint64_t *kernel = (const void *)(entries + s->entries);
@@ -272,69 +241,65 @@ static void add_kernel_frames(struct window *w, const struct probe_sample *s, st
 		put_frame(st, kernel_frame(w, kernel[i]));
 }
 
-static enum outcome native_outcome(const struct stack *st)
+static enum outcome native_outcome(uint8_t end)
 {
-	switch (st->native) {
-	case JOIN_COMPLETE:
+	switch (end) {
+	case UNWIND_NATIVE_COMPLETE:
 		return OUTCOME_COMPLETE;
-	case JOIN_UNREAD:
+	case UNWIND_NATIVE_BAD_FP:
+		return OUTCOME_NO_FRAME_POINTER;
+	case UNWIND_NATIVE_UNREAD:
 		return OUTCOME_BAD_READ;
-	case JOIN_UNKNOWN_CODE:
-		return OUTCOME_UNKNOWN_CODE;
-	case JOIN_DEEP:
+	case UNWIND_NATIVE_DEEP:
 		return OUTCOME_TOO_DEEP;
-	case JOIN_NO_POINTER:
-		break;
+	case UNWIND_NATIVE_NOT_LOADED:
+		return OUTCOME_NO_TABLE;
+	case UNWIND_NATIVE_UNSUPPORTED:
+		return OUTCOME_UNKNOWN_RULE;
+	case UNWIND_NATIVE_LOST:
+		return OUTCOME_LOST_REGISTER;
+	case UNWIND_NATIVE_BAD_CFA:
+		return OUTCOME_BAD_FRAME;
+	default:
+		return OUTCOME_UNKNOWN_CODE;
 	}
-	return OUTCOME_NO_FRAME_POINTER;
 }
 
-static void add_user_frames(struct window *w, const struct probe_sample *s, struct lookup *l,
-			    struct stack *st)
+static void add_user_frames(struct window *w, const struct probe_sample *s,
+			    const struct native_stack *native, struct target *t,
+			    struct window_stack *st)
 {
 	const struct unwind_entry *entries = (const void *)(s + 1);
-	const uint64_t *kernel = (const void *)(entries + s->entries);
 	const struct join_input in = {
-		.entries = entries,
-		.count = s->entries,
-		.native_count = s->native_entries,
-		.native_end = s->native_end,
-		.python_end = s->python_end,
-		.sp = s->sp,
-		.fp = s->fp,
-		.words = kernel + s->kernel_frames,
-		.nwords = s->stack_words,
-		.stack_base = s->stack_base,
+		.native = native->entries,
+		.native_count = native->count,
+		.native_end = native->end,
+		.python_entries = entries + s->native_entries,
+		.python_count = s->entries - s->native_entries,
+		.python = t->has_python ? &t->python : NULL,
 	};
-	const struct join_code code = {
-		.row = code_row,
-		.read = code_read,
-		.arg = l,
-		.python = l->target->has_python ? &l->target->python : NULL,
-	};
-	struct join_stack joined;
 
-	join(&in, &code, &joined);
-	st->native = joined.native;
-	st->gap = joined.gap;
-	for (uint32_t i = 0; i < joined.count; i++) {
-		const struct join_frame *f = &joined.frames[i];
+	join(&in, w->joined);
+	st->native = native_outcome(native->end);
+	st->gap = w->joined->gap;
+	for (uint32_t i = 0; i < w->joined->count; i++) {
+		const struct join_frame *f = &w->joined->frames[i];
 
 		if (f->kind == UNWIND_PYTHON) {
 			st->python_seen = true;
-			add_python_frame(w, l->target, f, st);
+			add_python_frame(w, t, f, st);
 		} else if (f->kind == JOIN_GAP) {
-			put_frame(st, mark_frame(w->profile, native_outcome(st)));
+			put_frame(st, mark_frame(w->profile, st->native));
 		} else {
-			add_native_frame(w, l->target, f, st);
+			add_native_frame(w, t, f, st);
 		}
 	}
 }
 
 static enum outcome python_outcome(const struct probe_sample *s, const struct target *t,
-				   const struct stack *st)
+				   const struct window_stack *st)
 {
-	enum outcome native = native_outcome(st);
+	enum outcome native = st->native;
 
 	if (st->python_failed)
 		return failed_outcome(st->python_failed);
@@ -359,7 +324,7 @@ static enum outcome python_outcome(const struct probe_sample *s, const struct ta
 }
 
 static enum outcome outcome_of(const struct probe_sample *s, const struct target *t,
-			       const struct stack *st)
+			       const struct window_stack *st)
 {
 	if (s->flags & PROBE_KERNEL_THREAD)
 		return OUTCOME_COMPLETE;
@@ -396,25 +361,24 @@ static uint32_t label_set(struct profile *p, const struct probe_sample *s)
 	return profile_labels(p, labels, ARRAY_SIZE(labels));
 }
 
-void window_add(struct window *w, const struct probe_sample *s, struct target *t, int64_t now_ns,
-		struct window_result *ret)
+void window_add(struct window *w, const struct probe_sample *s, const struct native_stack *native,
+		struct target *t, struct window_result *ret)
 {
 	struct profile *p = w->profile;
-	struct stack st = {.len = 0};
-	struct lookup l = {.window = w, .target = t, .now_ns = now_ns};
+	struct window_stack *st = w->stack;
 	uint32_t stack = 0;
 
-	add_kernel_frames(w, s, &st);
+	memset(st, 0, offsetof(struct window_stack, frames));
+	add_kernel_frames(w, s, st);
 	if (t && t->readable)
-		add_user_frames(w, s, &l, &st);
-	ret->outcome = outcome_of(s, t, &st);
-	ret->native_cut = st.python_seen && ret->outcome == OUTCOME_COMPLETE &&
-			  native_outcome(&st) != OUTCOME_COMPLETE;
-	ret->mappings_changed = l.mappings_changed;
+		add_user_frames(w, s, native, t, st);
+	ret->outcome = outcome_of(s, t, st);
+	ret->native_cut = st->python_seen && ret->outcome == OUTCOME_COMPLETE &&
+			  st->native != OUTCOME_COMPLETE;
 	/* What is missing inside has its mark there. */
-	if (ret->outcome != OUTCOME_COMPLETE && !st.python_failed && !st.gap)
-		st.frames[st.len++] = mark_frame(p, ret->outcome);
-	for (size_t i = st.len; i-- > 0;)
-		stack = profile_stack(p, stack, st.frames[i]);
+	if (ret->outcome != OUTCOME_COMPLETE && !st->python_failed && !st->gap)
+		st->frames[st->len++] = mark_frame(p, ret->outcome);
+	for (size_t i = st->len; i-- > 0;)
+		stack = profile_stack(p, stack, st->frames[i]);
 	profile_add(p, stack, label_set(p, s), 1, p->period);
 }

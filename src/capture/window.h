@@ -6,34 +6,45 @@
 #ifndef GLIM_CAPTURE_WINDOW_H
 #define GLIM_CAPTURE_WINDOW_H
 
-#include "capture/target.h"
-#include "probe/probe_abi.h"
+#include "capture/natives.h"
 #include "profile/profile.h"
 #include "symbol/symbol.h"
 #include "unwind/join.h"
-#include "unwind/rows.h"
 
+/* Several functions may be inlined at one address. */
+enum { WINDOW_MAX_FRAMES = 4 * JOIN_MAX_FRAMES + PROBE_KERNEL_DEPTH + 1 };
+/* A sample on its way: frames leaf first. */
+struct window_stack {
+	size_t len;
+	enum outcome native;
+	bool python_seen;
+	bool full;	   /* frames did not fit, at the root end */
+	bool gap;	   /* between native frames and Python; has its mark */
+	int python_failed; /* reading a name failed */
+	uint32_t frames[WINDOW_MAX_FRAMES];
+};
 struct window_file {
 	uint64_t dev, inode;
 };
 struct window {
 	struct profile *profile;
 	struct symbolizer *symbolizer; /* not ours */
-	struct rows *rows;	       /* not ours */
 	struct targets *targets;       /* not ours */
 	int64_t start_mono_ns;
 	/* Frame numbers of this profile. */
-	struct map64 native;   /* by file number << 40 | offset in the file: place and count in
-				  `inlined` */
-	VEC(uint32_t) inlined; /* functions of an address, innermost first */
-	struct map64 kernel;   /* by address */
-	struct map64 python;   /* by code id << 32 | byte offset */
+	struct map64 native;	    /* by file number << 40 | offset in the file: place and count in
+				       `inlined` */
+	VEC(uint32_t) inlined;	    /* functions of an address, innermost first */
+	struct map64 kernel;	    /* by address */
+	struct map64 python;	    /* by code id << 32 | byte offset */
+	struct window_stack *stack; /* of the sample being added; too large for ours */
+	struct join_stack *joined;
 	/* Files by dev and inode; kept over windows. */
 	VEC(struct window_file) files;
 	struct hash_index file_index;
 };
 
-void window_init(struct window *w, struct symbolizer *s, struct rows *r, struct targets *t);
+void window_init(struct window *w, struct symbolizer *s, struct targets *t);
 void window_fini(struct window *w);
 /* Begin a profile; the last one must have been taken. */
 void window_start(struct window *w, int64_t period_ns);
@@ -44,10 +55,9 @@ struct profile *window_take(struct window *w);
 struct window_result {
 	enum outcome outcome;
 	bool native_cut; /* a Python stack is whole, but native frames under it are not known */
-	bool mappings_changed;
 };
-/* Add one sample; t is NULL where the process could not be found. */
-void window_add(struct window *w, const struct probe_sample *s, struct target *t, int64_t now_ns,
-		struct window_result *ret);
+/* Add one sample with its native frames; t is NULL where the process could not be found. */
+void window_add(struct window *w, const struct probe_sample *s, const struct native_stack *native,
+		struct target *t, struct window_result *ret);
 
 #endif

@@ -64,7 +64,8 @@ static const char *cut_cure(unsigned int outcome)
 {
 	switch (outcome) {
 	case OUTCOME_NO_FRAME_POINTER:
-		return "build these programs with -fno-omit-frame-pointer";
+		return "this is code without unwind information: build it with "
+		       "-fasynchronous-unwind-tables, or with -fno-omit-frame-pointer";
 	case OUTCOME_PYTHON_UNKNOWN:
 		return "CPython 3.8 to 3.13 is understood: run these programs with one of them";
 	case OUTCOME_PROCESS_GONE:

@@ -23,9 +23,7 @@ struct inode {
 struct file {
 	struct inode *f_inode;
 };
-struct mm_struct {
-	uint64_t start_stack; /* where argc stood when the program started */
-};
+struct mm_struct;
 struct signal_struct {
 	atomic_t live; /* threads that have not ended */
 };

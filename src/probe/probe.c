@@ -12,12 +12,11 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "base/vec.h"
-#include "probe/sampler.skel.h"
+#include "probe/probe_priv.h"
 
 enum {
 	MAX_CPUS = 8192, /* NR_CPUS of Linux on x86-64, at most */
-	RING_MIN = 512 << 10,
+	RING_MIN = 1 << 20,
 	RING_MAX = 16 << 20,
 	DRAIN_MAX = 16384,	/* records; some tens of milliseconds of naming */
 	SAMPLE_BYTES = 8 << 10, /* of a sample with a deep stack */
@@ -26,19 +25,6 @@ enum {
 };
 /* A process is young for this long: its names are read while it surely lives. */
 #define YOUNG_NS (2 * NSEC_PER_SEC)
-
-struct probe {
-	struct sampler_bpf *skeleton;
-	struct ring_buffer *ring;
-	unsigned int hz;
-	VEC(unsigned int) cpus; /* online when opened */
-	VEC(int) events;
-	VEC(struct bpf_link *) links;
-	probe_record_fn cb; /* while draining */
-	void *arg;
-	unsigned int room; /* records that this drain may still take */
-	size_t ring_bytes;
-};
 
 /* libbpf's last words, for the error text. libbpf knows one print function for all threads. */
 static _Thread_local char last_words[LOG_BYTES];
@@ -144,6 +130,33 @@ static int load_error(int code, struct err *e)
 		       strerror(-code), last_lines(last_words));
 }
 
+/* Load only those programs that this kernel takes. */
+static void choose_followers(struct probe *p)
+{
+	bool loop = libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) == 1;
+
+	bpf_program__set_autoload(p->skeleton->progs.follow, loop);
+	bpf_program__set_autoload(p->skeleton->progs.follow_native, !loop);
+	bpf_program__set_autoload(p->skeleton->progs.follow_python, !loop);
+}
+
+static int set_followers(struct probe *p, struct err *e)
+{
+	const struct bpf_program *all = p->skeleton->progs.follow;
+	const struct bpf_program *followers[PROBE_FOLLOWERS] = {
+		[PROBE_FOLLOW_NATIVE] = p->skeleton->progs.follow_native,
+		[PROBE_FOLLOW_PYTHON] = p->skeleton->progs.follow_python,
+	};
+
+	for (uint32_t i = 0; i < PROBE_FOLLOWERS; i++) {
+		int fd = bpf_program__fd(bpf_program__autoload(all) ? all : followers[i]);
+
+		if (bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.followers), &i, &fd, BPF_ANY))
+			return err_sys(e, -errno, "cannot link the BPF programs");
+	}
+	return 0;
+}
+
 static int load(struct probe *p, const struct probe_open_config *cfg, struct err *e)
 {
 	int r;
@@ -155,14 +168,16 @@ static int load(struct probe *p, const struct probe_open_config *cfg, struct err
 		return load_error(-errno, e);
 	p->ring_bytes = ring_size(p->cpus.len, cfg->hz);
 	bpf_map__set_max_entries(p->skeleton->maps.ring, p->ring_bytes);
+	bpf_map__set_max_entries(p->skeleton->maps.scratches, libbpf_num_possible_cpus());
 	p->skeleton->rodata->config.self = cfg->self;
 	p->skeleton->rodata->config.kernel_stacks = cfg->kernel_stacks;
 	p->skeleton->rodata->config.wake_bytes = p->ring_bytes / 4;
 	p->skeleton->rodata->config.young_ns = YOUNG_NS;
+	choose_followers(p);
 	r = sampler_bpf__load(p->skeleton);
 	if (r)
 		return load_error(r, e);
-	return 0;
+	return set_followers(p, e);
 }
 
 static int attach_tracepoint(struct probe *p, struct bpf_program *prog, struct err *e)
@@ -205,6 +220,16 @@ static int open_event(struct probe *p, unsigned int cpu, unsigned int hz, struct
 	return 0;
 }
 
+static size_t sample_size(const struct probe_sample *s)
+{
+	size_t n = sizeof(*s) + s->entries * sizeof(struct unwind_entry) +
+		   s->kernel_frames * sizeof(uint64_t);
+
+	if (s->flags & PROBE_STACK)
+		n += sizeof(struct probe_registers) + s->stack_words * sizeof(uint64_t);
+	return n;
+}
+
 static int on_record(void *arg, void *data, size_t size)
 {
 	struct probe *p = arg;
@@ -219,9 +244,7 @@ static int on_record(void *arg, void *data, size_t size)
 	if (r->type == PROBE_SAMPLE) {
 		if (size < sizeof(*s) || s->entries > UNWIND_MAX_ENTRIES ||
 		    s->native_entries > s->entries || s->kernel_frames > PROBE_KERNEL_DEPTH ||
-		    s->stack_words > PROBE_STACK_WORDS ||
-		    size < sizeof(*s) + s->entries * sizeof(struct unwind_entry) +
-				    (s->kernel_frames + s->stack_words) * sizeof(uint64_t))
+		    s->stack_words > PROBE_STACK_WORDS || size < sample_size(s))
 			return rest;
 	} else if (size < sizeof(struct probe_process_event)) {
 		return rest;
@@ -286,6 +309,9 @@ int probe_open(const struct probe_open_config *cfg, struct probe **ret, struct e
 	r = load(p, cfg, e);
 	if (r)
 		return r;
+	r = probe_map_tables(p, e);
+	if (r)
+		return r;
 	r = attach(p, e);
 	if (r)
 		return r;
@@ -302,6 +328,7 @@ void probe_close(struct probe *p)
 	for (size_t i = 0; i < p->links.len; i++)
 		bpf_link__destroy(p->links.data[i]);
 	ring_buffer__free(p->ring);
+	probe_unmap_tables(p);
 	sampler_bpf__destroy(p->skeleton);
 	vec_fini(&p->cpus);
 	vec_fini(&p->events);
@@ -323,30 +350,6 @@ int probe_drain(struct probe *p, probe_record_fn cb, void *arg)
 	p->room = DRAIN_MAX;
 	r = ring_buffer__consume(p->ring);
 	return r == -ECANCELED ? DRAIN_MAX : r;
-}
-
-int probe_set_python(struct probe *p, pid_t pid, const struct python_process *py)
-{
-	uint32_t key = pid;
-
-	if (bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.pythons), &key, py, BPF_ANY))
-		return -errno;
-	return 0;
-}
-
-void probe_forget_python(struct probe *p, pid_t pid)
-{
-	uint32_t key = pid;
-
-	bpf_map_delete_elem(bpf_map__fd(p->skeleton->maps.pythons), &key);
-}
-
-void probe_set_plain(struct probe *p, uint64_t dev, uint64_t inode)
-{
-	struct probe_program key = {.dev = dev, .inode = inode};
-	uint32_t one = 1;
-
-	bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.plain_programs), &key, &one, BPF_ANY);
 }
 
 /* Memory of a map: newer kernels say it themselves in fdinfo. */
@@ -381,4 +384,7 @@ void probe_stats(const struct probe *p, struct probe_stats *ret)
 	}
 	bpf_object__for_each_map(map, p->skeleton->obj) ret->map_bytes +=
 		map_bytes(bpf_map__fd(map));
+	for (size_t i = 0; i < UNWIND_MAX_CHUNKS; i++)
+		if (p->chunks[i].rows)
+			ret->map_bytes += PROBE_CHUNK_BYTES;
 }

@@ -36,6 +36,25 @@ int probe_set_python(struct probe *p, pid_t pid, const struct python_process *py
 void probe_forget_python(struct probe *p, pid_t pid);
 void probe_set_plain(struct probe *p, uint64_t dev, uint64_t inode);
 
+/* The unwind tables that the programs read (unwind_table_abi.h), shared memory of the probe. */
+struct probe_tables {
+	struct unwind_mapping *mappings; /* [UNWIND_MAX_MAPPINGS] */
+	struct unwind_page *pages;	 /* [UNWIND_MAX_PAGES] */
+	struct unwind_rule *rules;	 /* [UNWIND_MAX_RULES] */
+	struct unwind_file *files;	 /* [UNWIND_MAX_FILES] */
+};
+const struct probe_tables *probe_tables(const struct probe *p);
+/* The rows of a chunk, made at the first call, zeroed; NULL: no memory for it. */
+unwind_row *probe_table_chunk(struct probe *p, uint32_t number);
+/* Before the mappings of a process are read that was not sampled yet: a process that the programs
+ * know tells when it becomes another program. */
+void probe_expect_process(struct probe *p, pid_t pid);
+/* The mappings of a process. -ENOENT: it ended, called exec or was forgotten since it was sampled
+ * or expected, so that what was read of it is old. */
+int probe_set_process(struct probe *p, pid_t pid, const struct probe_process *is);
+/* The programs will call it a new process when they meet it again. */
+void probe_forget_process(struct probe *p, pid_t pid);
+
 struct probe_stats {
 	struct probe_counters counters;
 	uint64_t run_ns, runs; /* of all programs; 0 while kernel.bpf_stats_enabled is 0 */

@@ -5,11 +5,14 @@
 #ifndef GLIM_PROBE_ABI_H
 #define GLIM_PROBE_ABI_H
 
+#include "unwind/native/unwind_table_abi.h"
 #include "unwind/unwind_abi.h"
 
 enum probe_record_type {
-	PROBE_SAMPLE = 1, /* struct probe_sample, entries, kernel addresses, stack */
-	PROBE_EXEC = 2,	  /* struct probe_process_event */
+	/* struct probe_sample, entries, kernel addresses; with PROBE_STACK also registers and
+	   stack */
+	PROBE_SAMPLE = 1,
+	PROBE_EXEC = 2, /* struct probe_process_event */
 	PROBE_FORK = 3,
 	PROBE_EXIT = 4,
 	PROBE_EXEC_PLAIN = 5, /* exec of a program that has no Python */
@@ -19,7 +22,7 @@ enum {
 	PROBE_COMM = 16,
 	PROBE_KERNEL_DEPTH =
 		127, /* PERF_MAX_STACK_DEPTH of Linux, include/uapi/linux/perf_event.h */
-	PROBE_STACK_WORDS = 1024, /* at most copied from the user's stack pointer on */
+	PROBE_STACK_WORDS = 8192, /* at most copied from the user's stack pointer on */
 	PROBE_MAX_PROCESSES = 16384,
 	PROBE_MAX_PYTHON = 2048,
 	PROBE_MAX_PROGRAMS = 1024,
@@ -33,6 +36,9 @@ enum {
 	PROBE_NO_REGISTERS = 8,	 /* the user's registers could not be found */
 	PROBE_PYTHON = 16,	 /* the process was known to run Python when sampled */
 	PROBE_IN_SYSCALL = 32,	 /* sampled in the kernel: pc follows a system call or a fault */
+	/* Code was met whose mapping or table is not there yet: the registers and the top of the
+	 * stack were copied, so that the walk can be made again. */
+	PROBE_STACK = 64,
 };
 
 struct probe_record {
@@ -53,18 +59,37 @@ struct probe_sample {
 	uint32_t entries;	 /* struct unwind_entry, leaf first, follow this struct */
 	uint32_t kernel_frames;	 /* uint64_t addresses, leaf first, follow the entries */
 	uint32_t native_entries; /* of the entries; they come before those of Python */
-	uint32_t stack_words;	 /* uint64_t from sp on, follow the kernel addresses */
-	uint64_t sp, fp;	 /* of the interrupted code */
-	uint64_t stack_base;	 /* where the thread's stack began; 0: not known */
+	uint32_t stack_words;	 /* uint64_t from registers[UNWIND_RSP] on, follow them */
 	char process_comm[PROBE_COMM];
 	char thread_comm[PROBE_COMM];
 };
-_Static_assert(sizeof(struct probe_sample) == 112, "shared with BPF");
+_Static_assert(sizeof(struct probe_sample) == 88, "shared with BPF");
+
+/* Of the interrupted user code; follows the kernel addresses. */
+struct probe_registers {
+	uint64_t pc;
+	uint64_t thread_base;		    /* fs */
+	uint64_t general[UNWIND_REGISTERS]; /* as DWARF numbers them */
+};
+_Static_assert(sizeof(struct probe_registers) == 144, "shared with BPF");
+
+/* What BPF knows of a process. */
+struct probe_process {
+	struct unwind_process run; /* no mappings: not published yet */
+	uint32_t flags;		   /* PROBE_NO_STACK */
+	uint32_t unused;
+};
+_Static_assert(sizeof(struct probe_process) == 16, "shared with BPF");
+enum {
+	/* The reader knows the mappings, and code outside of them stays unknown: no copy of the
+	 * stack would help. */
+	PROBE_NO_STACK = 1,
+};
 
 struct probe_process_event {
 	struct probe_record record;
 	uint32_t pid;
-	uint32_t parent; /* PROBE_FORK: whose Python record was inherited */
+	uint32_t parent; /* PROBE_FORK: whose mappings and Python record were inherited */
 	uint64_t dev,
 		inode; /* PROBE_EXEC: of the program, as the kernel's file system numbers it */
 };
@@ -74,6 +99,9 @@ _Static_assert(sizeof(struct probe_process_event) == 32, "shared with BPF");
 struct probe_program {
 	uint64_t dev, inode;
 };
+
+/* Programs that walk; one serves as both where it can. */
+enum { PROBE_FOLLOW_NATIVE, PROBE_FOLLOW_PYTHON, PROBE_FOLLOWERS };
 
 /* Set before loading. */
 struct probe_config {

@@ -3,8 +3,9 @@
  * follows processes through exec, fork and exit.
  *
  * A sample is made by `sample` (who is it, registers, thread state) and then by `follow`, which
- * calls itself until the stack is walked: one program may only be so long for the verifier of old
- * kernels. All state is in the scratch record of the CPU. */
+ * walks the stack. Where the kernel has no bpf_loop (before 5.17), by `follow_native` and
+ * `follow_python`, which call themselves and each other until that is done: one program may only be
+ * so long for the verifier. All state is in the scratch record of the CPU. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <linux/bpf.h>
@@ -16,6 +17,90 @@
 
 #define WALK_READ(dst, size, address)                                                              \
 	bpf_probe_read_user((dst), (size), (const void *)(uintptr_t)(address))
+
+/* ---- tables, written by user space; one value each holds the whole array ---- */
+
+struct mapping_array {
+	struct unwind_mapping all[UNWIND_MAX_MAPPINGS];
+};
+struct page_array {
+	struct unwind_page all[UNWIND_MAX_PAGES];
+};
+struct rule_array {
+	struct unwind_rule all[UNWIND_MAX_RULES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct mapping_array);
+} table_mappings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct page_array);
+} table_pages SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct rule_array);
+} table_rules SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, UNWIND_MAX_FILES);
+	__type(key, uint32_t);
+	__type(value, struct unwind_file);
+} table_files SEC(".maps");
+
+struct row_chunk {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(uint32_t));
+	__uint(value_size, UNWIND_CHUNK_ROWS * sizeof(unwind_row));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, UNWIND_MAX_CHUNKS);
+	__type(key, uint32_t);
+	__array(values, struct row_chunk);
+} table_chunks SEC(".maps");
+
+static __always_inline void *first_value(void *map)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(map, &zero);
+}
+
+static __always_inline const unwind_row *chunk_rows(uint32_t number)
+{
+	void *chunk = bpf_map_lookup_elem(&table_chunks, &number);
+
+	return chunk ? first_value(chunk) : NULL;
+}
+
+static __always_inline struct unwind_file *table_file(uint32_t id)
+{
+	return bpf_map_lookup_elem(&table_files, &id);
+}
+
+#define TABLE_MAPPINGS() ((const struct unwind_mapping *)first_value(&table_mappings))
+#define TABLE_PAGES()	 ((const struct unwind_page *)first_value(&table_pages))
+#define TABLE_RULES()	 ((const struct unwind_rule *)first_value(&table_rules))
+#define TABLE_FILE(id)	 table_file(id)
+#define TABLE_CHUNK(i)	 chunk_rows(i)
 #include "unwind/walk.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -24,27 +109,33 @@ enum {
 	PAGE_BYTES = 4096,
 	STACK_BYTES = PROBE_STACK_WORDS * 8,
 	STACK_PAGES = STACK_BYTES / PAGE_BYTES + 1,
-	STEPS = 32,  /* a program run */
+	LOOP_STEPS = 2 * UNWIND_MAX_ENTRIES,
+	NATIVE_STEPS = 64, /* a program run, without bpf_loop */
+	PYTHON_STEPS = 32,
 	ROUNDS = 31, /* runs: the kernel allows 32 or 33 tail calls, by version */
 	KERNEL_BYTES = PROBE_KERNEL_DEPTH * 8,
-	FRAMES_BYTES = UNWIND_MAX_ENTRIES * sizeof(struct unwind_entry) + KERNEL_BYTES,
+	FRAMES_BYTES = UNWIND_MAX_ENTRIES * sizeof(struct unwind_entry) + KERNEL_BYTES +
+		       sizeof(struct probe_registers),
 };
 
-/* Sample, entries, kernel addresses and stack lie behind each other, as they are sent. */
+/* Sample, entries, kernel addresses, registers and stack lie behind each other, as they are sent.
+ */
 struct scratch {
 	struct probe_sample sample;
 	struct unwind_entry entries[UNWIND_MAX_ENTRIES];
 	/* Behind a full table of entries; the verifier wants room for one page more. */
-	uint8_t room[KERNEL_BYTES + STACK_BYTES + PAGE_BYTES];
+	uint8_t room[FRAMES_BYTES + STACK_BYTES + PAGE_BYTES -
+		     UNWIND_MAX_ENTRIES * sizeof(struct unwind_entry)];
+	struct probe_registers registers;
 	struct python_process python;
 	struct walk walk;
 	uint32_t has_python;
 	uint32_t in_kernel;
+	uint32_t no_stack; /* PROBE_NO_STACK */
 	uint32_t rounds;
 	uint32_t busy;
 	uint32_t wake; /* the reader, whatever waits in the ring */
 };
-_Static_assert(sizeof(struct scratch) <= 32768, "limit of a per-CPU map");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -52,8 +143,8 @@ struct {
 } ring SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(type, BPF_MAP_TYPE_ARRAY); /* one a CPU: too large for a per-CPU map */
+	__uint(max_entries, 1);		  /* set by the loader */
 	__type(key, uint32_t);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -63,7 +154,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, PROBE_MAX_PROCESSES);
 	__type(key, uint32_t);
-	__type(value, uint32_t);
+	__type(value, struct probe_process);
 } processes SEC(".maps");
 
 struct {
@@ -81,15 +172,13 @@ struct {
 	__type(value, uint32_t);
 } plain_programs SEC(".maps");
 
-int follow(struct perf_context *ctx);
+/* What follows `sample`, set by the loader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, PROBE_FOLLOWERS);
 	__uint(key_size, sizeof(uint32_t));
-	__array(values, int(void *));
-} programs SEC(".maps") = {
-	.values = {(void *)&follow},
-};
+	__uint(value_size, sizeof(uint32_t));
+} followers SEC(".maps");
 
 const volatile struct probe_config config;
 struct probe_counters counters;
@@ -98,34 +187,30 @@ struct probe_counters counters;
 
 static __always_inline struct scratch *scratch_get(void)
 {
-	uint32_t zero = 0;
+	uint32_t cpu = bpf_get_smp_processor_id();
 
-	return bpf_map_lookup_elem(&scratches, &zero);
+	return bpf_map_lookup_elem(&scratches, &cpu);
 }
 
 /* The top of the user's stack behind `at` bytes of what is there already, page by page: the next
- * one may not be there. What lies above the base of the stack is not of interest. Returns the
- * bytes. */
+ * one may not be there. Returns the bytes. */
 static __always_inline uint32_t copy_stack(struct scratch *s, uint32_t at)
 {
-	struct probe_sample *out = &s->sample;
-	uint32_t done = 0, n, want = STACK_BYTES;
+	uint64_t sp = s->registers.general[UNWIND_RSP];
+	uint32_t done = 0, n = PAGE_BYTES - (sp & (PAGE_BYTES - 1));
 	int i;
 
-	if (!out->sp || (out->sp & 7))
+	if (!sp || (sp & 7))
 		return 0;
-	if (out->stack_base > out->sp && out->stack_base - out->sp < STACK_BYTES)
-		want = (out->stack_base - out->sp + 7) & ~7U;
-	n = PAGE_BYTES - (out->sp & (PAGE_BYTES - 1));
 	for (i = 0; i < STACK_PAGES; i++) {
-		if (done >= want)
+		if (done >= STACK_BYTES)
 			break;
-		if (n > want - done)
-			n = want - done;
+		if (n > STACK_BYTES - done)
+			n = STACK_BYTES - done;
 		if (n > PAGE_BYTES || done > STACK_BYTES || at > FRAMES_BYTES)
 			break;
 		if (bpf_probe_read_user((uint8_t *)s->entries + at + done, n,
-					(const void *)(uintptr_t)(out->sp + done)))
+					(const void *)(uintptr_t)(sp + done)))
 			break;
 		done += n;
 		n = PAGE_BYTES;
@@ -133,11 +218,32 @@ static __always_inline uint32_t copy_stack(struct scratch *s, uint32_t at)
 	return done;
 }
 
+/* Did the walk end where user space has yet to say what is there? Then it gets all it needs to walk
+ * again. Returns the bytes put behind `at`. */
+static __always_inline uint32_t hand_over(struct scratch *s, uint32_t at)
+{
+	uint8_t end = s->walk.native_end;
+	uint32_t stack;
+
+	s->sample.stack_words = 0;
+	if (end != UNWIND_NATIVE_NOT_LOADED && (end != UNWIND_NATIVE_NO_MAPPING || s->no_stack))
+		return 0;
+	if (at > FRAMES_BYTES - sizeof(s->registers))
+		return 0;
+	bpf_probe_read_kernel((uint8_t *)s->entries + at, sizeof(s->registers), &s->registers);
+	at += sizeof(s->registers);
+	stack = copy_stack(s, at);
+	s->sample.stack_words = stack / 8;
+	s->sample.flags |= PROBE_STACK;
+	s->wake = 1;
+	return sizeof(s->registers) + stack;
+}
+
 /* Send what the scratch holds, and give it free. */
 static __always_inline void submit(void *ctx, struct scratch *s)
 {
 	struct probe_sample *out = &s->sample;
-	uint32_t n = s->walk.count, bytes, stack;
+	uint32_t n = s->walk.count, bytes;
 	long kernel = 0;
 
 	if (n > UNWIND_MAX_ENTRIES)
@@ -150,14 +256,12 @@ static __always_inline void submit(void *ctx, struct scratch *s)
 	if (kernel > KERNEL_BYTES)
 		kernel = KERNEL_BYTES;
 	bytes += (uint32_t)kernel;
-	stack = copy_stack(s, bytes);
 	out->entries = n;
 	out->native_entries = s->walk.native_count;
 	out->kernel_frames = (uint32_t)kernel / 8;
-	out->stack_words = stack / 8;
 	out->native_end = s->walk.native_end;
 	out->python_end = s->walk.python_end;
-	bytes += sizeof(*out) + stack;
+	bytes += hand_over(s, bytes) + sizeof(*out);
 	if (bytes > sizeof(*out) + FRAMES_BYTES + STACK_BYTES)
 		bytes = sizeof(*out) + FRAMES_BYTES + STACK_BYTES;
 	out->record.type = PROBE_SAMPLE;
@@ -200,45 +304,58 @@ static __always_inline void identify(struct probe_sample *out, struct task_struc
 	BPF_CORE_READ_INTO(&out->process_comm, leader, comm);
 }
 
+/* Registers as DWARF numbers them, into the record and the walk. */
+static __always_inline void take_registers(struct scratch *s, const struct user_registers *r)
+{
+	struct probe_registers *out = &s->registers;
+	struct table_walk *w = &s->walk.native;
+
+	out->pc = w->pc = r->ip;
+	out->general[0] = r->ax;
+	out->general[1] = r->dx;
+	out->general[2] = r->cx;
+	out->general[UNWIND_RBX] = w->rbx = r->bx;
+	out->general[4] = r->si;
+	out->general[5] = r->di;
+	out->general[UNWIND_RBP] = w->rbp = r->bp;
+	out->general[UNWIND_RSP] = w->sp = r->sp;
+	out->general[8] = r->r8;
+	out->general[9] = r->r9;
+	out->general[10] = r->r10;
+	out->general[11] = r->r11;
+	out->general[12] = r->r12;
+	out->general[13] = r->r13;
+	out->general[14] = r->r14;
+	out->general[15] = r->r15;
+	__builtin_memcpy(w->registers, out->general, sizeof(w->registers));
+}
+
 /* Registers of user code into the walk; false where user frames cannot be taken. */
 static __always_inline bool user_state(struct perf_context *ctx, struct scratch *s,
 				       struct task_struct *task)
 {
 	struct probe_sample *out = &s->sample;
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct walk *w = &s->walk;
-	uint64_t cs;
+	struct user_registers regs;
 
-	if (!mm || (BPF_CORE_READ(task, flags) & TASK_IS_KERNEL_THREAD)) {
+	if (!BPF_CORE_READ(task, mm) || (BPF_CORE_READ(task, flags) & TASK_IS_KERNEL_THREAD)) {
 		out->flags |= PROBE_KERNEL_THREAD;
 		return false;
 	}
-	if (!s->in_kernel) {
-		cs = ctx->regs.cs;
-		w->pc = ctx->regs.ip;
-		w->sp = ctx->regs.sp;
-		w->fp = ctx->regs.bp;
-	} else {
-		struct user_registers regs;
-
+	if (s->in_kernel) {
 		if (saved_registers(task, &regs)) {
 			out->flags |= PROBE_NO_REGISTERS;
 			return false;
 		}
 		out->flags |= PROBE_IN_SYSCALL;
-		cs = regs.cs;
-		w->pc = regs.ip;
-		w->sp = regs.sp;
-		w->fp = regs.bp;
+	} else {
+		regs = ctx->regs;
 	}
-	if ((uint16_t)cs != USER_CODE_SEGMENT) {
+	if ((uint16_t)regs.cs != USER_CODE_SEGMENT) {
 		out->flags |= PROBE_COMPAT;
 		return false;
 	}
-	w->thread_base = BPF_CORE_READ(task, thread.fsbase);
-	out->stack_base = out->pid == out->tid ? BPF_CORE_READ(mm, start_stack) : w->thread_base;
-	out->sp = w->sp;
-	out->fp = w->fp;
+	take_registers(s, &regs);
+	s->walk.thread_base = s->registers.thread_base = BPF_CORE_READ(task, thread.fsbase);
 	return true;
 }
 
@@ -246,11 +363,18 @@ static __always_inline bool user_state(struct perf_context *ctx, struct scratch 
 static __always_inline void meet_process(struct scratch *s)
 {
 	struct probe_sample *out = &s->sample;
-	uint32_t pid = out->pid, one = 1;
+	const struct probe_process *known;
 	struct python_process *py;
+	uint32_t pid = out->pid;
 
-	if (!bpf_map_lookup_elem(&processes, &pid)) {
-		bpf_map_update_elem(&processes, &pid, &one, BPF_ANY);
+	known = bpf_map_lookup_elem(&processes, &pid);
+	if (known) {
+		s->walk.native.process = known->run;
+		s->no_stack = known->flags & PROBE_NO_STACK;
+	} else {
+		const struct probe_process none = {};
+
+		bpf_map_update_elem(&processes, &pid, &none, BPF_ANY);
 		out->flags |= PROBE_NEW_PROCESS;
 		s->wake = 1;
 	}
@@ -269,11 +393,20 @@ static __always_inline void scratch_reset(struct scratch *s)
 	struct probe_sample *out = &s->sample;
 
 	out->flags = 0;
-	out->sp = out->fp = out->stack_base = 0;
-	__builtin_memset(&s->walk, 0, offsetof(struct walk, pair));
+	__builtin_memset(&s->walk, 0, WALK_ZEROES);
+	s->no_stack = 0;
 	s->has_python = 0;
 	s->rounds = 0;
 	s->wake = 0;
+}
+
+/* Continue in the program that the walk needs next; returns when it is done, or may not go on. */
+static __always_inline void go_on(void *ctx, struct scratch *s)
+{
+	if (s->walk.phase == WALK_DONE || s->rounds++ >= ROUNDS)
+		return;
+	bpf_tail_call(ctx, &followers,
+		      s->walk.phase == WALK_NATIVE ? PROBE_FOLLOW_NATIVE : PROBE_FOLLOW_PYTHON);
 }
 
 SEC("perf_event")
@@ -301,41 +434,87 @@ int sample(struct perf_context *ctx)
 	if (user_state(ctx, s, task)) {
 		meet_process(s);
 		walk_start(&s->walk, s->has_python ? &s->python : NULL);
-		bpf_tail_call(ctx, &programs, 0);
+		go_on(ctx, s);
 		walk_give_up(&s->walk);
 	}
 	submit(ctx, s);
 	return 0;
 }
 
+struct follow_context {
+	struct scratch *scratch;
+};
+
+static long follow_step(uint32_t i, void *arg)
+{
+	struct scratch *s = ((struct follow_context *)arg)->scratch;
+
+	walk_step(&s->walk, &s->python, s->entries);
+	return s->walk.phase == WALK_DONE;
+}
+
 SEC("perf_event")
 int follow(struct perf_context *ctx)
+{
+	struct follow_context c = {.scratch = scratch_get()};
+
+	if (!c.scratch)
+		return 0;
+	bpf_loop(LOOP_STEPS, follow_step, &c, 0);
+	walk_give_up(&c.scratch->walk);
+	submit(ctx, c.scratch);
+	return 0;
+}
+
+SEC("perf_event")
+int follow_native(struct perf_context *ctx)
 {
 	struct scratch *s = scratch_get();
 	int i;
 
 	if (!s)
 		return 0;
-	for (i = 0; i < STEPS; i++) {
-		if (s->walk.phase == WALK_DONE)
+	for (i = 0; i < NATIVE_STEPS; i++) {
+		if (s->walk.phase != WALK_NATIVE)
 			break;
-		walk_step(&s->walk, &s->python, s->entries);
+		walk_native(&s->walk, s->entries);
 	}
-	if (s->walk.phase != WALK_DONE && ++s->rounds < ROUNDS)
-		bpf_tail_call(ctx, &programs, 0);
+	go_on(ctx, s);
 	walk_give_up(&s->walk);
 	submit(ctx, s);
 	return 0;
 }
 
-static __always_inline void send_event(uint32_t type, uint32_t pid, uint32_t parent,
+SEC("perf_event")
+int follow_python(struct perf_context *ctx)
+{
+	struct scratch *s = scratch_get();
+	int i;
+
+	if (!s)
+		return 0;
+	for (i = 0; i < PYTHON_STEPS; i++) {
+		if (s->walk.phase == WALK_PYTHON)
+			python_step(&s->walk, &s->python, s->entries);
+		else if (s->walk.phase == WALK_FIND_THREAD)
+			python_find_thread(&s->walk, &s->python);
+		else
+			break;
+	}
+	go_on(ctx, s);
+	walk_give_up(&s->walk);
+	submit(ctx, s);
+	return 0;
+}
+
+static __always_inline bool send_event(uint32_t type, uint32_t pid, uint32_t parent,
 				       const struct probe_program *program, uint64_t flags)
 {
 	struct probe_process_event *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 
 	if (!e) {
 		COUNT(lost_events, 1);
-		return;
+		return false;
 	}
 	e->record.type = type;
 	e->record.size = sizeof(*e);
@@ -344,6 +523,7 @@ static __always_inline void send_event(uint32_t type, uint32_t pid, uint32_t par
 	e->dev = program ? program->dev : 0;
 	e->inode = program ? program->inode : 0;
 	bpf_ringbuf_submit(e, flags);
+	return true;
 }
 
 /* A process becomes another program: what was known of it is forgotten on both sides. */
@@ -368,22 +548,29 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* A child that runs Python is walked from its first moment. */
+/* A child has its parent's mappings and Python: it is walked from its first moment. Its copy of the
+ * run must be known to the reader, which gives runs free. */
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *parent = (struct task_struct *)ctx->args[0];
 	struct task_struct *child = (struct task_struct *)ctx->args[1];
 	uint32_t from = BPF_CORE_READ(parent, tgid), to = BPF_CORE_READ(child, tgid);
+	struct probe_process *known;
 	struct python_process *py;
 
 	if (from == to)
 		return 0;
+	known = bpf_map_lookup_elem(&processes, &from);
 	py = bpf_map_lookup_elem(&pythons, &from);
-	if (!py)
+	if ((!known || !known->run.count) && !py)
 		return 0;
-	bpf_map_update_elem(&pythons, &to, py, BPF_ANY);
-	send_event(PROBE_FORK, to, from, NULL, BPF_RB_NO_WAKEUP);
+	if (!send_event(PROBE_FORK, to, from, NULL, BPF_RB_NO_WAKEUP))
+		return 0;
+	if (known)
+		bpf_map_update_elem(&processes, &to, known, BPF_ANY);
+	if (py)
+		bpf_map_update_elem(&pythons, &to, py, BPF_ANY);
 	return 0;
 }
 

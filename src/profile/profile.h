@@ -37,7 +37,11 @@ enum frame_kind {
 	X(PYTHON_UNKNOWN, 6, "cut: unknown Python version or layout")                              \
 	X(PROCESS_GONE, 7, "cut: process ended before its names were read")                        \
 	X(NOT_LOADED, 8, "cut: process not known yet")                                             \
-	X(FOREIGN_CODE, 9, "cut: 32-bit program")
+	X(FOREIGN_CODE, 9, "cut: 32-bit program")                                                  \
+	X(NO_TABLE, 10, "cut: unwind table not loaded yet")                                        \
+	X(UNKNOWN_RULE, 11, "cut: unwind rule not understood")                                     \
+	X(LOST_REGISTER, 12, "cut: unwind rule needs a register that is lost")                     \
+	X(BAD_FRAME, 13, "cut: stack pointer of the caller makes no sense")
 enum outcome {
 #define X(name, number, text) OUTCOME_##name = number,
 	OUTCOMES(X)

@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 enum {
-	UNWIND_MAX_ENTRIES = 1024,
+	UNWIND_MAX_ENTRIES = 4096,
 	/* Native entries of a thread that runs Python: the rest is for Python. */
-	UNWIND_MAX_BESIDE_PYTHON = 384,
+	UNWIND_MAX_BESIDE_PYTHON = 2560,
 };
 
 /* glibc 2.21 to 2.41 on x86-64, nptl/descr.h: where struct pthread, which the base of fs points at,
@@ -23,9 +23,7 @@ enum {
 };
 
 enum unwind_kind {
-	/* address: program counter, the first interrupted, others to return to; lasti: how far the
-	 * stack pointer is above the leaf's, all ones when further than that. */
-	UNWIND_NATIVE = 1,
+	UNWIND_NATIVE = 1, /* address: program counter; flags below */
 	UNWIND_PYTHON = 2, /* address: code object; lasti: byte offset of the instruction */
 	/* The same, and one call of the interpreter's loop ends with it: the next Python frame is
 	 * of an outer call. */
@@ -33,21 +31,32 @@ enum unwind_kind {
 	UNWIND_PYTHON_BOUNDARY = 4, /* such an end that is no frame */
 };
 
+/* Flags of a native entry. */
+enum {
+	UNWIND_EXACT = 0x100, /* its instruction was interrupted; others are return addresses */
+	UNWIND_BLIND = 0x200, /* found by the frame pointer of code that no table describes */
+};
+
 struct unwind_entry {
 	uint64_t address;
 	uint32_t lasti;
-	uint32_t tag; /* enum unwind_kind | check << 8 */
+	uint32_t tag; /* enum unwind_kind | flags, or check << 8 */
 };
 _Static_assert(sizeof(struct unwind_entry) == 16, "shared with BPF");
 
 /* Why following native frames ended. */
 enum unwind_native_end {
-	UNWIND_NATIVE_NONE = 0,	   /* no user frames were asked for */
-	UNWIND_NATIVE_ZERO = 1,	   /* frame pointer or return address 0: the outermost frame */
-	UNWIND_NATIVE_BAD_FP = 2,  /* frame pointer is not one: unaligned or not above the stack */
-	UNWIND_NATIVE_UNREAD = 3,  /* frame could not be read */
-	UNWIND_NATIVE_OUTSIDE = 4, /* return address is no user address */
-	UNWIND_NATIVE_DEEP = 5,	   /* no room, or too many steps */
+	UNWIND_NATIVE_NONE = 0,	       /* no user frames were asked for */
+	UNWIND_NATIVE_COMPLETE = 1,    /* the outermost frame: its rule, or a zero, says so */
+	UNWIND_NATIVE_BAD_FP = 2,      /* code without a table, and no frame pointer */
+	UNWIND_NATIVE_UNREAD = 3,      /* stack memory could not be read */
+	UNWIND_NATIVE_OUTSIDE = 4,     /* return address is no user address */
+	UNWIND_NATIVE_DEEP = 5,	       /* no room, or too many steps */
+	UNWIND_NATIVE_NO_MAPPING = 6,  /* address in no mapping that is known */
+	UNWIND_NATIVE_NOT_LOADED = 7,  /* the table of its file is not there yet */
+	UNWIND_NATIVE_UNSUPPORTED = 8, /* its table says something that has no rule */
+	UNWIND_NATIVE_LOST = 9,	       /* a register is needed whose value is not known */
+	UNWIND_NATIVE_BAD_CFA = 10,    /* the caller's stack pointer makes no sense */
 };
 enum unwind_python_end {
 	UNWIND_PYTHON_NONE = 0,	    /* this thread runs no Python */

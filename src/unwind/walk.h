@@ -3,16 +3,21 @@
  *
  * Restricted C that is compiled twice: for BPF, and for the host. Who includes it defines before
  *	WALK_READ(dst, size, address)	copy user memory; 0 on success; may evaluate its arguments
- *once struct unwind_sink and its field entries[UNWIND_MAX_ENTRIES] and then calls walk_start once
- *and walk_step until w->phase is WALK_DONE. All state is in struct walk, so that a walk can pause
- *between any two steps (BPF continues in another program).
+ *					once
+ * and where the tables are, as native/table_walk.h wants it; then calls walk_start once and
+ * walk_step until w->phase is WALK_DONE. All state is in struct walk, so that a walk can pause
+ * between any two steps (BPF continues in another program).
  *
- * The two chains are joined by user space, which knows where the interpreter's code is and which
- * native frames are certain (unwind/join.h). */
+ * User space puts the frames of Python where the interpreter's loop stands (unwind/join.h). */
 #ifndef GLIM_UNWIND_WALK_H
 #define GLIM_UNWIND_WALK_H
 
+#include <stddef.h>
+
 #include "unwind/unwind_abi.h"
+
+#define TABLE_READ(dst, size, address) WALK_READ(dst, size, address)
+#include "unwind/native/table_walk.h"
 
 enum walk_phase {
 	WALK_NATIVE = 0,
@@ -21,18 +26,10 @@ enum walk_phase {
 	WALK_DONE = 3,
 };
 
-/* x86-64 with 4-level paging gives programs addresses below this (Linux, Documentation/arch/x86/
- * x86_64/mm.rst). Programs that ask for 5-level addresses are not followed there. */
-#define WALK_USER_END 0x7ffffffff000ULL
-/* The lowest page is never mapped (Linux, vm.mmap_min_addr). */
-#define WALK_USER_START 4096
-/* A frame larger than the whole default stack is no frame. */
-#define WALK_MAX_FRAME (8ULL << 20)
+#define WALK_USER_END	TABLE_USER_END
+#define WALK_USER_START TABLE_USER_START
 
 struct walk {
-	/* Registers of the native frame that comes next. */
-	uint64_t pc, sp, fp;
-	uint64_t first_sp;     /* sp of the leaf */
 	uint64_t python_frame; /* that comes next; 0: none is left */
 	uint64_t interpreter;  /* WALK_FIND_THREAD: whose threads are searched */
 	uint64_t thread_state; /* WALK_FIND_THREAD: looked at next */
@@ -43,11 +40,16 @@ struct walk {
 	uint8_t phase;
 	uint8_t native_end; /* enum unwind_native_end; UNWIND_NATIVE_NONE while alive */
 	uint8_t python_end;
+	uint8_t blind; /* the last native step was by frame pointer, in code without a table */
+	struct table_walk native; /* the native frame that comes next */
 	/* Buffers are here because a BPF program's own stack is small. */
 	uint64_t pair[2];
+	uint64_t word;
 	uint32_t code[PYTHON_CODE_WORDS];
 	uint8_t frame[PYTHON_FRAME_BYTES];
 };
+
+#define WALK_ZEROES offsetof(struct walk, native.window)
 
 #define WALK_INLINE static inline __attribute__((always_inline))
 
@@ -66,14 +68,18 @@ WALK_INLINE int walk_emit(struct walk *w, struct unwind_entry *entries, uint64_t
 	return 1;
 }
 
-#include "unwind/native/fp_walk.h"
+#include "unwind/native/native_walk.h"
 #include "unwind/python/python_walk.h"
 
 WALK_INLINE void walk_native(struct walk *w, struct unwind_entry *entries)
 {
-	uint64_t depth = w->sp - w->first_sp;
+	uint32_t tag = UNWIND_NATIVE;
 
-	if (!walk_emit(w, entries, w->pc, depth < UINT32_MAX ? depth : UINT32_MAX, UNWIND_NATIVE) ||
+	if (w->native.exact)
+		tag |= UNWIND_EXACT;
+	if (w->blind)
+		tag |= UNWIND_BLIND;
+	if (!walk_emit(w, entries, w->native.pc, 0, tag) ||
 	    (w->python_frame && w->count >= UNWIND_MAX_BESIDE_PYTHON))
 		w->native_end = UNWIND_NATIVE_DEEP;
 	else
@@ -84,11 +90,13 @@ WALK_INLINE void walk_native(struct walk *w, struct unwind_entry *entries)
 	w->phase = w->python_frame ? WALK_PYTHON : WALK_DONE;
 }
 
-/* w holds pc, sp, fp, thread_base and zeroes. py: NULL where the process runs no Python. */
+/* w holds native.pc, sp, rbp, rbx, registers and process, thread_base, and zeroes as far as
+ * WALK_ZEROES. py: NULL where
+ * the process runs no Python. */
 WALK_INLINE void walk_start(struct walk *w, const struct python_process *py)
 {
 	w->phase = WALK_NATIVE;
-	w->first_sp = w->sp;
+	table_start(&w->native);
 	if (py)
 		python_start(w, py);
 }

@@ -1,5 +1,6 @@
 /* The walk of a stack over memory that lies: it must end, and must stay inside its buffers. */
 #include "fuzz.h"
+#include "unwind/native/unwind_table_abi.h"
 #include "unwind/python/layout.h"
 #include "unwind/python/lines.h"
 
@@ -15,24 +16,43 @@ static int read_memory(void *dst, size_t size, uint64_t address)
 		((uint8_t *)dst)[i] = memory[(address + i) % memory_size];
 	return 0;
 }
+/* Tables are the same bytes, in arrays of their full size. */
+static struct unwind_mapping mappings[UNWIND_MAX_MAPPINGS];
+static struct unwind_page pages[UNWIND_MAX_PAGES];
+static struct unwind_rule rules[UNWIND_MAX_RULES];
+static unwind_row rows[UNWIND_CHUNK_ROWS];
+static struct unwind_file files[8];
+
+static void fill(void *array, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += memory_size)
+		memcpy((uint8_t *)array + i, memory, MIN(memory_size, bytes - i));
+}
+
 #define WALK_READ(dst, size, address) read_memory((dst), (size), (address))
+#define TABLE_MAPPINGS()	      ((const struct unwind_mapping *)mappings)
+#define TABLE_PAGES()		      ((const struct unwind_page *)pages)
+#define TABLE_RULES()		      ((const struct unwind_rule *)rules)
+#define TABLE_FILE(id)		      ((id) < ARRAY_SIZE(files) ? &files[id] : NULL)
+#define TABLE_CHUNK(i)		      ((i)&1 ? (const unwind_row *)rows : NULL)
 #include "unwind/walk.h"
 
 static void walk_all(uint32_t version, uint64_t pc, uint64_t sp, uint64_t fp)
 {
 	static struct unwind_entry entries[UNWIND_MAX_ENTRIES];
 	struct python_process py = {.runtime = 0x10000, .search_threads = version & 1};
-	struct walk w = {.pc = pc, .sp = sp, .fp = fp, .thread_base = 0x20000};
+	struct walk w = {
+		.native = {.pc = pc, .sp = sp, .rbp = fp, .process = {version, 1 + (pc & 7)}},
+		.thread_base = 0x20000,
+	};
 
 	py.layout = *python_layout_of(version << 16);
-	py.eval_start[0] = 0x1000;
-	py.eval_end[0] = 0x7fffffffULL;
 	walk_start(&w, &py);
 	for (unsigned int i = 0; i < 4 * UNWIND_MAX_ENTRIES && w.phase != WALK_DONE; i++)
 		walk_step(&w, &py, entries);
 	walk_give_up(&w);
 	CHECK(w.phase == WALK_DONE && w.count <= UNWIND_MAX_ENTRIES);
-	CHECK(w.native_cut_at <= w.count);
+	CHECK(w.native_count <= w.count);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -47,6 +67,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&lasti, data, sizeof(lasti));
 	memory = data;
 	memory_size = size;
+	/* A mapping of everything is among them, so that tables are looked at. */
+	fill(mappings, 64 * sizeof(mappings[0]));
+	mappings[PYTHON_OLDEST] = (struct unwind_mapping){.end = UINT64_MAX, .file = 1};
+	fill(pages, 64 * sizeof(pages[0]));
+	fill(rules, 4096 * sizeof(rules[0]));
+	fill(rows, 4096 * sizeof(rows[0]));
+	fill(files, sizeof(files));
 	for (uint32_t version = PYTHON_OLDEST; version <= PYTHON_NEWEST; version++)
 		walk_all(version, registers[0], registers[1], registers[2]);
 	lines_39(data, size, 1, lasti);

@@ -25,8 +25,8 @@
 #define TABLE_USER_START 4096
 
 enum {
-	TABLE_WINDOW =
-		8, /* words below the CFA that are read at once: what was saved is mostly there */
+	TABLE_WINDOW = 64,	/* words of the stack that are read at once */
+	TABLE_WINDOW_BELOW = 8, /* of them below the CFA: what was saved is mostly there */
 	TABLE_LOST_RBP = 1,
 	TABLE_LOST_RBX = 2,
 	TABLE_FEW_STEPS = 10, /* of a search, when there are few elements */
@@ -43,8 +43,11 @@ struct table_walk {
 	uint8_t first; /* registers are those of this frame */
 	uint8_t lost;  /* registers whose value is not known */
 	uint8_t end;   /* enum unwind_table_end */
-	uint8_t has_window;
-	uint64_t window[TABLE_WINDOW]; /* just below the CFA */
+	/* The stack as it was read: callers' frames are often in it, too. */
+	uint32_t window_words;
+	uint64_t window_start;
+	/* What follows need not be zero at the start. */
+	uint64_t window[TABLE_WINDOW];
 	uint64_t word;
 	uint64_t registers[UNWIND_REGISTERS]; /* as DWARF numbers them */
 };
@@ -200,15 +203,40 @@ TABLE_INLINE uint8_t table_cfa(struct table_walk *w, const struct unwind_rule *r
 	return UNWIND_TABLE_GOING;
 }
 
+/* Have the words around the CFA in the window, where they can be read. */
+TABLE_INLINE void table_window(struct table_walk *w, uint64_t cfa)
+{
+	uint64_t start = cfa - 8 * TABLE_WINDOW_BELOW;
+
+	if (start >= w->window_start && cfa - w->window_start <= 8ULL * w->window_words)
+		return;
+	w->window_start = start;
+	w->window_words = TABLE_WINDOW;
+	if (!TABLE_READ(w->window, sizeof(w->window), start))
+		return;
+	/* Close to the base of the stack. */
+	w->window_words = TABLE_WINDOW_BELOW;
+	if (TABLE_READ(w->window, 8 * TABLE_WINDOW_BELOW, start))
+		w->window_words = 0;
+}
+
+/* A word of the stack into w->word; 0 on success. */
+TABLE_INLINE int table_word(struct table_walk *w, uint64_t address)
+{
+	uint64_t at = address - w->window_start;
+
+	if (!(at & 7) && at < 8ULL * w->window_words) {
+		w->word = w->window[(at >> 3) & (TABLE_WINDOW - 1)];
+		return 0;
+	}
+	return TABLE_READ(&w->word, sizeof(w->word), address);
+}
+
 /* A word that was saved, into w->word; 0 on success, or why not. */
 TABLE_INLINE uint8_t table_saved(struct table_walk *w, uint64_t cfa, uint32_t place, int64_t offset)
 {
 	uint64_t base = cfa;
 
-	if (place == UNWIND_PLACE_CFA && w->has_window && offset < 0 && offset >= -TABLE_WINDOW) {
-		w->word = w->window[(offset + TABLE_WINDOW) & (TABLE_WINDOW - 1)];
-		return UNWIND_TABLE_GOING;
-	}
 	if (place == UNWIND_PLACE_RSP)
 		base = w->sp;
 	if (place == UNWIND_PLACE_RBP) {
@@ -216,9 +244,8 @@ TABLE_INLINE uint8_t table_saved(struct table_walk *w, uint64_t cfa, uint32_t pl
 			return UNWIND_TABLE_LOST;
 		base = w->rbp;
 	}
-	if (TABLE_READ(&w->word, sizeof(w->word), base + (uint64_t)offset * 8))
-		return UNWIND_TABLE_UNREAD;
-	return UNWIND_TABLE_GOING;
+	return table_word(w, base + (uint64_t)offset * 8) ? UNWIND_TABLE_UNREAD
+							  : UNWIND_TABLE_GOING;
 }
 
 /* rbp or rbx of the caller; what cannot be had is lost, which ends the walk only when a rule needs
@@ -262,7 +289,7 @@ TABLE_INLINE uint8_t table_apply(struct table_walk *w, const struct unwind_rule 
 	why = table_cfa(w, rule, &cfa);
 	if (why)
 		return why;
-	w->has_window = !TABLE_READ(w->window, sizeof(w->window), cfa - sizeof(w->window));
+	table_window(w, cfa);
 	why = table_return(w, rule, cfa);
 	if (why)
 		return why;
@@ -280,7 +307,8 @@ TABLE_INLINE uint8_t table_apply(struct table_walk *w, const struct unwind_rule 
 							     : UNWIND_TABLE_GOING;
 }
 
-/* w holds pc, sp, rbp, rbx, registers and the process's run of mappings, and zeroes. */
+/* w holds pc, sp, rbp, rbx, registers and the process's run of mappings, and zeroes up to its
+ * window. */
 TABLE_INLINE void table_start(struct table_walk *w)
 {
 	w->exact = 1;

@@ -1,11 +1,8 @@
 #include "base/buf.h"
 #include "unwind/python/layout.h"
 #include "unwind/python/lines.h"
+#include "unwind/python/python_check.h"
 #include "unwind/unwind.h"
-
-/* Only python_code_check is wanted of it; nothing is walked here. */
-#define WALK_READ(dst, size, address) ((void)(address), -1)
-#include "unwind/walk.h"
 
 enum {
 	MAX_TEXT = 4096,      /* characters of a name or path */

@@ -7,6 +7,8 @@
 #ifndef GLIM_UNWIND_PYTHON_WALK_H
 #define GLIM_UNWIND_PYTHON_WALK_H
 
+#include "unwind/python/python_check.h"
+
 /* Believe a thread state when it names this thread. 1: taken, 0: another's, -1: unreadable. */
 WALK_INLINE int python_take_thread(struct walk *w, const struct python_process *py, uint64_t thread)
 {
@@ -128,24 +130,6 @@ WALK_INLINE uint64_t python_frame_word(const struct walk *w, uint32_t offset)
 	if (offset > PYTHON_FRAME_BYTES - 8)
 		return 0;
 	return *(const uint64_t *)(w->frame + offset);
-}
-
-/* 24 bits that a code object keeps for its life and that the next object at its place will hardly
- * have: flags, first line, and where its names and tables lie (two modules of equal shape that are
- * imported one after the other differ in nothing else). */
-WALK_INLINE uint32_t python_code_check(const uint32_t *words, const struct python_layout *l)
-{
-	uint32_t line = l->code_line_index, pointers = l->code_pointers_index, h, i;
-
-	if (line >= PYTHON_CODE_WORDS || pointers > PYTHON_CODE_WORDS - 2 * PYTHON_CODE_POINTERS)
-		return 0;
-	h = words[0] * 0x85ebca6bU ^ words[line] * 0x9e3779b1U;
-#ifdef __clang__
-#pragma clang loop unroll(full)
-#endif
-	for (i = 0; i < 2 * PYTHON_CODE_POINTERS; i++)
-		h = (h << 5 | h >> 27) ^ words[pointers + i] * 0xc2b2ae35U;
-	return (h ^ h >> 15) & 0xffffff;
 }
 
 WALK_INLINE int python_emit(struct walk *w, const struct python_process *py,

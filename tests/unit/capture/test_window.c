@@ -13,7 +13,6 @@ struct record {
 	struct probe_sample sample;
 	struct unwind_entry entries[4];
 	uint64_t kernel[2];
-	uint64_t stack[8];
 };
 static struct record record;
 static struct targets targets;
@@ -25,7 +24,7 @@ static int setup(void **state)
 	struct symbolizer *s;
 
 	assert_int_equal(symbolizer_new(1 << 20, &s, NULL), 0);
-	window_init(&window, s, rows_new(), &targets);
+	window_init(&window, s, &targets);
 	us = targets_add(&targets, getpid(), 0, 0);
 	assert_true(us->readable);
 	return 0;
@@ -34,13 +33,12 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	symbolizer_free(window.symbolizer);
-	rows_free(window.rows);
 	window_fini(&window);
 	targets_fini(&targets);
 	return 0;
 }
 
-/* Four entries, two kernel addresses, eight words of stack. */
+/* Four entries, two kernel addresses. */
 static void make_record(void)
 {
 	memset(&record, 0, sizeof(record));
@@ -49,7 +47,6 @@ static void make_record(void)
 	record.sample.pid = record.sample.tid = getpid();
 	record.sample.entries = ARRAY_SIZE(record.entries);
 	record.sample.kernel_frames = ARRAY_SIZE(record.kernel);
-	record.sample.stack_words = ARRAY_SIZE(record.stack);
 	memcpy(record.sample.process_comm, "proc", 4);
 	memcpy(record.sample.thread_comm, "0123456789abcdef", PROBE_COMM);
 	record.kernel[0] = 0xffffffff81000000;
@@ -59,8 +56,13 @@ static void make_record(void)
 static struct window_result add(struct target *t)
 {
 	struct window_result r = {};
+	const struct native_stack native = {
+		.entries = record.entries,
+		.count = record.sample.native_entries,
+		.end = record.sample.native_end,
+	};
 
-	window_add(&window, &record.sample, t, 1, &r);
+	window_add(&window, &record.sample, &native, t, &r);
 	return r;
 }
 
@@ -89,7 +91,7 @@ static void test_kernel_thread(void **state)
 
 	window_start(&window, 10101010);
 	make_record();
-	record.sample.entries = record.sample.stack_words = 0;
+	record.sample.entries = 0;
 	record.sample.flags = PROBE_KERNEL_THREAD;
 	/* Kernel addresses follow at once. */
 	memcpy(record.entries, record.kernel, sizeof(record.kernel));
@@ -146,6 +148,21 @@ static void expect_mark(enum outcome outcome, struct target *t)
 
 static void test_cut_stacks_say_why(void **state)
 {
+	static const struct {
+		enum unwind_native_end end;
+		enum outcome outcome;
+	} ends[] = {
+		{UNWIND_NATIVE_NO_MAPPING, OUTCOME_UNKNOWN_CODE},
+		{UNWIND_NATIVE_OUTSIDE, OUTCOME_UNKNOWN_CODE},
+		{UNWIND_NATIVE_BAD_FP, OUTCOME_NO_FRAME_POINTER},
+		{UNWIND_NATIVE_UNREAD, OUTCOME_BAD_READ},
+		{UNWIND_NATIVE_DEEP, OUTCOME_TOO_DEEP},
+		{UNWIND_NATIVE_NOT_LOADED, OUTCOME_NO_TABLE},
+		{UNWIND_NATIVE_UNSUPPORTED, OUTCOME_UNKNOWN_RULE},
+		{UNWIND_NATIVE_LOST, OUTCOME_LOST_REGISTER},
+		{UNWIND_NATIVE_BAD_CFA, OUTCOME_BAD_FRAME},
+	};
+
 	make_record();
 	record.sample.flags = PROBE_COMPAT;
 	expect_mark(OUTCOME_FOREIGN_CODE, NULL);
@@ -153,10 +170,12 @@ static void test_cut_stacks_say_why(void **state)
 	expect_mark(OUTCOME_BAD_READ, NULL);
 	record.sample.flags = 0;
 	expect_mark(OUTCOME_PROCESS_GONE, NULL);
-	/* A leaf outside of all code. */
 	record.entries[0] = (struct unwind_entry){.address = 4096, .tag = UNWIND_NATIVE};
 	record.sample.entries = record.sample.native_entries = 1;
-	expect_mark(OUTCOME_UNKNOWN_CODE, us);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		record.sample.native_end = ends[i].end;
+		expect_mark(ends[i].outcome, us);
+	}
 }
 
 /* Our own function as the leaf, with a stack that leads nowhere. */
@@ -168,9 +187,10 @@ static void test_native_frames(void **state)
 	window_start(&window, 1);
 	make_record();
 	record.sample.entries = record.sample.native_entries = 1;
-	record.entries[0] = (struct unwind_entry){.address = pc, .tag = UNWIND_NATIVE};
+	record.entries[0] =
+		(struct unwind_entry){.address = pc, .tag = UNWIND_NATIVE | UNWIND_EXACT};
 	record.sample.kernel_frames = 0;
-	record.sample.stack_words = 0;
+	record.sample.native_end = UNWIND_NATIVE_BAD_FP;
 	assert_int_equal(add(us).outcome, OUTCOME_NO_FRAME_POINTER);
 	p = window_take(&window);
 	assert_string_equal(stack_text(p, &p->samples.data[0]),
@@ -184,8 +204,8 @@ static void test_python_outcomes(void **state)
 	make_record();
 	record.sample.entries = record.sample.native_entries = 1;
 	record.entries[0].address = (uintptr_t)test_python_outcomes;
-	record.entries[0].tag = UNWIND_NATIVE;
-	record.sample.stack_words = 0;
+	record.entries[0].tag = UNWIND_NATIVE | UNWIND_EXACT;
+	record.sample.native_end = UNWIND_NATIVE_BAD_FP;
 	record.sample.flags = PROBE_PYTHON;
 	record.sample.python_end = UNWIND_PYTHON_LAYOUT;
 	expect_mark(OUTCOME_PYTHON_UNKNOWN, us);
@@ -211,11 +231,12 @@ static void test_python_without_names(void **state)
 	window_start(&window, 1);
 	record.sample.entries = 3;
 	record.sample.native_entries = 1;
-	record.sample.kernel_frames = record.sample.stack_words = 0;
+	record.sample.kernel_frames = 0;
 	record.sample.flags = PROBE_PYTHON;
 	record.sample.python_end = UNWIND_PYTHON_COMPLETE;
 	record.entries[0].address = (uintptr_t)test_python_outcomes;
-	record.entries[0].tag = UNWIND_NATIVE;
+	record.entries[0].tag = UNWIND_NATIVE | UNWIND_EXACT;
+	record.sample.native_end = UNWIND_NATIVE_BAD_FP;
 	record.entries[1] = (struct unwind_entry){.address = 4096, .tag = UNWIND_PYTHON};
 	record.entries[2] = (struct unwind_entry){.address = 8192, .tag = UNWIND_PYTHON_LAST};
 	assert_int_equal(add(us).outcome, OUTCOME_PYTHON_BAD_READ);

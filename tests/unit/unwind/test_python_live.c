@@ -13,12 +13,15 @@
 
 #include <cmocka.h>
 
+#include "native_tables.h"
+#include "unwind/join.h"
 #include "unwind/python/layout.h"
-#include "unwind/unwind.h"
 
 static pid_t target;
 #define WALK_READ(dst, size, address) (process_read_memory(target, (address), (dst), (size)) < 0)
 #include "unwind/walk.h"
+
+struct tables tables;
 
 static const char *script;
 
@@ -170,15 +173,46 @@ static void walk_stopped(struct session *s, struct walk *w, struct unwind_entry 
 	assert_int_equal(waitpid(target, &status, 0), target);
 	assert_int_equal(ptrace(PTRACE_GETREGS, target, NULL, &regs), 0);
 	*w = (struct walk){
-		.pc = regs.rip,
-		.sp = regs.rsp,
-		.fp = regs.rbp,
+		.native.pc = regs.rip,
+		.native.sp = regs.rsp,
+		.native.rbp = regs.rbp,
+		.native.rbx = regs.rbx,
 		.thread_base = regs.fs_base,
 	};
+	assert_true(tables_process(target, &w->native.process));
 	walk_start(w, &s->python.process);
 	while (w->phase != WALK_DONE)
 		walk_step(w, &s->python.process, entries);
 	assert_int_equal(ptrace(PTRACE_DETACH, target, NULL, NULL), 0);
+}
+
+/* Every call of the loop has its native frames: those of C stand between those of Python, and all
+ * Python frames are among them. */
+static void check_joined(const struct session *s, const struct walk *w,
+			 const struct unwind_entry *entries)
+{
+	static struct join_stack joined;
+	const struct join_input in = {
+		.native = entries,
+		.native_count = w->native_count,
+		.native_end = w->native_end,
+		.python_entries = entries + w->native_count,
+		.python_count = w->count - w->native_count,
+		.python = &s->python,
+	};
+	uint32_t last = 0, n = 0;
+
+	assert_int_equal(w->native_end, UNWIND_NATIVE_COMPLETE);
+	join(&in, &joined);
+	assert_false(joined.gap);
+	for (uint32_t i = 0; i < joined.count; i++)
+		if (joined.frames[i].kind == UNWIND_PYTHON) {
+			last = i;
+			n++;
+		}
+	assert_int_equal(n, s->frames.len);
+	/* What called the interpreter's loop first is below all of them. */
+	assert_true(last + 3 < joined.count);
 }
 
 static void compare_stack(struct session *s, bool by_key)
@@ -209,6 +243,7 @@ static void compare_stack(struct session *s, bool by_key)
 	}
 	assert_int_equal(n, s->frames.len);
 	assert_true(n > 400);
+	check_joined(s, &w, entries);
 }
 
 static void one_python(const char *python)
@@ -220,6 +255,9 @@ static void one_python(const char *python)
 	/* The first lines come before we look: the runtime is up by then. */
 	while (fgets(text, sizeof(text), s.child.out) && take_line(&s, text))
 		;
+	tables_init(256 << 20, UNWIND_MAX_CHUNKS);
+	process_refresh(&s.process, NULL);
+	tables_add_process(&s.process);
 	compare_stack(&s, true);
 	compare_stack(&s, false);
 	printf("%s: version %x, %zu code objects, %zu lines, %zu frames\n", python,
@@ -228,6 +266,7 @@ static void one_python(const char *python)
 	python_code_fini(&s.code);
 	vec_fini(&s.frames);
 	process_fini(&s.process);
+	tables_fini();
 	stop(&s.child);
 }
 

@@ -1,5 +1,4 @@
-/* The store of unwind tables, with the mappings of real processes: this one, and children that map
- * what the tests want them to. */
+/* The store of unwind tables, with the mappings of real processes: this one, and children. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>

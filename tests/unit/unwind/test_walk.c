@@ -6,9 +6,25 @@
 #include <cmocka.h>
 
 #include "memory.h"
+#include "unwind/native/unwind_table_abi.h"
 #include "unwind/python/layout.h"
 
+/* One process: code without a table at NATIVE, code with one at TABLED, a file that is not there
+ * yet at LATE. */
+static struct unwind_mapping mappings[UNWIND_MAX_MAPPINGS];
+static struct unwind_page pages[UNWIND_MAX_PAGES];
+static struct unwind_rule rules[UNWIND_MAX_RULES];
+static struct unwind_file files[3];
+static unwind_row rows[UNWIND_CHUNK_ROWS];
+static uint32_t rows_len, rules_len;
+enum { FILE_NONE, FILE_TABLED, FILE_LATE };
+
 #define WALK_READ(dst, size, address) memory_read((dst), (size), (address))
+#define TABLE_MAPPINGS()	      ((const struct unwind_mapping *)mappings)
+#define TABLE_PAGES()		      ((const struct unwind_page *)pages)
+#define TABLE_RULES()		      ((const struct unwind_rule *)rules)
+#define TABLE_FILE(id)		      ((id) < ARRAY_SIZE(files) ? &files[id] : NULL)
+#define TABLE_CHUNK(i)		      ((i) ? NULL : (const unwind_row *)rows)
 #include "unwind/walk.h"
 
 struct memory memory;
@@ -16,7 +32,7 @@ struct memory memory;
 /* The world: a stack, an interpreter with one thread, some code objects. */
 enum {
 	STACK = 0x7ffc00000000,
-	STACK_SIZE = 0x20000,
+	STACK_SIZE = 0x80000,
 	BASE = 0x7f0000001000, /* fs */
 	RUNTIME = 0x560000000000,
 	INTERPRETER = 0x561000000000,
@@ -25,6 +41,10 @@ enum {
 	CODES = 0x564000000000,
 	CFRAME = 0x565000000000,
 	NATIVE = 0x7f2000000000,
+	TABLED = 0x7f2100000000,
+	LATE = 0x7f2200000000,
+	NOWHERE = 0x7f2300000000,
+	CODE_SIZE = 0x10000,
 	KEY = 5,
 };
 
@@ -58,9 +78,37 @@ static void world(uint32_t version, uint32_t key)
 	if (key < 32)
 		memory_put(BASE + 784 + key * 16 + 8, THREAD, 8);
 	w.thread_base = BASE;
-	w.pc = NATIVE;
-	w.sp = STACK;
-	w.fp = STACK + 0x100;
+	w.native.pc = NATIVE;
+	w.native.sp = STACK;
+	w.native.rbp = STACK + 0x100;
+	w.native.process = (struct unwind_process){.count = 3};
+	mappings[0] = (struct unwind_mapping){NATIVE, NATIVE + CODE_SIZE, NATIVE, FILE_NONE, 0};
+	mappings[1] = (struct unwind_mapping){TABLED, TABLED + CODE_SIZE, TABLED, FILE_TABLED, 0};
+	mappings[2] = (struct unwind_mapping){LATE, LATE + CODE_SIZE, LATE, FILE_LATE, 0};
+	files[FILE_NONE] = (struct unwind_file){.state = UNWIND_FILE_NONE};
+	files[FILE_TABLED] = (struct unwind_file){.state = UNWIND_FILE_READY, .pages = 1};
+	files[FILE_LATE] = (struct unwind_file){.state = UNWIND_FILE_UNKNOWN};
+	rows[0] = UNWIND_NO_RULE;
+	rules[UNWIND_NO_RULE] = (struct unwind_rule){.cfa = UNWIND_CFA_NONE};
+	rows_len = rules_len = 1;
+	pages[0] = (struct unwind_page){.count = 1};
+}
+
+/* From an offset of TABLED on, rising, this rule holds. */
+static void table_rule(uint32_t offset, struct unwind_rule rule)
+{
+	rules[rules_len] = rule;
+	rows[rows_len++] = offset << 16 | rules_len++;
+	pages[0].count = (uint16_t)rows_len;
+}
+
+/* The return address lies below the caller's stack pointer, which is rsp + words. */
+static struct unwind_rule by_rsp(int words)
+{
+	return (struct unwind_rule){.base = UNWIND_RSP,
+				    .cfa_offset = 8 * words,
+				    .ra = UNWIND_PLACE_CFA,
+				    .ra_offset = -1};
 }
 
 static uint64_t frame_at(int i)
@@ -114,7 +162,7 @@ static void native_frame(int i, uint64_t return_address, bool last)
 static void run(bool with_python)
 {
 	walk_start(&w, with_python ? &py : NULL);
-	for (int i = 0; i < 4000 && w.phase != WALK_DONE; i++)
+	for (int i = 0; i < 20000 && w.phase != WALK_DONE; i++)
 		walk_step(&w, &py, entries);
 	assert_int_equal(w.phase, WALK_DONE);
 }
@@ -140,11 +188,9 @@ static void test_native_chain(void **state)
 	assert_int_equal(w.count, 10);
 	for (int i = 0; i < 10; i++)
 		native_entry(i, NATIVE + 0x10 * i);
-	/* How far the stack pointer is above the leaf's. */
-	assert_int_equal(entries[0].lasti, 0);
-	assert_int_equal(entries[1].lasti, 0x110);
-	assert_int_equal(entries[9].lasti, 0x110 + 8 * 0x40);
-	assert_int_equal(w.native_end, UNWIND_NATIVE_ZERO);
+	assert_int_equal(entries[0].tag, UNWIND_NATIVE | UNWIND_EXACT);
+	assert_int_equal(entries[9].tag, UNWIND_NATIVE | UNWIND_BLIND);
+	assert_int_equal(w.native_end, UNWIND_NATIVE_COMPLETE);
 	assert_int_equal(w.native_count, 10);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_NONE);
 }
@@ -156,7 +202,7 @@ static void test_native_bad_pointers(void **state)
 		uint64_t fp;
 		int end;
 	} cases[] = {
-		{0, UNWIND_NATIVE_ZERO},
+		{0, UNWIND_NATIVE_BAD_FP},
 		{STACK + 0x101, UNWIND_NATIVE_BAD_FP},
 		{STACK - 8, UNWIND_NATIVE_BAD_FP},
 		{STACK + WALK_MAX_FRAME + 8, UNWIND_NATIVE_BAD_FP},
@@ -167,7 +213,7 @@ static void test_native_bad_pointers(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		world(0x030b0000, KEY);
-		w.fp = cases[i].fp;
+		w.native.rbp = cases[i].fp;
 		run(false);
 		assert_int_equal(w.count, 1);
 		assert_int_equal(w.native_end, cases[i].end);
@@ -192,18 +238,123 @@ static void test_native_bad_chain(void **state)
 		native_frame(1, bad[i], false);
 		run(false);
 		assert_int_equal(w.count, 2);
-		assert_int_equal(w.native_end, i ? UNWIND_NATIVE_OUTSIDE : UNWIND_NATIVE_ZERO);
+		assert_int_equal(w.native_end, i ? UNWIND_NATIVE_OUTSIDE : UNWIND_NATIVE_COMPLETE);
 	}
 }
 
 static void test_native_too_deep(void **state)
 {
 	world(0x030b0000, KEY);
-	for (int i = 0; i < 1500; i++)
+	for (int i = 0; i < 5000; i++)
 		native_frame(i, NATIVE + 0x10, false);
 	run(false);
 	assert_int_equal(w.count, UNWIND_MAX_ENTRIES);
 	assert_int_equal(w.native_end, UNWIND_NATIVE_DEEP);
+}
+
+static void ends(uint32_t count, enum unwind_native_end end)
+{
+	run(false);
+	assert_int_equal(w.count, count);
+	assert_int_equal(w.native_end, end);
+}
+
+/* Code without a table: where its frame pointer is not set up yet, or gone, its bytes say so. */
+static void test_native_around_the_frame(void **state)
+{
+	static const struct {
+		uint32_t code;
+		uint32_t words; /* pushed above the return address */
+	} cases[] = {
+		{0xe5894855, 0}, /* push %rbp */
+		{0xfa1e0ff3, 0}, /* endbr64 */
+		{0x000000c3, 0}, /* ret */
+		{0x0000c3f3, 0}, /* rep ret */
+		{0x00e58948, 1}, /* mov %rsp,%rbp */
+		{0x00ec8b48, 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		world(0x030b0000, KEY);
+		memory_map(NATIVE, 4);
+		memory_put(NATIVE, cases[i].code, 4);
+		memory_put(STACK, STACK + 0x100, 8);
+		memory_put(STACK + 8 * cases[i].words, NATIVE + 0x20, 8);
+		native_frame(0, NATIVE + 0x30, true);
+		ends(3, UNWIND_NATIVE_COMPLETE);
+		native_entry(1, NATIVE + 0x20);
+		native_entry(2, NATIVE + 0x30);
+	}
+	/* Only of the interrupted instruction. */
+	world(0x030b0000, KEY);
+	memory_map(NATIVE, CODE_SIZE);
+	memory_put(NATIVE + 0x10 - 1, 0xc3c3c3c3, 4);
+	native_frame(0, NATIVE + 0x10, false);
+	native_frame(1, NATIVE + 0x20, true);
+	ends(3, UNWIND_NATIVE_COMPLETE);
+}
+
+/* Tables in the middle of code that has none, and back: only what tables do not say is marked. */
+static void test_native_by_table(void **state)
+{
+	world(0x030b0000, KEY);
+	table_rule(0x100, by_rsp(4));
+	table_rule(0x200, (struct unwind_rule){.ra = UNWIND_PLACE_UNDEFINED});
+	w.native.pc = TABLED + 0x100;
+	memory_put(STACK + 0x18, NATIVE + 8, 8);
+	native_frame(0, TABLED + 0x201, false);
+	ends(3, UNWIND_NATIVE_COMPLETE);
+	native_entry(1, NATIVE + 8);
+	native_entry(2, TABLED + 0x201);
+	assert_int_equal(entries[0].tag, UNWIND_NATIVE | UNWIND_EXACT);
+	assert_int_equal(entries[1].tag, UNWIND_NATIVE);
+	assert_int_equal(entries[2].tag, UNWIND_NATIVE | UNWIND_BLIND);
+}
+
+/* Every way in which a walk by tables can end. */
+static void test_native_table_ends(void **state)
+{
+	const struct unwind_rule unsupported = {.cfa = UNWIND_CFA_UNSUPPORTED};
+	struct unwind_rule lost = by_rsp(4);
+
+	world(0x030b0000, KEY);
+	w.native.pc = NOWHERE;
+	ends(1, UNWIND_NATIVE_NO_MAPPING);
+	world(0x030b0000, KEY);
+	w.native.pc = LATE;
+	ends(1, UNWIND_NATIVE_NOT_LOADED);
+	world(0x030b0000, KEY);
+	w.native.pc = TABLED;
+	w.native.rbp = 1;
+	ends(1, UNWIND_NATIVE_BAD_FP); /* no rule */
+	world(0x030b0000, KEY);
+	table_rule(1, unsupported);
+	w.native.pc = TABLED + 1;
+	ends(1, UNWIND_NATIVE_UNSUPPORTED);
+	/* The stack pointer of the caller is not above, or cannot be read. */
+	for (int i = 0; i < 2; i++) {
+		world(0x030b0000, KEY);
+		table_rule(1, by_rsp(i ? STACK_SIZE / 8 + 9 : 0));
+		w.native.pc = TABLED + 1;
+		ends(1, i ? UNWIND_NATIVE_UNREAD : UNWIND_NATIVE_BAD_CFA);
+	}
+	/* A return address that is none; none at all. */
+	for (int i = 0; i < 2; i++) {
+		world(0x030b0000, KEY);
+		table_rule(1, by_rsp(4));
+		w.native.pc = TABLED + 1;
+		memory_put(STACK + 0x18, i ? 0 : 77, 8);
+		ends(1, i ? UNWIND_NATIVE_COMPLETE : UNWIND_NATIVE_OUTSIDE);
+	}
+	/* The first frame gives its caller no rbp, which is what the caller counts by. */
+	world(0x030b0000, KEY);
+	lost.rbp = UNWIND_PLACE_UNDEFINED;
+	table_rule(1, lost);
+	lost.base = UNWIND_RBP;
+	table_rule(0x100, lost);
+	w.native.pc = TABLED + 1;
+	memory_put(STACK + 0x18, TABLED + 0x101, 8);
+	ends(2, UNWIND_NATIVE_LOST);
 }
 
 /* Native frames first, then Python's, with the ends of the calls of the interpreter's loop. */
@@ -219,7 +370,7 @@ static void check_ends(uint32_t count)
 	native_entry(1, NATIVE + 0x10);
 	assert_int_equal(w.count, count);
 	assert_int_equal(w.native_count, 2);
-	assert_int_equal(w.native_end, UNWIND_NATIVE_ZERO);
+	assert_int_equal(w.native_end, UNWIND_NATIVE_COMPLETE);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
 }
 
@@ -283,7 +434,7 @@ static void test_python_312(void **state)
 static void test_room_for_python(void **state)
 {
 	world(0x030b0000, KEY);
-	for (int i = 0; i < 1500; i++)
+	for (int i = 0; i < 5000; i++)
 		native_frame(i, NATIVE + 0x10, false);
 	python_frame(0, 0, 1, 10, 6);
 	current_frame(frame_at(0));
@@ -298,7 +449,7 @@ static void one_frame_found(void)
 {
 	python_frame(0, 0, 1, 10, 6);
 	current_frame(frame_at(0));
-	w.fp = 0;
+	w.native.rbp = 0;
 	run(true);
 	assert_int_equal(w.count, 2);
 	python_entry(1, 0, UNWIND_PYTHON_LAST);
@@ -339,7 +490,7 @@ static void test_search_ends(void **state)
 	/* A list that leads back to itself. */
 	world(0x030b0000, KEY);
 	py.search_threads = 1;
-	w.fp = 0;
+	w.native.rbp = 0;
 	memory_put(THREAD + l->thread_id, BASE + 64, 8);
 	memory_put(THREAD + l->thread_next, THREAD, 8);
 	run(true);
@@ -348,7 +499,7 @@ static void test_search_ends(void **state)
 	/* Nobody is us. */
 	world(0x030b0000, KEY);
 	py.search_threads = 1;
-	w.fp = 0;
+	w.native.rbp = 0;
 	memory_put(THREAD + l->thread_id, BASE + 64, 8);
 	run(true);
 	assert_int_equal(w.count, 1);
@@ -360,19 +511,19 @@ static void test_no_python_here(void **state)
 	/* A thread that never ran Python. */
 	world(0x030b0000, KEY);
 	memory_put(BASE + 784 + KEY * 16 + 8, 0, 8);
-	w.fp = 0;
+	w.native.rbp = 0;
 	run(true);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_NONE);
 	/* A runtime that is not initialised. */
 	world(0x030b0000, KEY);
 	memory_put(RUNTIME + py.layout.runtime_key, 0, 4);
-	w.fp = 0;
+	w.native.rbp = 0;
 	run(true);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_STARTING);
 	/* A version that we do not know. */
 	world(0x030b0000, KEY);
 	py.layout.style = PYTHON_UNSUPPORTED;
-	w.fp = 0;
+	w.native.rbp = 0;
 	run(true);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_LAYOUT);
 	assert_int_equal(w.count, 1);
@@ -384,7 +535,7 @@ static void test_python_unreadable(void **state)
 	world(0x030b0000, KEY);
 	python_frame(0, 0x1234, 1, 10, 6);
 	current_frame(frame_at(0));
-	w.fp = 0;
+	w.native.rbp = 0;
 	run(true);
 	assert_int_equal(w.count, 2);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_UNREAD);
@@ -393,7 +544,7 @@ static void test_python_unreadable(void **state)
 	python_frame(0, 0, 1, 10, 6);
 	memory_put(frame_at(0) + py.layout.frame_code, 0x1234, 8);
 	current_frame(frame_at(0));
-	w.fp = 0;
+	w.native.rbp = 0;
 	run(true);
 	assert_int_equal(w.count, 1);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_UNREAD);
@@ -405,7 +556,7 @@ static void test_python_too_deep(void **state)
 	/* It calls itself for ever. */
 	python_frame(0, frame_at(0), 0, 10, 6);
 	current_frame(frame_at(0));
-	w.fp = 0;
+	w.native.rbp = 0;
 	run(true);
 	assert_int_equal(w.count, UNWIND_MAX_ENTRIES);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_DEEP);
@@ -438,7 +589,7 @@ static void test_broken_layout(void **state)
 		world(0x030b0000, KEY);
 		python_frame(0, 0, 1, 10, 6);
 		current_frame(frame_at(0));
-		w.fp = 0;
+		w.native.rbp = 0;
 		if (field == 0)
 			py.layout.frame_size = UINT16_MAX;
 		if (field == 1)
@@ -482,6 +633,9 @@ int main(void)
 		cmocka_unit_test(test_native_bad_pointers),
 		cmocka_unit_test(test_native_bad_chain),
 		cmocka_unit_test(test_native_too_deep),
+		cmocka_unit_test(test_native_around_the_frame),
+		cmocka_unit_test(test_native_by_table),
+		cmocka_unit_test(test_native_table_ends),
 		cmocka_unit_test(test_python_38_to_310),
 		cmocka_unit_test(test_python_311),
 		cmocka_unit_test(test_python_312),

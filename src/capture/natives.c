@@ -1,0 +1,151 @@
+#include "capture/natives.h"
+
+enum {
+	ROW_BYTES = 24 << 20, /* of the tables: some hundred files */
+	MAX_WALKS = 128,      /* of one sample; each but the last loads a table */
+};
+
+/* A process that ended already is no failure: what it left in the ring is walked all the same. */
+static int publish(void *arg, pid_t pid, const struct unwind_process *run)
+{
+	struct natives *n = arg;
+	int r = 0;
+
+	if (run)
+		r = probe_set_process(n->probe, pid, &(struct probe_process){.run = *run});
+	else
+		probe_forget_process(n->probe, pid);
+	return r == -ENOENT ? 0 : r;
+}
+
+static unwind_row *chunk(void *arg, uint32_t number)
+{
+	struct natives *n = arg;
+
+	return probe_table_chunk(n->probe, number);
+}
+
+void natives_init(struct natives *n, struct probe *p)
+{
+	const struct probe_tables *t = probe_tables(p);
+
+	*n = (struct natives){
+		.probe = p,
+		.space =
+			{
+				.mappings = t->mappings,
+				.pages = t->pages,
+				.rules = t->rules,
+				.files = t->files,
+				.max_chunks = UNWIND_MAX_CHUNKS,
+				.chunk = chunk,
+				.publish = publish,
+				.arg = n,
+			},
+		.replay = mem_calloc(1, sizeof(*n->replay)),
+	};
+	n->store = table_store_new(&n->space, ROW_BYTES);
+}
+
+void natives_fini(struct natives *n)
+{
+	table_store_free(n->store);
+	free(n->replay);
+}
+
+/* Walk again, loading what is missing on the way. */
+static void walk_again(struct natives *n, struct target *t, int64_t now_ns, bool *ret_changed)
+{
+	struct replay *r = n->replay;
+
+	for (int i = 0; i < MAX_WALKS; i++) {
+		const struct mapping *m;
+		bool changed = false;
+
+		if (!table_store_run(n->store, t->process.pid, &r->run))
+			r->run = (struct unwind_process){};
+		replay_walk(r);
+		if (r->end == UNWIND_NATIVE_NOT_LOADED) {
+			m = process_find_mapping(&t->process, r->end_at);
+			if (!m || table_store_load(n->store, &t->process, m, now_ns))
+				return;
+		} else if (r->end == UNWIND_NATIVE_NO_MAPPING) {
+			target_mapping(t, r->end_at, now_ns, &changed);
+			if (!changed || table_store_process(n->store, &t->process, now_ns))
+				return;
+			*ret_changed = true;
+		} else {
+			return;
+		}
+	}
+}
+
+/* Code that is nowhere: until its mappings change, samples of this process need no copied stack. */
+static void spare_stacks(struct natives *n, pid_t pid)
+{
+	struct probe_process is = {.flags = PROBE_NO_STACK};
+
+	if (table_store_run(n->store, pid, &is.run))
+		probe_set_process(n->probe, pid, &is);
+}
+
+static void take_copied(struct natives *n, const struct probe_sample *s, const struct target *t)
+{
+	const struct unwind_entry *entries = (const void *)(s + 1);
+	const uint64_t *kernel = (const void *)(entries + s->entries);
+	const struct probe_registers *registers = (const void *)(kernel + s->kernel_frames);
+	struct replay *r = n->replay;
+
+	r->space = &n->space;
+	r->pc = registers->pc;
+	r->thread_base = registers->thread_base;
+	r->registers = registers->general;
+	r->words = (const void *)(registers + 1);
+	r->nwords = s->stack_words;
+	r->pid = t->process.pid;
+}
+
+void natives_walk(struct natives *n, const struct probe_sample *s, struct target *t, int64_t now_ns,
+		  struct native_stack *ret, bool *ret_changed)
+{
+	struct unwind_process run;
+	bool changed = false;
+
+	*ret = (struct native_stack){
+		.entries = (const void *)(s + 1),
+		.count = s->native_entries,
+		.end = s->native_end,
+	};
+	if (s->native_end == UNWIND_NATIVE_NO_MAPPING && !(s->flags & PROBE_STACK) && ret->count)
+		target_mapping(t, ret->entries[ret->count - 1].address, now_ns, &changed);
+	if (changed ||
+	    ((s->flags & PROBE_STACK) &&
+	     ((s->flags & PROBE_NEW_PROCESS) || !table_store_run(n->store, t->process.pid, &run))))
+		table_store_process(n->store, &t->process, now_ns);
+	*ret_changed |= changed;
+	if (!(s->flags & PROBE_STACK))
+		return;
+	take_copied(n, s, t);
+	walk_again(n, t, now_ns, ret_changed);
+	*ret = (struct native_stack){n->replay->entries, n->replay->count, n->replay->end};
+	if (ret->end == UNWIND_NATIVE_NO_MAPPING)
+		spare_stacks(n, t->process.pid);
+}
+
+void natives_forked(struct natives *n, pid_t parent, pid_t child, int64_t now_ns)
+{
+	table_store_fork(n->store, parent, child, now_ns);
+}
+
+void natives_forget(struct natives *n, pid_t pid, int64_t now_ns)
+{
+	table_store_forget(n->store, pid, now_ns);
+}
+
+void natives_tick(struct natives *n, int64_t now_ns)
+{
+	if (now_ns < n->next_tick_ns)
+		return;
+	n->next_tick_ns = now_ns + NSEC_PER_SEC;
+	table_store_tick(n->store, now_ns);
+}

@@ -1,0 +1,40 @@
+/* capture/natives.h - native stacks: tells the probe what it needs to walk them, and walks those
+ * that it could not.
+ *
+ * A process is published when a sample of it brings its stack along; tables are loaded when a walk
+ * asks for them. Memory: a natives borrows the probe, and belongs to its owner; the frames of a
+ * walk live until the next. Threads: one at a time. */
+#ifndef GLIM_CAPTURE_NATIVES_H
+#define GLIM_CAPTURE_NATIVES_H
+
+#include "capture/target.h"
+#include "probe/probe.h"
+#include "unwind/replay.h"
+
+struct natives {
+	struct probe *probe; /* not ours */
+	struct table_space space;
+	struct table_store *store;
+	int64_t next_tick_ns;
+	struct replay *replay;
+};
+/* The native frames of a sample. */
+struct native_stack {
+	const struct unwind_entry *entries; /* leaf first */
+	uint32_t count;
+	uint8_t end; /* enum unwind_native_end */
+};
+
+void natives_init(struct natives *n, struct probe *p);
+void natives_fini(struct natives *n);
+/* The native frames of a sample of t: as the kernel walked them, or walked again. Sets *ret_changed
+ * when the mappings of t were read again and differ. */
+void natives_walk(struct natives *n, const struct probe_sample *s, struct target *t, int64_t now_ns,
+		  struct native_stack *ret, bool *ret_changed);
+void natives_forked(struct natives *n, pid_t parent, pid_t child, int64_t now_ns);
+/* The process ended, or is another program now. */
+void natives_forget(struct natives *n, pid_t pid, int64_t now_ns);
+/* To be called often: once a second it tidies up. */
+void natives_tick(struct natives *n, int64_t now_ns);
+
+#endif

@@ -1,0 +1,134 @@
+/* What user space tells the programs: unwind tables, processes, interpreters. */
+#include "probe/probe_priv.h"
+
+#include <bpf/bpf.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static void *map_array(const struct bpf_map *map, size_t bytes)
+{
+	void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return m == MAP_FAILED ? NULL : m;
+}
+
+int probe_map_tables(struct probe *p, struct err *e)
+{
+	const struct probe_tables t = {
+		.mappings = map_array(p->skeleton->maps.table_mappings,
+				      UNWIND_MAX_MAPPINGS * sizeof(struct unwind_mapping)),
+		.pages = map_array(p->skeleton->maps.table_pages,
+				   UNWIND_MAX_PAGES * sizeof(struct unwind_page)),
+		.rules = map_array(p->skeleton->maps.table_rules,
+				   UNWIND_MAX_RULES * sizeof(struct unwind_rule)),
+		.files = map_array(p->skeleton->maps.table_files,
+				   UNWIND_MAX_FILES * sizeof(struct unwind_file)),
+	};
+
+	p->tables = t;
+	if (!t.mappings || !t.pages || !t.rules || !t.files)
+		return err_sys(e, -errno, "cannot map the unwind tables");
+	return 0;
+}
+
+void probe_unmap_tables(struct probe *p)
+{
+	const struct probe_tables *t = &p->tables;
+	const struct {
+		void *at;
+		size_t bytes;
+	} maps[] = {
+		{t->mappings, UNWIND_MAX_MAPPINGS * sizeof(struct unwind_mapping)},
+		{t->pages, UNWIND_MAX_PAGES * sizeof(struct unwind_page)},
+		{t->rules, UNWIND_MAX_RULES * sizeof(struct unwind_rule)},
+		{t->files, UNWIND_MAX_FILES * sizeof(struct unwind_file)},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
+		if (maps[i].at)
+			munmap(maps[i].at, maps[i].bytes);
+	for (size_t i = 0; i < UNWIND_MAX_CHUNKS; i++)
+		if (p->chunks[i].rows) {
+			munmap(p->chunks[i].rows, PROBE_CHUNK_BYTES);
+			close(p->chunks[i].fd);
+		}
+}
+
+const struct probe_tables *probe_tables(const struct probe *p)
+{
+	return &p->tables;
+}
+
+unwind_row *probe_table_chunk(struct probe *p, uint32_t number)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	cleanup_close int fd = -1;
+
+	CHECK(number < UNWIND_MAX_CHUNKS);
+	if (p->chunks[number].rows)
+		return p->chunks[number].rows;
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "table_rows", sizeof(uint32_t), PROBE_CHUNK_BYTES,
+			    1, &opts);
+	if (fd < 0)
+		return NULL;
+	void *rows = mmap(NULL, PROBE_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (rows == MAP_FAILED)
+		return NULL;
+	if (bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.table_chunks), &number, &fd,
+				BPF_ANY)) {
+		munmap(rows, PROBE_CHUNK_BYTES);
+		return NULL;
+	}
+	p->chunks[number].rows = rows;
+	p->chunks[number].fd = take_fd(&fd);
+	return rows;
+}
+
+void probe_expect_process(struct probe *p, pid_t pid)
+{
+	const struct probe_process none = {};
+	uint32_t key = pid;
+
+	bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.processes), &key, &none, BPF_NOEXIST);
+}
+
+int probe_set_process(struct probe *p, pid_t pid, const struct probe_process *is)
+{
+	uint32_t key = pid;
+
+	if (bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.processes), &key, is, BPF_EXIST))
+		return -errno;
+	return 0;
+}
+
+void probe_forget_process(struct probe *p, pid_t pid)
+{
+	uint32_t key = pid;
+
+	bpf_map_delete_elem(bpf_map__fd(p->skeleton->maps.processes), &key);
+}
+
+int probe_set_python(struct probe *p, pid_t pid, const struct python_process *py)
+{
+	uint32_t key = pid;
+
+	if (bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.pythons), &key, py, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+void probe_forget_python(struct probe *p, pid_t pid)
+{
+	uint32_t key = pid;
+
+	bpf_map_delete_elem(bpf_map__fd(p->skeleton->maps.pythons), &key);
+}
+
+void probe_set_plain(struct probe *p, uint64_t dev, uint64_t inode)
+{
+	struct probe_program key = {.dev = dev, .inode = inode};
+	uint32_t one = 1;
+
+	bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.plain_programs), &key, &one, BPF_ANY);
+}

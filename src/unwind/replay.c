@@ -1,0 +1,67 @@
+#include "unwind/replay.h"
+
+#include "process/process.h"
+
+/* The walk is compiled in as BPF compiles it: what it reads is said by macros, which cannot carry
+ * an argument along. */
+static _Thread_local const struct replay *current;
+
+/* The copied part of the stack; of the live process only code, which is asked for 4 bytes at a
+ * time. */
+static int read_copied(void *dst, size_t size, uint64_t address)
+{
+	uint64_t sp = current->registers[UNWIND_RSP], have = current->nwords * sizeof(uint64_t);
+
+	if (address >= sp && address - sp < have && have - (address - sp) >= size) {
+		memcpy(dst, (const char *)current->words + (address - sp), size);
+		return 0;
+	}
+	if (size != sizeof(uint32_t))
+		return -1;
+	return process_read_memory(current->pid, address, dst, size) < 0;
+}
+
+static struct unwind_file *file_of(uint32_t id)
+{
+	return id < UNWIND_MAX_FILES ? &current->space->files[id] : NULL;
+}
+
+static const unwind_row *rows_of(uint32_t chunk)
+{
+	const struct table_space *s = current->space;
+
+	return chunk < s->max_chunks ? s->chunk(s->arg, chunk) : NULL;
+}
+
+#define WALK_READ(dst, size, address) read_copied((dst), (size), (address))
+#define TABLE_MAPPINGS()	      ((const struct unwind_mapping *)current->space->mappings)
+#define TABLE_PAGES()		      ((const struct unwind_page *)current->space->pages)
+#define TABLE_RULES()		      ((const struct unwind_rule *)current->space->rules)
+#define TABLE_FILE(id)		      file_of(id)
+#define TABLE_CHUNK(i)		      rows_of(i)
+#include "unwind/walk.h"
+
+void replay_walk(struct replay *r)
+{
+	struct walk w = {
+		.thread_base = r->thread_base,
+		.native =
+			{
+				.pc = r->pc,
+				.sp = r->registers[UNWIND_RSP],
+				.rbp = r->registers[UNWIND_RBP],
+				.rbx = r->registers[UNWIND_RBX],
+				.process = r->run,
+			},
+	};
+
+	memcpy(w.native.registers, r->registers, sizeof(w.native.registers));
+	current = r;
+	walk_start(&w, NULL);
+	while (w.phase == WALK_NATIVE)
+		walk_native(&w, r->entries);
+	current = NULL;
+	r->count = w.count;
+	r->end = w.native_end;
+	r->end_at = w.native.pc - !w.native.exact;
+}

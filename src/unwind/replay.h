@@ -1,0 +1,32 @@
+/* unwind/replay.h - the native walk of a sample made once more, in user space.
+ *
+ * A sample that met code which the kernel's walk did not know brings its registers and the top of
+ * its stack along. When the mappings of the process and the tables of its files are there, the same
+ * walk is made again over them. Threads: one at a time. */
+#ifndef GLIM_UNWIND_REPLAY_H
+#define GLIM_UNWIND_REPLAY_H
+
+#include <sys/types.h>
+
+#include "unwind/native/table_store.h"
+#include "unwind/unwind_abi.h"
+
+struct replay {
+	const struct table_space *space;
+	struct unwind_process run;
+	uint64_t pc, thread_base;
+	const uint64_t *registers; /* [UNWIND_REGISTERS] */
+	const uint64_t *words;	   /* from the stack pointer on */
+	uint32_t nwords;
+	pid_t pid; /* whose code may be read; memory that changes is not */
+
+	struct unwind_entry entries[UNWIND_MAX_ENTRIES]; /* leaf first */
+	uint32_t count;
+	uint8_t end;	 /* enum unwind_native_end */
+	uint64_t end_at; /* the address that the walk ended at, as tables are asked for it */
+};
+
+/* Walk; fills the last four fields. */
+void replay_walk(struct replay *r);
+
+#endif
