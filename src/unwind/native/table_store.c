@@ -238,8 +238,8 @@ static int file_of(struct table_store *s, const struct process *p, const struct 
 	return table_files_find(s, p, m, now_ns, ret_identity);
 }
 
-/* Only memory with a file, and the [vdso], can have a table. */
-static bool is_wanted(const struct mapping *m)
+/* Only memory with a file, and the [vdso], can have a table. Other code is known to have none. */
+static bool can_have_table(const struct mapping *m)
 {
 	return m->inode || !strcmp(m->path, "[vdso]");
 }
@@ -251,8 +251,15 @@ static int add_mapping(struct table_store *s, const struct process *p, const str
 	struct unwind_mapping new = {.start = m->start, .end = m->end, .origin = m->start};
 	struct unwind_mapping *before =
 		s->scratch.len ? &s->scratch.data[s->scratch.len - 1] : NULL;
-	int file = file_of(s, p, m, last, now_ns, &new.identity);
+	int file = TABLE_FILE_NONE;
 
+	/* The [vsyscall] page, which the searches could not bear, and in which nobody stays. */
+	if (m->start >= TABLE_USER_END)
+		return 0;
+	if (!can_have_table(m))
+		new.origin = 0;
+	else
+		file = file_of(s, p, m, last, now_ns, &new.identity);
 	if (file < 0)
 		return file;
 	/* A part of the file that is not code has no rows. */
@@ -275,7 +282,7 @@ static int make_run(struct table_store *s, const struct process *p, const struct
 	vec_clear(&s->scratch);
 	for (size_t i = 0; i < p->mappings.len; i++) {
 		const struct mapping *m = &p->mappings.data[i];
-		int r = is_wanted(m) ? add_mapping(s, p, m, last, now_ns) : 0;
+		int r = add_mapping(s, p, m, last, now_ns);
 
 		if (r < 0) {
 			drop_files(s, s->scratch.data, s->scratch.len, now_ns);

@@ -19,11 +19,6 @@
 #include "unwind/native/unwind_table_abi.h"
 
 #define TABLE_INLINE static inline __attribute__((always_inline))
-/* x86-64 with 4-level paging gives programs addresses below this (Linux, Documentation/arch/x86/
- * x86_64/mm.rst); the lowest page is never mapped (vm.mmap_min_addr). */
-#define TABLE_USER_END	 0x7ffffffff000ULL
-#define TABLE_USER_START 4096
-
 enum {
 	TABLE_WINDOW = 64,	/* words of the stack that are read at once */
 	TABLE_WINDOW_BELOW = 8, /* of them below the CFA: what was saved is mostly there */

@@ -33,6 +33,11 @@
 
 #include <stdint.h>
 
+/* x86-64 with 4-level paging gives programs addresses below this (Linux, Documentation/arch/x86/
+ * x86_64/mm.rst); the lowest page is never mapped (vm.mmap_min_addr). */
+#define TABLE_USER_END	 0x7ffffffff000ULL
+#define TABLE_USER_START 4096
+
 enum {
 	UNWIND_PAGE_SHIFT = 16, /* of code bytes a page */
 	/* Elements of the arrays. */
