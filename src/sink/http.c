@@ -33,6 +33,7 @@ struct http {
 	bool served;		 /* the connection has answered before */
 	bool broken;		 /* the connection is closed: do not use it again */
 	bool was_connected;
+	bool given;  /* a piece of this request's answer went to its owner */
 	bool redone; /* this request was sent again after a kept connection broke */
 
 	struct http_request request;
@@ -128,7 +129,9 @@ static void after_failure(struct http *h)
 	bool kept = h->served, connected = h->was_connected;
 
 	drop_connection(h);
-	if (kept && !h->redone) {
+	if (h->given) {
+		finish(h);
+	} else if (kept && !h->redone) {
 		h->redone = true;
 		h->tried = 0;
 		connect_next(h);
@@ -190,6 +193,33 @@ static void on_answer(struct evhttp_request *req, void *arg)
 		fail_exchange(h, "cannot connect: refused, or nothing answers at this address");
 }
 
+/* The owner of the request does not want the rest. */
+static void give_up(struct http *h)
+{
+	drop_connection(h);
+	h->answer.status = 0;
+	snprintf(h->answer.error, sizeof(h->answer.error), "the answer could not be kept");
+	finish(h);
+}
+
+static void on_piece(struct evhttp_request *req, void *arg)
+{
+	struct http *h = arg;
+	struct evbuffer *in = evhttp_request_get_input_buffer(req);
+	struct evbuffer_iovec piece;
+
+	if (evhttp_request_get_response_code(req) != HTTP_OK)
+		return; /* what is wrong says its status; the text is of no use */
+	h->given = true;
+	while (evbuffer_peek(in, -1, NULL, &piece, 1) > 0) {
+		if (h->request.on_data(piece.iov_base, piece.iov_len, h->arg)) {
+			soon(h, give_up);
+			return;
+		}
+		evbuffer_drain(in, piece.iov_len);
+	}
+}
+
 static void on_close(struct evhttp_connection *c, void *arg)
 {
 	struct http *h = arg;
@@ -207,6 +237,10 @@ static void send_request(struct http *h)
 	CHECK(req);
 	headers = evhttp_request_get_output_headers(req);
 	evhttp_request_set_error_cb(req, on_error);
+	if (r->on_data)
+		evhttp_request_set_chunked_cb(req, on_piece);
+	evhttp_connection_set_max_body_size(
+		h->connection, (ev_ssize_t)(r->on_data ? r->max_data : HTTP_MAX_ANSWER));
 	evhttp_add_header(headers, "Host", h->host_header);
 	evhttp_add_header(headers, "User-Agent", "glim/" GLIM_VERSION);
 	if (h->authorization)
@@ -251,7 +285,6 @@ static void connect_next(struct http *h)
 	evhttp_connection_set_flags(h->connection, EVHTTP_CON_READ_ON_WRITE_ERROR);
 	evhttp_connection_set_timeout(h->connection, (int)h->timeout_s);
 	evhttp_connection_set_max_headers_size(h->connection, MAX_ANSWER_HEADERS);
-	evhttp_connection_set_max_body_size(h->connection, HTTP_MAX_ANSWER);
 	evhttp_connection_set_closecb(h->connection, on_close, h);
 	send_request(h);
 }
@@ -356,7 +389,7 @@ void http_start(struct http *h, const struct http_request *r, http_done done, vo
 	h->request = *r;
 	h->done = done;
 	h->arg = arg;
-	h->redone = false;
+	h->redone = h->given = false;
 	h->tried = 0;
 	h->answer = (struct http_answer){};
 	h->body.len = 0;
@@ -449,13 +482,20 @@ int http_open(struct event_base *loop, const struct http_config *cfg, struct htt
 	return 0;
 }
 
+void http_cancel(struct http *h)
+{
+	abandon_lookup(h);
+	event_del(h->step);
+	drop_connection(h);
+	h->done = NULL;
+}
+
 void http_close(struct http *h)
 {
 	if (!h)
 		return;
-	abandon_lookup(h);
+	http_cancel(h);
 	event_free(h->step);
-	drop_connection(h);
 	tls_client_free(h->tls);
 	if (h->authorization)
 		explicit_bzero(h->authorization, strlen(h->authorization));

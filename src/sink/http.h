@@ -26,6 +26,11 @@ struct http_request {
 	const char *content_type, *content_encoding; /* NULL: none */
 	const void *body;
 	size_t len;
+	/* When set, the body of an answer 200 goes there piece by piece, max_data bytes at most,
+	 * and is not in the answer. Not 0: give up. Such a request is not sent a second time once a
+	 * piece has come. */
+	int (*on_data)(const void *p, size_t n, void *arg);
+	uint64_t max_data;
 };
 struct http_answer {
 	int status;	      /* 0: none came, error says why */
@@ -44,6 +49,8 @@ int http_open(struct event_base *loop, const struct http_config *cfg, struct htt
 	      struct err *e);
 /* Only when nothing is under way. */
 void http_start(struct http *h, const struct http_request *r, http_done done, void *arg);
+/* Give up a request under way, without a callback; the client may be used again. */
+void http_cancel(struct http *h);
 /* A request under way is given up without a callback. */
 void http_close(struct http *h);
 /* Does the key, if any, travel without encryption to another machine? */
