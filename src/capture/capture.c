@@ -274,6 +274,11 @@ void capture_close(struct capture *c)
 	free(c);
 }
 
+struct symbolizer *capture_symbolizer(struct capture *c)
+{
+	return c->symbolizer;
+}
+
 int capture_fd(const struct capture *c)
 {
 	return c->epoll_fd;

@@ -11,6 +11,7 @@
 #include "profile/profile.h"
 
 struct capture; /* opaque */
+struct symbolizer;
 struct capture_config {
 	unsigned int hz; /* samples a second and CPU */
 	pid_t self;	 /* never sampled; 0: sample ourselves too */
@@ -39,6 +40,9 @@ int capture_drain(struct capture *c, struct err *e);
  * at their root end). The caller frees it. */
 struct profile *capture_take(struct capture *c);
 void capture_stats(struct capture *c, struct capture_stats *ret);
+
+/* What names user functions, for commands that help it find more; belongs to the capture. */
+struct symbolizer *capture_symbolizer(struct capture *c);
 
 /* What of this is possible here, without starting: for `glim doctor`. */
 struct capture_check {

@@ -13,6 +13,7 @@
 #include "capture/capture.h"
 #include "cmd/agent_points.h"
 #include "cmd/agent_state.h"
+#include "cmd/fetch.h"
 #include "cmd/key.h"
 #include "cmd/options.h"
 #include "cmd/privileges.h"
@@ -32,13 +33,14 @@ enum {
 
 struct agent_options {
 	const char *server, *service, *host, *frequency, *key_file, *ca_file, *queue, *pid_file,
-		*state, *config;
+		*state, *debuginfod, *config;
 };
 
 struct agent {
 	struct event_base *loop;
 	struct capture *capture;
 	struct push *push;
+	struct debuginfod *debuginfod;
 	struct agent_points points;
 	struct agent_state state;
 	char *state_path; /* NULL: nowhere to write it */
@@ -213,6 +215,7 @@ static void agent_fini(struct agent *a)
 	event_drop(a->interrupt);
 	push_close(a->push);
 	capture_close(a->capture);
+	debuginfod_stop(a->debuginfod);
 	agent_points_fini(&a->points);
 	if (a->loop)
 		event_base_free(a->loop);
@@ -268,6 +271,8 @@ static int check_options(const struct agent_options *o, unsigned int *ret_hz, si
 		r = check_host(o->host, e);
 	if (!r)
 		r = options_number("--frequency", o->frequency, 1, 1000, ret_hz, e);
+	if (!r && o->debuginfod)
+		r = fetch_check(e);
 	if (!r)
 		r = options_bytes("--queue", o->queue, MIN_QUEUE, MAX_QUEUE, ret_queue, e);
 	return r;
@@ -349,6 +354,9 @@ static int agent_start(struct agent *a, const struct agent_options *o, size_t qu
 	if (o->pid_file)
 		write_pid_file(o->pid_file);
 	r = privileges_drop(e);
+	/* Only now: its thread, which speaks with strangers, has no more rights than we have. */
+	if (!r && o->debuginfod)
+		r = fetch_start(a->capture, &a->debuginfod, e);
 	if (!r)
 		log_info("profiling this host as \"%s\" for service \"%s\" at %u Hz, sending to %s",
 			 o->host, o->service, a->state.hz, push_server(a->push));
@@ -391,6 +399,7 @@ int cmd_agent(int argc, char **argv)
 		{"queue", 0, "BYTES", "how much may wait for the server (16M)", &o.queue},
 		{"pid-file", 0, "FILE", "write the process number there", &o.pid_file},
 		{"state", 0, "FILE", "tell glim doctor there how it goes", &o.state},
+		{"debuginfod", 0, NULL, "fetch debug files from DEBUGINFOD_URLS", &o.debuginfod},
 		{"config", 0, "FILE", "read settings from a file", &o.config},
 	};
 	const struct option_table table = {

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "capture/capture.h"
+#include "cmd/fetch.h"
 #include "cmd/options.h"
 #include "sink/file.h"
 
@@ -20,16 +20,18 @@ enum {
 };
 
 struct record_options {
-	const char *all, *pid, *seconds, *frequency, *output, *format, *quiet;
+	const char *all, *pid, *seconds, *frequency, *output, *format, *quiet, *debuginfod;
 };
 struct record {
 	struct event_base *loop;
 	struct capture *capture;
+	struct debuginfod *debuginfod;
 	struct event *drain, *progress, *end, *interrupt, *terminate;
 	const struct format *format;
 	const char *path, *shown; /* the file, and how a person may see it */
 	unsigned int hz, seconds; /* 0: until it is ended */
 	bool show;		  /* progress on a terminal */
+	bool fetch;		  /* debug files */
 	int64_t start_ns;
 	uint64_t last_samples;
 	int64_t last_ns;
@@ -137,6 +139,8 @@ static int record_open(struct record *r, struct err *e)
 
 	record_loop(r);
 	code = capture_open(&config, &r->capture, e);
+	if (!code && r->fetch)
+		code = fetch_start(r->capture, &r->debuginfod, e);
 	if (code)
 		return code;
 	r->drain = event_new(r->loop, capture_fd(r->capture), EV_READ | EV_PERSIST, on_drain, r);
@@ -159,6 +163,7 @@ static void record_close(struct record *r)
 	if (r->loop)
 		event_base_free(r->loop);
 	capture_close(r->capture);
+	debuginfod_stop(r->debuginfod);
 }
 
 static int record_run(struct record *r, struct err *e)
@@ -230,7 +235,10 @@ static int check_options(const struct record_options *o, bool operands, struct r
 			       "whole machine with -a");
 	if (!o->all)
 		return err_set(e, -EINVAL, "what to record? -a is the whole machine");
-	code = options_number("-F", o->frequency, 1, MAX_HZ, &r->hz, e);
+	r->fetch = o->debuginfod;
+	code = r->fetch ? fetch_check(e) : 0;
+	if (!code)
+		code = options_number("-F", o->frequency, 1, MAX_HZ, &r->hz, e);
 	if (!code && o->seconds)
 		code = options_number("-d", o->seconds, 1, MAX_SECONDS, &r->seconds, e);
 	if (!code)
@@ -273,6 +281,7 @@ int cmd_record(int argc, char **argv)
 		{"frequency", 'F', "HZ", "samples a second and CPU (99)", &o.frequency},
 		{"output", 'o', "FILE", "where to (glim.pb.gz); - is standard output", &o.output},
 		{"format", 'f', "FORMAT", "folded or pprof (what FILE's name says)", &o.format},
+		{"debuginfod", 0, NULL, "fetch debug files from DEBUGINFOD_URLS", &o.debuginfod},
 		{"quiet", 'q', NULL, "no progress", &o.quiet},
 		{"pid", 'p', "PID", "one process (not possible yet)", &o.pid},
 	};

@@ -150,15 +150,28 @@ static int search_root(pid_t pid, const struct debug_search *where, struct debug
 	return r;
 }
 
-static int search_fetched(const struct debug_search *where, struct debug_link *l,
-			  struct elf_file **ret)
+static char *fetched_path(const char *folder, const struct build_id *id)
 {
 	char hex[BUILD_ID_HEX];
 
+	build_id_hex(id, hex);
+	return mem_asprintf("%s/%s/debuginfo", folder, hex);
+}
+
+bool debug_file_fetched(const char *folder, const struct build_id *id)
+{
+	cleanup_free char *path = fetched_path(folder, id);
+	struct stat st;
+
+	return !stat(path, &st) && st.st_size > 0; /* an empty one: no server has it */
+}
+
+static int search_fetched(const struct debug_search *where, struct debug_link *l,
+			  struct elf_file **ret)
+{
 	if (!where->fetched || l->id.len < 2)
 		return -ENOENT;
-	build_id_hex(&l->id, hex);
-	return try_path(0, l, ret, mem_asprintf("%s/%s/debuginfo", where->fetched, hex));
+	return try_path(0, l, ret, fetched_path(where->fetched, &l->id));
 }
 
 int debug_file_open(const struct debug_search *where, struct debug_link *l, struct elf_file **ret)

@@ -43,6 +43,8 @@ struct debug_search {
 	const char *fetched; /* folder of what came by debuginfod, or NULL: FETCHED/HEX/debuginfo */
 };
 
+/* Is there a file that came by debuginfod? */
+bool debug_file_fetched(const char *folder, const struct build_id *id);
 /* Open the debug file; -ENOENT where there is none. */
 int debug_file_open(const struct debug_search *where, struct debug_link *l, struct elf_file **ret);
 

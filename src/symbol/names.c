@@ -18,6 +18,7 @@ static struct elf_file *open_full(const struct elf_file *f, const struct debug_s
 
 	if (elf_file_symbol_table(f, SHT_SYMTAB, &own) != -ENOENT)
 		return NULL;
+	n->stripped = true;
 	debug_link_read(f, &n->link);
 	if (!debug_file_open(where, &n->link, &full)) {
 		n->origin = NAMES_DEBUG_FILE;

@@ -12,12 +12,18 @@ enum names_origin { NAMES_OWN, NAMES_DEBUG_FILE, NAMES_MINI_DEBUG };
 struct names {
 	struct symbol_table table;
 	enum names_origin origin; /* of the names of .symtab */
+	bool stripped;		  /* the file has no .symtab */
 	struct debug_link link;
 	int fds[2]; /* by enum symbol_strings; -1: closed. The file itself is [SYMBOL_DYNAMIC], and
 		       the caller's to open */
 	size_t unpacked; /* bytes of memory that fds[0] is */
 };
 
+/* Is this a stripped file whose symbols were not found? */
+static inline bool names_stripped(const struct names *n)
+{
+	return n->stripped && n->origin == NAMES_OWN;
+}
 /* Read the table of a file; what is missing (all of it, when there are no symbols) is no error.
  * Takes the debug file's descriptor along. */
 void names_load(const struct elf_file *f, const struct debug_search *where, size_t max_bytes,

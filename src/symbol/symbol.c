@@ -36,10 +36,15 @@ struct file {
 	struct map64 texts; /* address of a symbol or enum go_text -> text as shown, a char * */
 	size_t text_bytes;
 	uint64_t last_used;
+	bool asked;	     /* for its debug file */
+	bool awaited;	     /* its debug file was asked for, and is not there yet */
 	uint64_t refused_in; /* the window in which there was no room for its table */
 };
 struct symbolizer {
 	char *debug_folder;
+	char *fetched; /* folder of what debuginfod brings; NULL: not used */
+	symbol_fetch *ask;
+	void *ask_arg;
 	size_t max_bytes;
 	size_t bytes;	       /* of tables and names of files */
 	uint64_t clock;	       /* counts lookups */
@@ -87,6 +92,14 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e)
 	return 0;
 }
 
+void symbolizer_set_fetch(struct symbolizer *s, const char *folder, symbol_fetch *ask, void *arg)
+{
+	free(s->fetched);
+	s->fetched = mem_strdup(folder);
+	s->ask = ask;
+	s->ask_arg = arg;
+}
+
 void symbolizer_set_debug_folder(struct symbolizer *s, const char *folder)
 {
 	free(s->debug_folder);
@@ -101,7 +114,7 @@ static void drop_table(struct symbolizer *s, struct file *f)
 	pclntab_fini(&f->go);
 	elf_file_close(f->elf);
 	f->elf = NULL;
-	f->loaded = false;
+	f->loaded = f->awaited = false;
 }
 
 static void drop_texts(struct symbolizer *s, struct file *f)
@@ -137,6 +150,7 @@ void symbolizer_free(struct symbolizer *s)
 	jit_free(s->jit);
 	kallsyms_fini(&s->kernel);
 	free(s->debug_folder);
+	free(s->fetched);
 	free(s);
 }
 
@@ -173,8 +187,22 @@ static void shrink(struct symbolizer *s, uint64_t newest, bool texts)
 	}
 }
 
+/* What was fetched meanwhile replaces the tables of stripped files. */
+static void take_fetched(struct symbolizer *s)
+{
+	for (size_t i = 0; s->ask && i < s->files.len; i++) {
+		struct file *f = s->files.data[i];
+
+		if (!f->awaited || !debug_file_fetched(s->fetched, &f->names.link.id))
+			continue;
+		drop_table(s, f);
+		drop_texts(s, f);
+	}
+}
+
 void symbolizer_trim(struct symbolizer *s)
 {
+	take_fetched(s);
 	jit_trim(s->jit);
 	shrink(s, UINT64_MAX, true);
 	s->window++;
@@ -294,7 +322,12 @@ static int keep_segments(struct file *f, struct elf_file *elf)
 static struct debug_search debug_search(const struct symbolizer *s, const struct process *p,
 					const struct mapping *m)
 {
-	return (struct debug_search){.pid = p->pid, .path = m->path, .folder = s->debug_folder};
+	return (struct debug_search){
+		.pid = p->pid,
+		.path = m->path,
+		.folder = s->debug_folder,
+		.fetched = s->fetched,
+	};
 }
 
 /* What two copies of a file have in common: the build id, all headers, and the owner, because who
@@ -328,6 +361,18 @@ static struct file *first_copy(struct symbolizer *s, struct file *f, const struc
 	return table_of(s, f);
 }
 
+/* Symbols that are packed into the file name functions, but no lines: a debug file is better. */
+static void await_debug_file(struct symbolizer *s, struct file *f)
+{
+	const struct build_id *id = &f->names.link.id;
+
+	if (!s->ask || !f->names.stripped || f->names.origin == NAMES_DEBUG_FILE || id->len < 2)
+		return;
+	if (!f->asked)
+		s->ask(s->ask_arg, id);
+	f->asked = f->awaited = true;
+}
+
 static void load(struct symbolizer *s, struct file *own, int fd, const struct process *p,
 		 const struct mapping *m)
 {
@@ -350,6 +395,7 @@ static void load(struct symbolizer *s, struct file *own, int fd, const struct pr
 	s->bytes += names_bytes(&f->names);
 	/* A file without symbols still turns offsets into addresses. */
 	f->names.fds[SYMBOL_DYNAMIC] = keep_segments(f, elf);
+	await_debug_file(s, f);
 	f->last_used = ++s->clock;
 	shrink(s, s->window_clock, false);
 	if (used_bytes(s) > s->max_bytes) {
@@ -577,6 +623,8 @@ void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret)
 	for (size_t i = 0; i < s->files.len; i++) {
 		st.files += s->files.data[i]->loaded && s->files.data[i]->twin == HASH_NONE;
 		st.refused += s->files.data[i]->refused_in == s->window;
+		st.stripped += s->files.data[i]->elf && names_stripped(&s->files.data[i]->names);
+		st.awaited += s->files.data[i]->awaited;
 		st.symbols += s->files.data[i]->names.table.len;
 	}
 	jit_stats(s->jit, &st.jit);

@@ -12,6 +12,7 @@
 #define GLIM_SYMBOL_H
 
 #include "process/process.h"
+#include "symbol/debug_file.h"
 #include "symbol/jit.h"
 
 struct symbolizer; /* opaque */
@@ -32,6 +33,10 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e);
 void symbolizer_free(struct symbolizer *s);
 /* Where symbols of stripped files are looked for, by build id; /usr/lib/debug when not set. */
 void symbolizer_set_debug_folder(struct symbolizer *s, const char *folder);
+/* Use debug files that come later: ask is told once for each stripped file that has none here, and
+ * must not wait; what it brings to FOLDER/HEX/debuginfo is used from the next window on. */
+typedef void symbol_fetch(void *arg, const struct build_id *id);
+void symbolizer_set_fetch(struct symbolizer *s, const char *folder, symbol_fetch *ask, void *arg);
 /* Name an address of a process; m is the mapping that holds it, or NULL. Fills ret, innermost
  * function first: inlined ones, then the function that has the code. Returns how many, at least
  * one. Never fails for lack of a name: the name is then "". */
@@ -47,6 +52,8 @@ void symbolizer_trim(struct symbolizer *s);
 struct symbolizer_stats {
 	size_t files, bytes, symbols; /* in memory now, those of the kernel included */
 	size_t refused;		      /* files without names in this window for lack of room */
+	size_t stripped;	      /* files in memory with the names of .dynsym alone */
+	size_t awaited;		      /* files whose debug files were asked for */
 	uint64_t hits, misses;	      /* addresses with and without a name */
 	struct jit_stats jit;
 };

@@ -237,6 +237,60 @@ static void test_mini_debug(void **state)
 	target_end(&t);
 }
 
+struct asked {
+	size_t count;
+	char hex[BUILD_ID_HEX];
+};
+
+static void on_asked(void *arg, const struct build_id *id)
+{
+	struct asked *a = arg;
+
+	a->count++;
+	build_id_hex(id, a->hex);
+}
+
+/* The debug file comes from elsewhere, while the program runs. */
+static void test_fetched(void **state)
+{
+	struct symbolizer *s = new_here();
+	struct symbolizer_stats st;
+	struct asked asked = {};
+	struct target t;
+
+	split("pie");
+	cleanup_free char *fetched = mem_asprintf("%s/fetched", work);
+
+	symbolizer_set_fetch(s, fetched, on_asked, &asked);
+	target_start(stripped, &t);
+	for (int i = 0; i < 3; i++) {
+		assert_string_equal(ask(s, &t.process, t.truths.data[0].address).name, "");
+		symbolizer_trim(s);
+		assert_int_equal(asked.count, 1);
+	}
+	symbolizer_stats(s, &st);
+	assert_int_equal(st.stripped, 1);
+	assert_int_equal(st.awaited, 1);
+	/* Nobody had it; then somebody does. */
+	run("mkdir -p %s/%s && : >%s/%s/debuginfo", fetched, asked.hex, fetched, asked.hex);
+	symbolizer_trim(s);
+	assert_string_equal(ask(s, &t.process, t.truths.data[0].address).name, "");
+	run("cp %s/app.debug %s/%s/debuginfo", work, fetched, asked.hex);
+	symbolizer_trim(s);
+	check_names(s, &t, "app", false);
+	symbolizer_stats(s, &st);
+	assert_int_equal(st.stripped, 0);
+	assert_int_equal(st.awaited, 0);
+	symbolizer_free(s);
+	/* The next run has it at once. */
+	s = new_here();
+	symbolizer_set_fetch(s, fetched, on_asked, &asked);
+	check_names(s, &t, "app", false);
+	assert_int_equal(asked.count, 1);
+	symbolizer_free(s);
+	target_end(&t);
+}
+
 static void expect_refused(int code, size_t max)
 {
 	struct elf_file *f, *mini;
@@ -311,6 +365,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_wrong_checksum, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_link_with_build_id, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_other_root, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_fetched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mini_debug, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged_mini_debug, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged_link, set_up, tear_down),

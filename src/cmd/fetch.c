@@ -1,0 +1,51 @@
+#include "cmd/fetch.h"
+
+#include <unistd.h>
+
+#include "symbol/symbol.h"
+
+static const char root_folder[] = "/var/cache/glim/debuginfod";
+
+static const char *urls(void)
+{
+	const char *v = getenv("DEBUGINFOD_URLS");
+
+	return v ? v : "";
+}
+
+int fetch_check(struct err *e)
+{
+	if (urls()[strspn(urls(), " \t\n")])
+		return 0;
+	return err_set(e, -EINVAL,
+		       "--debuginfod: from where? Name the servers in DEBUGINFOD_URLS, for example "
+		       "https://debuginfod.debian.net");
+}
+
+static char *cache_folder(void)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+	/* A relative path there is to be ignored (XDG Base Directory Specification). */
+	if (cache && *cache == '/')
+		return mem_asprintf("%s/glim/debuginfod", cache);
+	if (geteuid() && home && *home == '/')
+		return mem_asprintf("%s/.cache/glim/debuginfod", home);
+	return mem_strdup(root_folder);
+}
+
+static void ask(void *arg, const struct build_id *id)
+{
+	debuginfod_ask(arg, id->bytes, (size_t)id->len);
+}
+
+int fetch_start(struct capture *c, struct debuginfod **ret, struct err *e)
+{
+	cleanup_free char *folder = cache_folder();
+	int r = debuginfod_start(&(struct debuginfod_config){.urls = urls(), .folder = folder}, ret,
+				 e);
+
+	if (!r)
+		symbolizer_set_fetch(capture_symbolizer(c), folder, ask, *ret);
+	return r;
+}
