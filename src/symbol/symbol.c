@@ -7,6 +7,7 @@
 #include "symbol/kallsyms.h"
 #include "symbol/names.h"
 #include "symbol/pclntab.h"
+#include "symbol/source.h"
 
 enum {
 	/* What is remembered of mappings and files without their tables; over it, all is forgotten
@@ -16,6 +17,7 @@ enum {
 	MAX_MODULE_NAMES = 1 << 14,
 	NAME_OVERHEAD = 48, /* of a name in the cache: its slot and the allocator's share */
 	JIT_SHARE = 4,	    /* one part in so many of the bound is for code made at run time */
+	DEBUG_SHARE = 3,    /* and for inlined functions and lines */
 };
 
 /* Texts of Go's function table by their offset and one of these; no code is at such addresses. */
@@ -32,6 +34,7 @@ struct file {
 	bool loaded;	      /* or tried and found to be of no use: then elf is NULL */
 	struct elf_file *elf; /* only its segments; its descriptor is closed */
 	struct names names;
+	struct source source;
 	struct pclntab go;  /* without functions when this is no Go program */
 	struct map64 texts; /* address of a symbol or enum go_text -> text as shown, a char * */
 	size_t text_bytes;
@@ -56,6 +59,7 @@ struct symbolizer {
 	struct map64 places;	 /* a mapping of a process -> struct place */
 	struct strtab modules;
 	struct jit *jit;
+	struct debug_pool *debug;
 	struct kallsyms kernel;
 	bool kernel_read;
 	int kernel_status;
@@ -87,6 +91,7 @@ int symbolizer_new(size_t max_bytes, struct symbolizer **ret, struct err *e)
 	s->debug_folder = mem_strdup(DEBUG_FOLDER);
 	s->max_bytes = max_bytes;
 	s->jit = jit_new(max_bytes / JIT_SHARE);
+	s->debug = debug_pool_new(max_bytes / DEBUG_SHARE);
 	s->window = 1;
 	*ret = s;
 	return 0;
@@ -112,6 +117,7 @@ static void drop_table(struct symbolizer *s, struct file *f)
 	s->bytes -= names_bytes(&f->names);
 	names_fini(&f->names);
 	pclntab_fini(&f->go);
+	source_fini(&f->source);
 	elf_file_close(f->elf);
 	f->elf = NULL;
 	f->loaded = f->awaited = false;
@@ -148,6 +154,7 @@ void symbolizer_free(struct symbolizer *s)
 		return;
 	forget_all(s);
 	jit_free(s->jit);
+	debug_pool_free(s->debug);
 	kallsyms_fini(&s->kernel);
 	free(s->debug_folder);
 	free(s->fetched);
@@ -156,7 +163,7 @@ void symbolizer_free(struct symbolizer *s)
 
 static size_t used_bytes(const struct symbolizer *s)
 {
-	return s->bytes + jit_bytes(s->jit);
+	return s->bytes + jit_bytes(s->jit) + debug_pool_bytes(s->debug);
 }
 
 static int by_last_use(const void *x, const void *y)
@@ -170,15 +177,13 @@ static int by_last_use(const void *x, const void *y)
  * newest. Names go too when no caller holds any. */
 static void shrink(struct symbolizer *s, uint64_t newest, bool texts)
 {
-	size_t other = jit_bytes(s->jit);
-
-	if (s->bytes + other <= s->max_bytes)
+	if (used_bytes(s) <= s->max_bytes)
 		return;
 	cleanup_free struct file **order = mem_reallocarray(NULL, s->files.len, sizeof(*order));
 
 	memcpy(order, s->files.data, s->files.len * sizeof(*order));
 	qsort(order, s->files.len, sizeof(*order), by_last_use);
-	for (size_t i = 0; i < s->files.len && s->bytes + other > s->max_bytes; i++) {
+	for (size_t i = 0; i < s->files.len && used_bytes(s) > s->max_bytes; i++) {
 		if (order[i]->last_used > newest)
 			return;
 		drop_table(s, order[i]);
@@ -204,13 +209,16 @@ void symbolizer_trim(struct symbolizer *s)
 {
 	take_fetched(s);
 	jit_trim(s->jit);
+	debug_pool_trim(s->debug);
 	shrink(s, UINT64_MAX, true);
 	s->window++;
 	s->window_clock = s->clock;
 	/* An open file would keep its file system busy: containers could not be removed. */
 	for (size_t i = 0; i < s->files.len; i++)
-		if (s->files.data[i]->key.dev)
+		if (s->files.data[i]->key.dev) {
 			names_close(&s->files.data[i]->names);
+			source_close(&s->files.data[i]->source);
+		}
 	if (s->places.len > MAX_PLACES || s->files.len > MAX_FILES ||
 	    strtab_count(&s->modules) > MAX_MODULE_NAMES)
 		forget_all(s);
@@ -535,6 +543,40 @@ static size_t go_functions(struct symbolizer *s, struct file *f, const struct pr
 	return n > 0 && *ret[n - 1].name ? (size_t)n : 0;
 }
 
+/* Compilers make variants of a function for some of its callers, and name them foo.isra.0. */
+static bool is_variant(const char *name, const char *of)
+{
+	size_t n = strlen(of);
+
+	return n && !strncmp(name, of, n) && (name[n] == '.' || !strncmp(name + n, " [clone", 7));
+}
+
+/* Functions with lines, as the debug information of the file says; 0 where it says nothing, or
+ * nothing yet. The function that has the code is called what the linker calls it, as in files
+ * without debug information; but as people do when it is a variant. */
+static size_t source_functions(struct symbolizer *s, struct file *f, const struct process *p,
+			       const struct mapping *m, const struct symbol *found,
+			       struct symbol ret[SYMBOL_MAX_INLINED])
+{
+	struct debug_function functions[SYMBOL_MAX_INLINED];
+	struct debug_search where = debug_search(s, p, m);
+	int own = source_wants_own(&f->source) ? open_own(s, f, p, m) : -1;
+	int n = source_find(&f->source, s->debug, own, &where, found->address, functions,
+			    SYMBOL_MAX_INLINED);
+
+	for (int i = 0; i < n; i++) {
+		bool outermost = i == n - 1 && n < SYMBOL_MAX_INLINED;
+
+		ret[i] = *found;
+		if (!outermost || !*found->name || is_variant(found->name, functions[i].name))
+			ret[i].name = functions[i].name;
+		ret[i].file = functions[i].file;
+		ret[i].line = functions[i].line;
+		ret[i].start_line = functions[i].start_line;
+	}
+	return n > 0 ? (size_t)n : 0;
+}
+
 /* Code that the program made while it runs. */
 static void name_made(struct symbolizer *s, const struct process *p, uint64_t address,
 		      struct symbol *found)
@@ -573,6 +615,11 @@ size_t symbolizer_user(struct symbolizer *s, const struct process *p, const stru
 			}
 			if (sym)
 				found.name = name_of(s, f, sym, p, m);
+			n = source_functions(s, f, p, m, &found, ret);
+			if (n && *ret[n - 1].name) {
+				s->hits++;
+				return n;
+			}
 		}
 	}
 	if (m && !*found.name && jit_is_made(m))
