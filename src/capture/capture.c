@@ -25,6 +25,9 @@ struct capture {
 	struct symbolizer *symbolizer;
 	struct runtimes *runtimes;
 	struct natives natives;
+	struct newborns newborns;
+	VEC(pid_t) dirty; /* targets that mapped something */
+	uint64_t lost_mappings;
 	struct targets targets;
 	struct window window;
 	VEC(struct newcomer) newcomers;
@@ -156,6 +159,34 @@ static void on_exec(struct capture *c, const struct probe_process_event *e)
 		targets_remove(&c->targets, e->pid);
 }
 
+static void on_mapping(const struct mapping_event *e, void *arg)
+{
+	struct capture *c = arg;
+	struct target *t = e->exec ? NULL : targets_find(&c->targets, e->pid);
+
+	newborns_take(&c->newborns, e, clock_mono_ns());
+	if (t && target_mapped(t, e))
+		vec_push(&c->dirty, e->pid);
+}
+
+/* What processes mapped since the last time. Samples that are read afterwards lie in it. */
+static void follow_mappings(struct capture *c)
+{
+	int64_t now = clock_mono_ns();
+
+	newborns_tick(&c->newborns, now);
+	c->lost_mappings += probe_drain_mappings(c->probe, on_mapping, c);
+	for (size_t i = 0; i < c->dirty.len; i++) {
+		struct target *t = targets_find(&c->targets, c->dirty.data[i]);
+
+		if (!t || !target_refresh(t))
+			continue;
+		natives_changed(&c->natives, t, now);
+		look_for_python(c, t);
+	}
+	vec_clear(&c->dirty);
+}
+
 static void on_record(const struct probe_record *r, void *arg)
 {
 	const struct probe_process_event *e = (const void *)r;
@@ -241,6 +272,7 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 	if (r < 0)
 		return r;
 	natives_init(&c->natives, c->probe);
+	c->targets.newborns = &c->newborns;
 	r = open_fds(c, e);
 	if (r < 0)
 		return r;
@@ -266,6 +298,8 @@ void capture_close(struct capture *c)
 	targets_fini(&c->targets);
 	runtimes_free(c->runtimes);
 	symbolizer_free(c->symbolizer);
+	newborns_fini(&c->newborns);
+	vec_fini(&c->dirty);
 	vec_fini(&c->newcomers);
 	if (c->timer_fd >= 0)
 		close(c->timer_fd);
@@ -291,6 +325,7 @@ int capture_drain(struct capture *c, struct err *e)
 
 	if (read(c->timer_fd, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
 		return err_sys(e, -errno, "cannot read a timer");
+	follow_mappings(c);
 	look_at_newcomers(c);
 	natives_tick(&c->natives, clock_mono_ns());
 	r = probe_drain(c->probe, on_record, c);
@@ -322,6 +357,7 @@ void capture_stats(struct capture *c, struct capture_stats *ret)
 		.native_cut = c->native_cut,
 		.lost_ring = p.counters.lost_ring,
 		.lost_scratch = p.counters.lost_scratch,
+		.lost_mappings = c->lost_mappings + c->newborns.dropped,
 		.processes = c->targets.list.len,
 		.bpf_run_ns = p.run_ns,
 		.bpf_runs = p.runs,

@@ -20,9 +20,10 @@ struct capture_config {
 struct capture_stats {
 	uint64_t samples;		  /* taken by the probe since start */
 	uint64_t outcomes[OUTCOME_COUNT]; /* of those, each counted once */
-	uint64_t native_cut;   /* complete Python stacks whose native frames are not all known */
-	uint64_t lost_ring;    /* the ring was full */
-	uint64_t lost_scratch; /* a sample met another one on the same CPU */
+	uint64_t native_cut;	/* complete Python stacks whose native frames are not all known */
+	uint64_t lost_ring;	/* the ring was full */
+	uint64_t lost_scratch;	/* a sample met another one on the same CPU */
+	uint64_t lost_mappings; /* news of mappings: names may be missing for a moment */
 	uint64_t processes, python_processes; /* known now */
 	uint64_t bpf_run_ns, bpf_runs; /* from the kernel, 0 while kernel.bpf_stats_enabled is 0 */
 	uint64_t map_bytes;	       /* memory of BPF maps */

@@ -132,6 +132,14 @@ void natives_walk(struct natives *n, const struct probe_sample *s, struct target
 		spare_stacks(n, t->process.pid);
 }
 
+void natives_changed(struct natives *n, const struct target *t, int64_t now_ns)
+{
+	struct unwind_process run;
+
+	if (table_store_run(n->store, t->process.pid, &run))
+		table_store_process(n->store, &t->process, now_ns);
+}
+
 void natives_forked(struct natives *n, pid_t parent, pid_t child, int64_t now_ns)
 {
 	table_store_fork(n->store, parent, child, now_ns);

@@ -31,6 +31,8 @@ void natives_fini(struct natives *n);
  * when the mappings of t were read again and differ. */
 void natives_walk(struct natives *n, const struct probe_sample *s, struct target *t, int64_t now_ns,
 		  struct native_stack *ret, bool *ret_changed);
+/* The mappings of t changed: publish them where they were published before. */
+void natives_changed(struct natives *n, const struct target *t, int64_t now_ns);
 void natives_forked(struct natives *n, pid_t parent, pid_t child, int64_t now_ns);
 /* The process ended, or is another program now. */
 void natives_forget(struct natives *n, pid_t pid, int64_t now_ns);

@@ -107,6 +107,21 @@ static void inherit(struct target *child, const struct target *parent)
 	}
 }
 
+static bool read_process(const struct targets *t, pid_t pid, uint64_t start_ns, struct process *ret)
+{
+	bool other = false;
+
+	if (!process_read(pid, ret, NULL)) {
+		other = start_ns && !same_start(ret, start_ns);
+		if (!other && ret->mappings.len)
+			return true;
+		process_fini(ret);
+	}
+	*ret = (struct process){};
+	/* It ended, or is a zombie; when its number is in use again, others know no more of it. */
+	return !other && t->newborns && newborns_process(t->newborns, pid, ret);
+}
+
 struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int64_t now_ns)
 {
 	struct target *n = mem_calloc(1, sizeof(*n));
@@ -119,13 +134,7 @@ struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int6
 	t->evicted = 0;
 	if (t->list.len >= TARGETS_MAX)
 		remove_oldest(t);
-	n->readable = !process_read(pid, &n->process, NULL);
-	if (n->readable && start_ns && !same_start(&n->process, start_ns)) {
-		/* Another process has the number now. */
-		process_fini(&n->process);
-		n->process = (struct process){};
-		n->readable = false;
-	}
+	n->readable = read_process(t, pid, start_ns, &n->process);
 	n->process.pid = pid;
 	n->start_ns = start_ns;
 	n->seen_ns = now_ns;
@@ -157,6 +166,26 @@ const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t
 	t->refresh_wait_ns = m ? REFRESH_WAIT_MIN : MIN(t->refresh_wait_ns * 2, REFRESH_WAIT_MAX);
 	t->next_refresh_ns = now_ns + t->refresh_wait_ns;
 	return m;
+}
+
+bool target_mapped(struct target *t, const struct mapping_event *e)
+{
+	const struct mapping *m = process_find_mapping(&t->process, e->start);
+	bool same = m && m->inode == e->inode && m->dev == e->dev &&
+		    e->start - m->start + m->offset == e->offset;
+
+	/* Code made at run time comes and goes, and has nothing to look up; walks that miss it say
+	 * so. */
+	if (!t->readable || t->dirty || same || (!e->inode && !m))
+		return false;
+	t->dirty = true;
+	return true;
+}
+
+bool target_refresh(struct target *t)
+{
+	t->dirty = false;
+	return process_refresh(&t->process, NULL) > 0;
 }
 
 static const struct code_entry *find_code(const struct target *t, uint64_t address, uint32_t check)

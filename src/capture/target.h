@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/vec.h"
+#include "capture/newborns.h"
 #include "process/process.h"
 #include "unwind/unwind.h"
 
@@ -28,6 +29,7 @@ struct target {
 	int64_t next_refresh_ns;
 	int64_t refresh_wait_ns;
 	pid_t parent; /* it was forked from; 0: it was not, or called exec since */
+	bool dirty;   /* it mapped something since the mappings were read */
 	bool has_python;
 	struct python python;
 	VEC(struct code_entry) codes;
@@ -37,8 +39,9 @@ struct targets {
 	VEC(struct target *) list;
 	struct map64 by_pid; /* index in list */
 	uint32_t last_code_id;
-	struct map64 parents; /* of children that were not added yet */
-	pid_t evicted;	      /* to make room for the last that was added; 0: nobody */
+	struct map64 parents;		 /* of children that were not added yet */
+	const struct newborns *newborns; /* not ours; NULL: none are known */
+	pid_t evicted;			 /* to make room for the last that was added; 0: nobody */
 };
 
 void targets_fini(struct targets *t);
@@ -54,6 +57,11 @@ void targets_forked(struct targets *t, pid_t parent, pid_t child);
  * Sets *ret_changed when they were read and differ. */
 const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t now_ns,
 				     bool *ret_changed);
+/* The process mapped something: is it news? Then it is dirty, and its mappings are to be read
+ * again. */
+bool target_mapped(struct target *t, const struct mapping_event *e);
+/* Read the mappings again; true when they differ. */
+bool target_refresh(struct target *t);
 /* The code object's text, read at the first call. The result says in failed whether there is one;
  * it lives until the next call. */
 const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,

@@ -270,7 +270,7 @@ static int attach(struct probe *p, struct err *e)
 		if (r)
 			return r;
 	}
-	return 0;
+	return mapping_events_open(p->cpus.data, p->cpus.len, &p->mappings, e);
 }
 
 int probe_start(struct probe *p, struct err *e)
@@ -327,6 +327,7 @@ void probe_close(struct probe *p)
 		close(p->events.data[i]);
 	for (size_t i = 0; i < p->links.len; i++)
 		bpf_link__destroy(p->links.data[i]);
+	mapping_events_close(p->mappings);
 	ring_buffer__free(p->ring);
 	probe_unmap_tables(p);
 	sampler_bpf__destroy(p->skeleton);
@@ -350,6 +351,11 @@ int probe_drain(struct probe *p, probe_record_fn cb, void *arg)
 	p->room = DRAIN_MAX;
 	r = ring_buffer__consume(p->ring);
 	return r == -ECANCELED ? DRAIN_MAX : r;
+}
+
+uint64_t probe_drain_mappings(struct probe *p, mapping_event_fn cb, void *arg)
+{
+	return mapping_events_drain(p->mappings, cb, arg);
 }
 
 /* Memory of a map: newer kernels say it themselves in fdinfo. */

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "probe/mappings.h"
 #include "probe/probe_abi.h"
 
 struct probe; /* opaque */
@@ -54,6 +55,10 @@ void probe_expect_process(struct probe *p, pid_t pid);
 int probe_set_process(struct probe *p, pid_t pid, const struct probe_process *is);
 /* The programs will call it a new process when they meet it again. */
 void probe_forget_process(struct probe *p, pid_t pid);
+
+/* Hand over what processes mapped since the last call; see mapping_events_drain(). Read it before
+ * the samples that may lie in these mappings. */
+uint64_t probe_drain_mappings(struct probe *p, mapping_event_fn cb, void *arg);
 
 struct probe_stats {
 	struct probe_counters counters;

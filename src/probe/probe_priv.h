@@ -13,6 +13,7 @@ enum { PROBE_CHUNK_BYTES = UNWIND_CHUNK_ROWS * sizeof(unwind_row) };
 struct probe {
 	struct sampler_bpf *skeleton;
 	struct ring_buffer *ring;
+	struct mapping_events *mappings;
 	unsigned int hz;
 	VEC(unsigned int) cpus; /* online when opened */
 	VEC(int) events;

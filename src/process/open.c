@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -119,6 +120,21 @@ static int open_path(const struct process *p, const struct mapping *m)
 	return own >= 0 ? own : fd;
 }
 
+int process_read_vdso(const struct process *p, const struct mapping *m, void *buf, size_t n)
+{
+	int r = process_read_memory(p->pid, m->start, buf, n);
+	unsigned long own = getauxval(AT_SYSINFO_EHDR);
+
+	if (r != -ESRCH || !own || n > m->end - m->start)
+		return r;
+	/* It ended. The kernel gives the same to every 64-bit process, so ours is as good; that of
+	 * 32-bit programs is below 4 GiB. */
+	if (m->start >> 32 == 0)
+		return r;
+	memcpy(buf, (const void *)own, n);
+	return 0;
+}
+
 /* The vdso has no file: copy it from memory into one. */
 static int open_vdso(const struct process *p, const struct mapping *m)
 {
@@ -127,7 +143,7 @@ static int open_vdso(const struct process *p, const struct mapping *m)
 	if (n > MAX_VDSO)
 		return -EFBIG;
 	cleanup_free char *text = mem_calloc(n, 1);
-	int r = process_read_memory(p->pid, m->start, text, n);
+	int r = process_read_vdso(p, m, text, n);
 
 	if (r)
 		return r;

@@ -209,6 +209,11 @@ int process_refresh(struct process *p, struct err *e)
 		return err_set(e, -ESRCH, "process %d ended; its number is in use again",
 			       (int)p->pid);
 	}
+	/* It ended and waits for its parent: what it had is better than nothing. */
+	if (!now.mappings.len && p->mappings.len) {
+		process_fini(&now);
+		return err_set(e, -ESRCH, "process %d ended", (int)p->pid);
+	}
 	bool same = same_mappings(p, &now);
 
 	process_fini(p);

@@ -32,7 +32,7 @@ struct process {
 /* Kernel threads and zombies have no mappings: not an error. */
 int process_read(pid_t pid, struct process *ret, struct err *e);
 /* Read name and mappings again; returns 1 when the mappings changed, 0 when not, and -ESRCH also
- * when the pid is another process by now. p is untouched on failure. */
+ * when the pid is another process by now, or a zombie. p is untouched on failure. */
 int process_refresh(struct process *p, struct err *e);
 void process_fini(struct process *p);
 /* The executable mapping that holds the address, or NULL. */
@@ -46,6 +46,8 @@ int process_open_mapping(const struct process *p, const struct mapping *m);
  * the way are followed, never out of the root; the last part may be one only with follow. -ENODEV:
  * not a regular file. */
 int process_open_path(pid_t pid, const char *path, bool follow);
+/* Copy the first n bytes of the [vdso], m; of a process that ended, too. */
+int process_read_vdso(const struct process *p, const struct mapping *m, void *buf, size_t n);
 /* Copy memory of the process; all n bytes or a negative errno (-EFAULT, -ESRCH, -EPERM). */
 int process_read_memory(pid_t pid, uint64_t address, void *buf, size_t n);
 /* A string of fewer than max bytes and its end; returns its length, -ENAMETOOLONG when no end is

@@ -50,7 +50,7 @@ static int identify(const struct process *p, const struct mapping *m, struct tab
 
 	if (is_vdso(m)) {
 		uint8_t start[VDSO_BYTES];
-		int r = process_read_memory(p->pid, m->start, start, sizeof(start));
+		int r = process_read_vdso(p, m, start, sizeof(start));
 
 		if (!r)
 			*ret = (struct table_identity){.size = m->end - m->start,

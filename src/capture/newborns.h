@@ -1,0 +1,32 @@
+/* capture/newborns.h - the mappings of processes that started lately, as the kernel told them.
+ *
+ * Who ends before anybody reads /proc is known from here. Entries live for two seconds, longer than
+ * any sample waits; who lives longer is read from /proc. Memory: all belongs to the struct, which
+ * is bounded. Threads: one at a time. */
+#ifndef GLIM_CAPTURE_NEWBORNS_H
+#define GLIM_CAPTURE_NEWBORNS_H
+
+#include "base/hash.h"
+#include "probe/mappings.h"
+#include "process/process.h"
+
+struct newborn {
+	pid_t pid;
+	int64_t born_ns; /* its last exec */
+	VEC(struct mapping) mappings; /* sorted by start, none over another */
+};
+struct newborns {
+	VEC(struct newborn *) list; /* oldest first */
+	struct map64 by_pid;	    /* struct newborn * */
+	uint64_t dropped;	    /* for lack of room */
+};
+
+void newborns_fini(struct newborns *n);
+/* An exec starts a process anew; a mapping counts only for processes that did. */
+void newborns_take(struct newborns *n, const struct mapping_event *e, int64_t now_ns);
+/* Fill in a process that cannot be read any more; false when nothing is known. */
+bool newborns_process(const struct newborns *n, pid_t pid, struct process *ret);
+/* Forget the old. */
+void newborns_tick(struct newborns *n, int64_t now_ns);
+
+#endif
