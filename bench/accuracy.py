@@ -2,7 +2,8 @@
 """How true stacks and shares are: programs that know their own, under profilers, and a score.
 
 The programs and what counts as right: tests/truth. Each runs under glim record, and in runs of their
-own under perf record --call-graph dwarf. Figures:
+own under perf record --call-graph dwarf; with GLIM_BENCH_OTEL=PROGRAM under the OpenTelemetry eBPF
+profiler, whose addresses are named here. Figures:
   right %      stacks complete and as they were; of a stack that nobody can follow: marked as cut
   cut          samples whose stack is marked as cut
   unmarked     samples with other frames than the true ones, or fewer, and no word about it
@@ -45,6 +46,13 @@ def by_perf(chosen, programs, options, folder):
     return scores
 
 
+def by_otel(chosen, programs, options, folder):
+    python = HERE.parent / "build-venv-bench" / "bin" / "python"
+    with recorders.Otel(folder, os.environ["GLIM_BENCH_OTEL"], python, options.hz) as otel:
+        runs = [cases.run(case, programs[case.name], options.seconds * 1000) for case in chosen]
+    return {run.case.name: score.score_run(run, otel.folded, options.hz, nameless=True) for run in runs}
+
+
 def table(scores, chosen, complete, verbose):
     lines = [score.FORM % score.HEAD]
     for case in chosen:
@@ -71,7 +79,7 @@ def parse():
     p.add_argument("--list", action="store_true", help="name the cases")
     p.add_argument("--seconds", type=int, default=2, help="CPU time that each program burns (2)")
     p.add_argument("--hz", type=int, default=recorders.HZ, help="samples a second (%d)" % recorders.HZ)
-    p.add_argument("--only", choices=["glim", "perf"], help="one profiler only")
+    p.add_argument("--only", choices=["glim", "perf", "otel"], help="one profiler only")
     p.add_argument("--details", action="store_true", help="of what failed: reasons, calls, stacks")
     p.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = p.parse_args()
@@ -96,10 +104,12 @@ def main():
         folder = Path(folder)
         folder.chmod(0o755)
         programs = {case.name: cases.build(case, folder / case.name, recorders.suffix()) for case in chosen}
-        if options.only != "perf":
+        if options.only in (None, "glim"):
             results["glim"] = by_glim(chosen, programs, options, folder)
-        refused = recorders.perf_refuses()
-        if options.only != "glim" and not refused:
+        if os.environ.get("GLIM_BENCH_OTEL") and options.only in (None, "otel"):
+            results["opentelemetry"] = by_otel(chosen, programs, options, folder)
+        refused = recorders.perf_refuses() if options.only in (None, "perf") else None
+        if options.only in (None, "perf") and not refused:
             results["perf"] = by_perf(chosen, programs, options, folder)
     about = {"kernel": platform.release(), "cpus": os.cpu_count(), "hz": options.hz, "seconds": options.seconds}
     if options.json:
@@ -109,7 +119,7 @@ def main():
     print("%(hz)d Hz, %(cpus)d CPUs, Linux %(kernel)s, %(seconds)d s of CPU time a case" % about)
     for name, scores in results.items():
         print("\n%s\n%s" % (name, table(scores, chosen, 0.999, options.details)))
-    if refused and options.only != "glim":
+    if refused:
         print("\nperf: cannot be used here: " + refused)
 
 

@@ -113,9 +113,11 @@ class Run:
     stolen: float
     folder: Path
 
-    def symbols(self):
-        """nm of the program before it was stripped, or None."""
-        return call(["nm", "-S", self.folder / "unstripped"]) if self.case.strip else None
+    def symbols(self, nameless=False):
+        """nm of the program before it was stripped; None: it is not, and the profiler names functions."""
+        if self.case.strip:
+            return call(["nm", "-S", self.folder / "unstripped"])
+        return call(["nm", "-SC", self.folder / self.module]) if nameless else None
 
 
 def build(case, folder, suffix):

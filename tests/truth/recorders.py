@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 GLIM = Path(os.environ.get("GLIM", ROOT / "build" / "glim"))
+OTEL_SECONDS = 2  # between its reports
 # No divisor of anything that the programs do.
 HZ = 997
 
@@ -48,6 +50,45 @@ class Glim:
         if self.out.exists():
             self.folded = self.out.read_text(errors="replace")
         self.summary = said.strip().splitlines()[-1] if said.strip() else ""
+
+
+# --- OpenTelemetry -----------------------------------------------------------------------------
+
+
+class Otel:
+    """The OpenTelemetry eBPF profiler, like Glim above; python: has grpc and the definitions of OTLP.
+
+    It names no functions of programs; score_run does it by the programs' symbols."""
+
+    def __init__(self, folder, program, python, hz=HZ):
+        self.out = Path(folder) / "otel.folded"
+        self.log = Path(folder) / "otel.log"
+        self.program, self.python, self.hz = program, python, hz
+        self.folded = None
+
+    def __enter__(self):
+        self.receiver = subprocess.Popen([self.python, ROOT / "bench" / "otlp_receiver.py", self.out],
+                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        port = int(self.receiver.stdout.readline())
+        argv = [self.program, "-collection-agent", "127.0.0.1:%d" % port, "-disable-tls", "-send-error-frames",
+                "-samples-per-second", str(self.hz), "-reporter-interval", "%ds" % OTEL_SECONDS]
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + 120
+        while "Attached sched monitor" not in self.log.read_text(errors="replace"):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.receiver.kill()
+                raise RuntimeError("%s did not start: %s" % (self.program, self.log.read_text()[-2000:]))
+            time.sleep(0.1)
+        time.sleep(5)  # it looks at the processes that there are, and samples little meanwhile
+        return self
+
+    def __exit__(self, *error):
+        time.sleep(3 * OTEL_SECONDS)  # what it still holds is on the way
+        for process in (self.process, self.receiver):
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+        self.folded = self.out.read_text(errors="replace")
 
 
 # --- perf ---------------------------------------------------------------------------------------

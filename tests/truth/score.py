@@ -360,9 +360,9 @@ def score(truth, stacks, marks, hz, cpu_seconds, processes=1):
     return s
 
 
-def score_run(run, folded, hz):
-    """Score of a run (cases.Run) by what a profiler said in folded stacks."""
-    symbols = run.symbols()
+def score_run(run, folded, hz, nameless=False):
+    """Score of a run (cases.Run) by what a profiler said in folded stacks; nameless: it names nothing."""
+    symbols = run.symbols(nameless)
     addresses = Addresses(run.module, symbols) if symbols else None
     stacks, marks = read_folded(folded, run.process, run.module, addresses)
     s = score(Truth(run.truth), stacks, marks, hz, run.cpu_seconds, run.case.copies)
