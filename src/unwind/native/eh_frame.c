@@ -2,10 +2,12 @@
 
 #include "unwind/native/cfi.h"
 #include "unwind/native/cfi_bytes.h"
+#include "unwind/native/code_flow.h"
 
 enum {
 	MAX_SECTION = 256 << 20,
-	CODE_ALIGN = 16, /* of functions, by all compilers for x86-64 */
+	CODE_ALIGN = 16, /* of functions, by all compilers for x86-64; what is shorter than that
+			    between two functions is padding */
 };
 
 static const struct unwind_rule no_rule = {.cfa = UNWIND_CFA_NONE};
@@ -238,6 +240,8 @@ struct builder {
 	/* Where several describe some code the first wins; the last is the linker's jump tables. */
 	struct cfi_section sections[2];
 	VEC(struct function) functions;
+	struct code_flow flow; /* of what lies between them */
+	size_t flow_done;
 	struct unwind_code code;
 	struct unwind_table *table;
 	struct unwind_writer writer;
@@ -251,6 +255,7 @@ static void builder_fini(struct builder *b)
 	section_fini(&b->sections[0]);
 	section_fini(&b->sections[1]);
 	vec_fini(&b->functions);
+	code_flow_fini(&b->flow);
 	unwind_writer_fini(&b->writer);
 }
 
@@ -348,13 +353,62 @@ static int take_state(void *arg, uint64_t address, const struct cfi_state *state
 	return unwind_writer_add(&b->writer, MAX(address, b->floor), &rule);
 }
 
+/* The parts of a gap that are mapped as code. */
+static void add_gap(const struct builder *b, uint64_t from, uint64_t to, code_ranges *gaps)
+{
+	for (uint32_t i = 0; i < b->code.len; i++) {
+		uint64_t start = b->code.segments[i].address;
+		uint64_t end = start + MIN(b->code.segments[i].size, UINT64_MAX - start);
+
+		start = MAX(start, from);
+		end = MIN(end, to);
+		if (start < end && end - start >= CODE_ALIGN)
+			vec_push(gaps, (struct code_range){start, end});
+	}
+}
+
+/* Find the rules of the code that has none. */
+static void find_flow(struct builder *b, const struct elf_file *f)
+{
+	code_ranges gaps = {}, covered = {};
+	uint64_t done = 0, start = 0;
+
+	for (size_t i = 0; i < b->functions.len; i++) {
+		const struct function *function = &b->functions.data[i];
+
+		if (function->start > done && function->start - done >= CODE_ALIGN) {
+			add_gap(b, done, function->start, &gaps);
+			if (done > start)
+				vec_push(&covered, (struct code_range){start, done});
+			start = function->start;
+		}
+		done = MAX(done, function->end);
+	}
+	if (done > start)
+		vec_push(&covered, (struct code_range){start, done});
+	add_gap(b, done, UINT64_MAX, &gaps);
+	code_flow_find(f, &gaps, &covered, &b->flow);
+	vec_fini(&gaps);
+	vec_fini(&covered);
+}
+
 /* What lies between two functions is padding when no function could start there. Nothing runs
- * there, so that the rule before may go on: fewer rows. */
+ * there, so that the rule before may go on: fewer rows. Or it is code whose rules were found. */
 static int close_gap(struct builder *b, uint64_t from, uint64_t to)
 {
 	uint64_t function = (from + CODE_ALIGN - 1) & ~(uint64_t)(CODE_ALIGN - 1);
+	int r = function < to ? unwind_writer_add(&b->writer, from, &no_rule) : 0;
 
-	return function < to ? unwind_writer_add(&b->writer, from, &no_rule) : 0;
+	for (; !r && b->flow_done < b->flow.rules.len; b->flow_done++) {
+		const struct code_rule *rule = &b->flow.rules.data[b->flow_done];
+
+		if (rule->address >= to)
+			break;
+		if (rule->address >=
+		    from) /* the end of the last gap is where this one's function starts */
+			r = unwind_writer_add(&b->writer, rule->address, &rule->rule);
+	}
+	return r;
 }
 
 static int run_jump_table(struct builder *b, const struct function *f)
@@ -389,10 +443,12 @@ static int run_function(struct builder *b, const struct function *f)
 
 static int run_functions(struct builder *b)
 {
-	uint64_t done = b->functions.len ? b->functions.data[0].start : 0;
+	uint64_t done = b->code.base;
 	int r = 0;
 
 	unwind_writer_init(&b->writer, b->table, b->writer.rules, b->code.base);
+	if (b->functions.len && !b->flow.rules.len)
+		done = b->functions.data[0].start;
 	for (size_t i = 0; !r && i < b->functions.len; i++) {
 		const struct function *f = &b->functions.data[i];
 
@@ -411,7 +467,11 @@ static int run_functions(struct builder *b)
 		b->table->code_bytes += f->end - b->floor;
 		done = f->end;
 	}
-	return r || !b->functions.len ? r : unwind_writer_finish(&b->writer, done);
+	if (!r && b->flow_done < b->flow.rules.len) {
+		r = close_gap(b, done, UINT64_MAX);
+		done = b->flow.rules.data[b->flow.rules.len - 1].address;
+	}
+	return r || !b->writer.open ? r : unwind_writer_finish(&b->writer, done);
 }
 
 static int load_sections(struct builder *b, const struct elf_file *f)
@@ -442,6 +502,7 @@ int unwind_table_build(const struct elf_file *f, struct unwind_rules *rules,
 		return err_sys(e, r, "cannot read the call frame information");
 	unwind_code_read(f, &b.code);
 	collect(&b, f);
+	find_flow(&b, f);
 	r = run_functions(&b);
 	if (r) {
 		unwind_table_fini(&table);

@@ -156,7 +156,7 @@ static bool rules_are_sound(const struct image *image)
 		steps[i] = 1;
 		if (r->cfa > UNWIND_CFA_UNSUPPORTED || r->rbp > UNWIND_PLACE_UNDEFINED ||
 		    r->rbx > UNWIND_PLACE_UNDEFINED ||
-		    (r->ra & ~UNWIND_SIGNAL) > UNWIND_PLACE_REGISTER)
+		    (r->ra & ~UNWIND_FLAGS) > UNWIND_PLACE_REGISTER)
 			return false;
 		if (!r->from) {
 			if (r->earlier)

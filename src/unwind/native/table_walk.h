@@ -34,10 +34,11 @@ struct table_walk {
 	struct unwind_mapping mapping; /* of the last pc: the next is often in it; or zeroes */
 	uint32_t row_address;	       /* in its page */
 	uint16_t rule;
-	uint8_t exact; /* pc is of an interrupted instruction, not a return address */
-	uint8_t first; /* registers are those of this frame */
-	uint8_t lost;  /* registers whose value is not known */
-	uint8_t end;   /* enum unwind_table_end */
+	uint8_t exact;	 /* pc is of an interrupted instruction, not a return address */
+	uint8_t first;	 /* registers are those of this frame */
+	uint8_t lost;	 /* registers whose value is not known */
+	uint8_t end;	 /* enum unwind_table_end */
+	uint8_t derived; /* a rule was used that instructions say, no table */
 	/* The stack as it was read: callers' frames are often in it, too. */
 	uint32_t window_words;
 	uint64_t window_start;
@@ -261,7 +262,7 @@ TABLE_INLINE void table_restore(struct table_walk *w, uint64_t cfa, uint32_t pla
 TABLE_INLINE uint8_t table_return(struct table_walk *w, const struct unwind_rule *rule,
 				  uint64_t cfa)
 {
-	uint32_t place = rule->ra & (uint8_t)~UNWIND_SIGNAL;
+	uint32_t place = rule->ra & (uint8_t)~UNWIND_FLAGS;
 
 	if (place == UNWIND_PLACE_REGISTER)
 		return table_register(w, (uint8_t)rule->ra_offset) ? UNWIND_TABLE_GOING
@@ -295,6 +296,7 @@ TABLE_INLINE uint8_t table_apply(struct table_walk *w, const struct unwind_rule 
 	w->pc = pc;
 	w->sp = cfa;
 	w->exact = !!(rule->ra & UNWIND_SIGNAL);
+	w->derived |= rule->ra & UNWIND_DERIVED;
 	w->first = 0;
 	if (!pc)
 		return UNWIND_TABLE_ZERO;

@@ -36,9 +36,18 @@ void unwind_rules_fini(struct unwind_rules *r)
 	hash_index_fini(&r->index);
 }
 
+static uint64_t rule_hash(const struct unwind_rule *rule)
+{
+	uint64_t words[2];
+
+	_Static_assert(sizeof(words) == sizeof(*rule), "all of it");
+	memcpy(words, rule, sizeof(words));
+	return hash_mix(words[0], words[1]);
+}
+
 int unwind_rules_add(struct unwind_rules *r, const struct unwind_rule *rule)
 {
-	uint64_t hash = hash_bytes(rule, sizeof(*rule));
+	uint64_t hash = rule_hash(rule);
 	struct hash_iter it;
 	uint32_t i;
 
@@ -157,7 +166,7 @@ static bool is_common(struct unwind_writer *w, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		hash = hash_mix(hash, w->folded[i].address - w->folded[0].address);
-		hash = hash_mix(hash, hash_bytes(&w->folded[i].rule, sizeof(w->folded[i].rule)));
+		hash = hash_mix(hash, rule_hash(&w->folded[i].rule));
 	}
 	uint64_t *seen = map64_get(&w->seen, hash), count = seen ? *seen + 1 : 1;
 	map64_set(&w->seen, hash, count);

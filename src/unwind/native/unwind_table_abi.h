@@ -84,7 +84,12 @@ enum unwind_place {
 	UNWIND_PLACE_UNDEFINED = 4, /* lost; of the return address: this is the outermost frame */
 	UNWIND_PLACE_REGISTER = 5,  /* return address only: in the register ra_offset */
 };
-enum { UNWIND_SIGNAL = 0x80 }; /* flag of ra: the caller was interrupted, it called nothing */
+/* Flags of ra. */
+enum {
+	UNWIND_SIGNAL = 0x80,  /* the caller was interrupted, it called nothing */
+	UNWIND_DERIVED = 0x40, /* of code that no table describes: its instructions say so */
+	UNWIND_FLAGS = UNWIND_SIGNAL | UNWIND_DERIVED,
+};
 
 struct unwind_rule {
 	int32_t cfa_offset;
@@ -96,7 +101,7 @@ struct unwind_rule {
 	uint8_t rbp : 4;  /* enum unwind_place */
 	uint8_t rbx : 4;  /* enum unwind_place */
 	int8_t cfa_add;
-	uint8_t ra;	  /* enum unwind_place | UNWIND_SIGNAL */
+	uint8_t ra;	  /* enum unwind_place | UNWIND_FLAGS */
 	int8_t ra_offset; /* words, or a register */
 };
 _Static_assert(sizeof(struct unwind_rule) == 16, "shared with BPF");

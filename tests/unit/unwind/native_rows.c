@@ -152,7 +152,7 @@ static bool truth_register(struct truth *t, Dwarf_Frame *frame, int reg, uint64_
 /* --- comparing ---------------------------------------------------------------------------------*/
 
 struct compared {
-	size_t same, outside, padding, unsupported, lost, ends;
+	size_t same, outside, padding, derived, unsupported, lost, ends;
 };
 
 static void fail_at(const char *what, uint64_t address, uint64_t ours, uint64_t theirs)
@@ -222,6 +222,11 @@ static void compare_gap(struct compared *c, Dwarf_CFI *cfi, const struct unwind_
 	c->outside++;
 	if (rule->cfa == UNWIND_CFA_NONE)
 		return;
+	/* Its instructions do: see test_code_flow.c. */
+	if (rule->ra & UNWIND_DERIVED || rule->ra == UNWIND_PLACE_UNDEFINED) {
+		c->derived++;
+		return;
+	}
 	/* Padding takes part in the rule before it: the next function starts before one could. */
 	while (next & 15 && dwarf_cfi_addrframe(cfi, next, &frame))
 		next++;
@@ -271,10 +276,10 @@ static void print_table(const char *path, const struct unwind_table *t, const st
 {
 	print_message("%s: %zu functions, %zu states, %zu rows (%zu KiB), %zu pages, %.1f ms; "
 		      "%zu same, %zu ends, %zu unsupported, %zu with a lost register, %zu outside "
-		      "of functions (%zu padding)\n",
+		      "of functions (%zu padding, %zu by their instructions)\n",
 		      path, t->functions, t->states, t->rows.len, t->rows.len * 4 / 1024,
 		      t->pages.len, ms, c->same, c->ends, c->unsupported, c->lost, c->outside,
-		      c->padding);
+		      c->padding, c->derived);
 	for (int i = 0; i < UNWIND_WHY_COUNT; i++)
 		if (t->unsupported[i])
 			print_message("\t%s: %zu states\n", unwind_why_names[i], t->unsupported[i]);

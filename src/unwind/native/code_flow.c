@@ -1,0 +1,855 @@
+#include "unwind/native/code_flow.h"
+
+#include "unwind/native/x86.h"
+
+enum {
+	MAX_CODE = 4 << 20,    /* bytes in gaps */
+	MAX_COVERED = 8 << 20, /* bytes around them that are searched for calls */
+	FEWEST = 5,	       /* bytes of a gap: fewer are no function */
+	ALIGN = 16,	       /* of functions */
+	LOST = UINT16_MAX,     /* of a register's place */
+	MAX_HEIGHT = 1 << 18,
+	MANY_BYTES = 4096, /* in gaps: more than what the compiler itself brings to each program */
+	SHORT_FUNCTION = 64, /* instructions of one that never returns */
+};
+
+enum state_kind { STATE_FRAME, STATE_OUTERMOST, STATE_SIGNAL };
+
+/* What is known before an instruction. Heights count bytes, places words below the CFA. */
+struct state {
+	int32_t height;		 /* CFA = rsp + height; 0: not known */
+	int32_t frame;		 /* CFA = rbp + frame; 0: not known */
+	uint16_t rbp_at, rbx_at; /* 0: in the register */
+	uint8_t kind;
+	uint8_t dirty; /* X86_WRITES_RBP, X86_WRITES_RBX: the register holds something else */
+};
+
+static const struct state at_entry = {.height = 8};
+
+struct piece {
+	uint64_t start, end; /* addresses */
+	size_t first;	     /* index of its first byte */
+};
+enum { MARK_SEEN = 1, MARK_ENTRY = 2, MARK_ADDRESS = 4, MARK_SIGNAL = 8, MARK_NO_RETURN = 16 };
+
+struct flow {
+	const struct elf_file *elf;
+	VEC(struct piece) pieces;
+	uint8_t *bytes, *marks;
+	uint32_t *states_at; /* of each byte: index of its state, 0: none */
+	size_t size;
+	size_t code; /* bytes that are no padding */
+	VEC(struct state) states;
+	VEC(uint64_t) entries; /* addresses */
+	VEC(uint64_t) work;
+	VEC(uint64_t) bad; /* in functions that are not what they seem */
+};
+
+static void flow_fini(struct flow *w)
+{
+	vec_fini(&w->pieces);
+	free(w->bytes);
+	free(w->marks);
+	free(w->states_at);
+	vec_fini(&w->states);
+	vec_fini(&w->entries);
+	vec_fini(&w->work);
+	vec_fini(&w->bad);
+}
+
+/* --- the code ----------------------------------------------------------------------------------*/
+
+/* The piece that has the address, or NULL. */
+static const struct piece *find_piece(const struct flow *w, uint64_t address)
+{
+	size_t low = 0, high = w->pieces.len;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (w->pieces.data[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < w->pieces.len && w->pieces.data[low].start <= address ? &w->pieces.data[low]
+									   : NULL;
+}
+
+static size_t index_of(const struct piece *p, uint64_t address)
+{
+	return p->first + (size_t)(address - p->start);
+}
+
+static int decode(const struct flow *w, const struct piece *p, uint64_t address,
+		  struct x86_insn *ret)
+{
+	return x86_decode(w->bytes + index_of(p, address), (size_t)(p->end - address), address,
+			  ret);
+}
+
+static void add_piece(struct flow *w, uint64_t start, uint64_t end)
+{
+	if (end - start < FEWEST || end - start > MAX_CODE - w->size)
+		return;
+	vec_push(&w->pieces, (struct piece){start, end, w->size});
+	w->size += (size_t)(end - start);
+}
+
+/* Only code: constants lie beside it in some files. Sections are in order of addresses. */
+static void add_gap(struct flow *w, const struct code_range *gap)
+{
+	for (size_t i = 0; i < w->elf->sections.len; i++) {
+		const Elf64_Shdr *h = &w->elf->sections.data[i];
+
+		if (!(h->sh_flags & SHF_EXECINSTR) || h->sh_type != SHT_PROGBITS ||
+		    h->sh_addr > UINT64_MAX - h->sh_size)
+			continue;
+		uint64_t start = MAX(gap->start, h->sh_addr);
+		uint64_t end = MIN(gap->end, h->sh_addr + h->sh_size);
+		uint64_t last = w->pieces.len ? w->pieces.data[w->pieces.len - 1].end : 0;
+
+		if (start < end && start >= last)
+			add_piece(w, start, end);
+	}
+	if (!w->elf->sections.len)
+		add_piece(w, gap->start, gap->end);
+}
+
+/* Linkers fill with zeroes, nops or int3. */
+static bool is_padding(const uint8_t *bytes, size_t n)
+{
+	struct x86_insn insn;
+
+	while (n) {
+		if (!*bytes || *bytes == 0x90 || *bytes == 0xcc) {
+			bytes++;
+			n--;
+			continue;
+		}
+		/* 66 ... 0f 1f: a nop of some length; 66 90 */
+		size_t i = 0;
+
+		while (i < n && (bytes[i] == 0x66 || bytes[i] == 0x2e))
+			i++;
+		if (i >= n ||
+		    (bytes[i] != 0x90 && (n - i < 2 || bytes[i] != 0x0f || bytes[i + 1] != 0x1f)) ||
+		    x86_decode(bytes, n, 0, &insn))
+			return false;
+		bytes += insn.size;
+		n -= insn.size;
+	}
+	return true;
+}
+
+/* Read the bytes, and leave out what is padding. */
+static void read_pieces(struct flow *w)
+{
+	size_t kept = 0;
+
+	w->bytes = mem_calloc(w->size, 1);
+	for (size_t i = 0; i < w->pieces.len; i++) {
+		const struct piece *p = &w->pieces.data[i];
+		size_t n = (size_t)(p->end - p->start);
+
+		if (!elf_file_read_address(w->elf, p->start, w->bytes + p->first, n) &&
+		    !is_padding(w->bytes + p->first, n)) {
+			w->code += n;
+			w->pieces.data[kept++] = *p;
+		}
+	}
+	w->pieces.len = kept;
+}
+
+/* --- where functions start ---------------------------------------------------------------------*/
+
+static void add_entry(struct flow *w, uint64_t address)
+{
+	const struct piece *p = find_piece(w, address);
+
+	if (!p || w->marks[index_of(p, address)] & MARK_ENTRY)
+		return;
+	w->marks[index_of(p, address)] |= MARK_ENTRY;
+	vec_push(&w->entries, address);
+	vec_push(&w->work, address);
+}
+
+/* Code whose address is taken: a function, unless it is seen to be a part of one. */
+static void add_address(struct flow *w, uint64_t address)
+{
+	const struct piece *p = find_piece(w, address);
+
+	if (p)
+		w->marks[index_of(p, address)] |= MARK_ADDRESS;
+}
+
+static int take_raw_symbol(const Elf64_Sym *s, void *arg)
+{
+	if (ELF64_ST_TYPE(s->st_info) == STT_FUNC && s->st_value)
+		add_entry(arg, s->st_value);
+	return 0;
+}
+
+/* GCC gives names to parts of functions that it puts elsewhere, too. */
+static int take_symbol(const struct elf_symbol *s, void *arg)
+{
+	size_t n = strlen(s->name);
+
+	if (s->type == STT_FUNC && s->address && (n < 5 || strcmp(s->name + n - 5, ".cold") != 0))
+		add_entry(arg, s->address);
+	return 0;
+}
+
+static void add_symbols(struct flow *w)
+{
+	static const uint32_t types[] = {SHT_SYMTAB, SHT_DYNSYM};
+	struct elf_symbol_table t;
+
+	if (w->code > MANY_BYTES) {
+		elf_file_each_symbol(w->elf, take_symbol, w, NULL);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (!elf_file_symbol_table(w->elf, types[i], &t))
+			elf_file_each_raw_symbol(w->elf, &t, take_raw_symbol, w);
+}
+
+/* What code that is described by other means calls, or takes the address of. */
+static void search_covered(struct flow *w, const struct code_range *range)
+{
+	size_t n = (size_t)(range->end - range->start);
+	cleanup_free uint8_t *bytes = mem_calloc(n, 1);
+	struct x86_insn insn;
+
+	if (elf_file_read_address(w->elf, range->start, bytes, n))
+		return;
+	for (size_t at = 0; at < n; at += insn.size) {
+		if (x86_decode(bytes + at, n - at, range->start + at, &insn))
+			return;
+		if (insn.kind == X86_CALL && insn.address)
+			add_entry(w, insn.address);
+		else if (insn.kind == X86_ADDRESS || insn.kind == X86_JUMP)
+			add_address(w, insn.address);
+	}
+}
+
+/* A function seldom ends with a call, but when what it calls never returns. */
+static bool ends_behind(const struct flow *w, const struct piece *p, uint64_t address)
+{
+	uint64_t aligned = MIN((address + ALIGN - 1) & ~(uint64_t)(ALIGN - 1), p->end);
+
+	return address >= p->end ||
+	       (aligned > address &&
+		is_padding(w->bytes + index_of(p, address), (size_t)(aligned - address)));
+}
+
+/* Follow the flow of what was added, to find calls. */
+static void discover(struct flow *w)
+{
+	struct x86_insn insn;
+
+	while (w->work.len) {
+		uint64_t at = w->work.data[--w->work.len];
+		const struct piece *p = find_piece(w, at);
+
+		for (; p && at < p->end; at += insn.size) {
+			uint8_t *mark = &w->marks[index_of(p, at)];
+
+			if (*mark & MARK_SEEN || decode(w, p, at, &insn))
+				break;
+			*mark |= MARK_SEEN;
+			if (insn.kind == X86_ADDRESS)
+				add_address(w, insn.address);
+			if (insn.kind == X86_BRANCH || insn.kind == X86_JUMP)
+				vec_push(&w->work, insn.address);
+			if (insn.kind == X86_CALL && insn.address != at + insn.size)
+				add_entry(w, insn.address);
+			if (insn.kind == X86_JUMP || insn.kind == X86_RETURN ||
+			    insn.kind == X86_STOP ||
+			    (insn.kind == X86_CALL && ends_behind(w, p, at + insn.size)))
+				break;
+		}
+	}
+}
+
+static bool is_frame_prologue(const uint8_t *b, size_t n)
+{
+	static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
+
+	if (n >= sizeof(endbr) && !memcmp(b, endbr, sizeof(endbr))) {
+		b += sizeof(endbr);
+		n -= sizeof(endbr);
+	}
+	return n >= 4 && b[0] == 0x55 && b[1] == 0x48 &&
+	       ((b[2] == 0x89 && b[3] == 0xe5) || (b[2] == 0x8b && b[3] == 0xec));
+}
+
+/* Of functions that nobody is seen to call: their address is taken, or they begin like one. */
+static void add_unseen(struct flow *w, uint8_t marks)
+{
+	for (size_t i = 0; i < w->pieces.len; i++) {
+		const struct piece *p = &w->pieces.data[i];
+
+		for (uint64_t at = p->start; at < p->end; at++) {
+			size_t index = index_of(p, at);
+			bool begins = !marks && (at == p->start || at % ALIGN == 0) &&
+				      is_frame_prologue(w->bytes + index, (size_t)(p->end - at));
+
+			if (w->marks[index] & MARK_SEEN || !(w->marks[index] & marks || begins))
+				continue;
+			add_entry(w, at);
+			discover(w);
+		}
+	}
+}
+
+static void find_entries(struct flow *w, const code_ranges *covered)
+{
+	uint64_t searched = 0;
+
+	add_entry(w, w->elf->header.e_entry);
+	add_symbols(w);
+	for (size_t i = 0; w->code > MANY_BYTES && i < covered->len; i++) {
+		searched += covered->data[i].end - covered->data[i].start;
+		if (searched > MAX_COVERED)
+			break;
+		search_covered(w, &covered->data[i]);
+	}
+	discover(w);
+	add_unseen(w, MARK_ADDRESS);
+	add_unseen(w, 0);
+}
+
+/* --- what an instruction does to a frame -------------------------------------------------------*/
+
+static void forget_register(struct state *s, uint8_t which)
+{
+	uint16_t *place = which == X86_WRITES_RBP ? &s->rbp_at : &s->rbx_at;
+
+	if (!*place)
+		*place = LOST;
+	s->dirty |= which;
+	if (which == X86_WRITES_RBP)
+		s->frame = 0;
+}
+
+/* A register that was saved above the stack pointer is there no more. */
+static void drop_place(struct state *s, uint16_t *place, uint8_t which)
+{
+	if (*place != LOST && *place * 8 > s->height)
+		*place = s->dirty & which ? LOST : 0;
+}
+
+static void set_height(struct state *s, int64_t height)
+{
+	s->height = height > 0 && height < MAX_HEIGHT && height % 8 == 0 ? (int32_t)height : 0;
+	if (!s->height)
+		return;
+	drop_place(s, &s->rbp_at, X86_WRITES_RBP);
+	drop_place(s, &s->rbx_at, X86_WRITES_RBX);
+}
+
+static void push(struct state *s, uint8_t reg)
+{
+	if (!s->height)
+		return;
+	set_height(s, s->height + 8);
+	if (reg == UNWIND_RBP && !s->rbp_at)
+		s->rbp_at = (uint16_t)(s->height / 8);
+	if (reg == UNWIND_RBX && !s->rbx_at)
+		s->rbx_at = (uint16_t)(s->height / 8);
+}
+
+static void restore(struct state *s, uint16_t *place, uint8_t which, int32_t from)
+{
+	if (which == X86_WRITES_RBP)
+		s->frame = 0;
+	if (from && *place != LOST && *place * 8 == from) {
+		*place = 0;
+		s->dirty &= (uint8_t)~which;
+	} else {
+		forget_register(s, which);
+	}
+}
+
+static void pop(struct state *s, uint8_t reg)
+{
+	int32_t from = s->height;
+
+	if (reg == UNWIND_RBP)
+		restore(s, &s->rbp_at, X86_WRITES_RBP, from);
+	else if (reg == UNWIND_RBX)
+		restore(s, &s->rbx_at, X86_WRITES_RBX, from);
+	if (reg == UNWIND_RSP)
+		s->height = 0;
+	else if (from)
+		set_height(s, from - 8);
+}
+
+static void leave(struct state *s)
+{
+	set_height(s, s->frame ? s->frame : 0);
+	pop(s, UNWIND_RBP);
+}
+
+static void apply(struct state *s, const struct x86_insn *insn)
+{
+	switch (insn->kind) {
+	case X86_PUSH:
+		push(s, insn->reg);
+		break;
+	case X86_POP:
+		pop(s, insn->reg);
+		break;
+	case X86_ADD_RSP:
+		if (s->height)
+			set_height(s, (int64_t)s->height - insn->number);
+		break;
+	case X86_RSP_FROM_RBP:
+		set_height(s, s->frame ? (int64_t)s->frame - insn->number : 0);
+		break;
+	case X86_RBP_FROM_RSP:
+		forget_register(s, X86_WRITES_RBP);
+		if (s->height && s->height + (int64_t)MAX_HEIGHT > insn->number)
+			s->frame = s->height - insn->number;
+		break;
+	case X86_LEAVE:
+		leave(s);
+		break;
+	default:
+		break;
+	}
+	if (insn->writes & X86_WRITES_RSP)
+		s->height = 0;
+	if (insn->writes & X86_WRITES_RBP)
+		forget_register(s, X86_WRITES_RBP);
+	if (insn->writes & X86_WRITES_RBX)
+		forget_register(s, X86_WRITES_RBX);
+}
+
+/* Has the caller its registers back, but for what was never known? */
+static bool may_return(const struct state *s)
+{
+	return s->kind != STATE_FRAME || !s->height ||
+	       (s->height == 8 && (!s->rbp_at || s->rbp_at == LOST) &&
+		(!s->rbx_at || s->rbx_at == LOST));
+}
+
+/* --- the flow of frames ------------------------------------------------------------------------*/
+
+static bool same_state(const struct state *a, const struct state *b)
+{
+	return a->height == b->height && a->frame == b->frame && a->rbp_at == b->rbp_at &&
+	       a->rbx_at == b->rbx_at && a->kind == b->kind && a->dirty == b->dirty;
+}
+
+/* What is known on both ways. */
+static struct state meet(const struct state *a, const struct state *b)
+{
+	struct state s = *a;
+
+	if (a->height != b->height || a->kind != b->kind)
+		s.height = 0;
+	if (a->frame != b->frame || a->kind != b->kind)
+		s.frame = 0;
+	if (a->rbp_at != b->rbp_at)
+		s.rbp_at = LOST;
+	if (a->rbx_at != b->rbx_at)
+		s.rbx_at = LOST;
+	if (a->kind != b->kind)
+		s.kind = STATE_FRAME;
+	s.dirty |= b->dirty;
+	return s;
+}
+
+/* The flow comes to an address with a state: go on from there when that is news. The start of a
+ * function has the state of one, however the flow came there. Returns false where the stack has
+ * another height than on other ways there: something was not understood. */
+static bool arrive(struct flow *w, uint64_t address, const struct state *s)
+{
+	const struct piece *p = find_piece(w, address);
+
+	if (!p)
+		return true;
+	bool is_entry = w->marks[index_of(p, address)] & MARK_ENTRY;
+	uint32_t *at = &w->states_at[index_of(p, address)];
+
+	if (!*at) {
+		*at = (uint32_t)w->states.len;
+		vec_push(&w->states, is_entry ? at_entry : *s);
+		vec_push(&w->work, address);
+	} else if (!is_entry) {
+		const struct state known = w->states.data[*at];
+		struct state both = meet(&w->states.data[*at], s);
+
+		if (!same_state(&both, &w->states.data[*at])) {
+			w->states.data[*at] = both;
+			vec_push(&w->work, address);
+		}
+		return both.height || !known.height || !s->height;
+	}
+	return true;
+}
+
+/* Jumps that leave a function leave its frame too. */
+static bool leaves_badly(const struct flow *w, const struct x86_insn *insn, const struct state *s)
+{
+	const struct piece *p;
+
+	if (insn->kind == X86_RETURN)
+		return !may_return(s);
+	if ((insn->kind != X86_JUMP && insn->kind != X86_BRANCH) || !insn->address)
+		return false;
+	p = find_piece(w, insn->address);
+	return (!p || w->marks[index_of(p, insn->address)] & MARK_ENTRY) && !may_return(s);
+}
+
+/* Does the flow go on with the next instruction? */
+static bool goes_on(const struct flow *w, const struct piece *p, const struct x86_insn *insn,
+		    uint64_t next)
+{
+	const struct piece *called;
+
+	if (insn->kind == X86_JUMP || insn->kind == X86_RETURN || insn->kind == X86_STOP)
+		return false;
+	if (insn->kind != X86_CALL)
+		return true;
+	called = find_piece(w, insn->address);
+	return !ends_behind(w, p, next) &&
+	       !(called && w->marks[index_of(called, insn->address)] & MARK_NO_RETURN);
+}
+
+static void step(struct flow *w, uint64_t at)
+{
+	const struct piece *p = find_piece(w, at);
+	struct state s = w->states.data[w->states_at[index_of(p, at)]];
+	struct x86_insn insn;
+
+	if (decode(w, p, at, &insn)) {
+		vec_push(&w->bad, at);
+		return;
+	}
+	if (leaves_badly(w, &insn, &s)) {
+		vec_push(&w->bad, at);
+		if (insn.address && find_piece(w, insn.address))
+			vec_push(&w->bad, insn.address);
+	}
+	if (s.kind == STATE_FRAME)
+		apply(&s, &insn);
+	if (insn.kind == X86_CALL && insn.address == at + insn.size)
+		push(&s, X86_NO_REGISTER); /* it takes its own address */
+	bool agreed = true;
+
+	if ((insn.kind == X86_JUMP || insn.kind == X86_BRANCH) && insn.address)
+		agreed = arrive(w, insn.address, &s);
+	if (goes_on(w, p, &insn, at + insn.size))
+		agreed &= arrive(w, at + insn.size, &s);
+	if (!agreed)
+		vec_push(&w->bad, at);
+}
+
+static void run(struct flow *w)
+{
+	while (w->work.len)
+		step(w, w->work.data[--w->work.len]);
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The end of the function that has the address: where the next one starts. */
+static uint64_t end_of_function(const struct flow *w, uint64_t address)
+{
+	size_t low = 0, high = w->entries.len;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (w->entries.data[middle] <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	uint64_t piece_end = find_piece(w, address)->end;
+
+	return low < w->entries.len ? MIN(w->entries.data[low], piece_end) : piece_end;
+}
+
+/* Follow a function through all its branches: is there no way out? Then it ends the program, or
+ * goes on forever. False when it is long. */
+static bool never_returns(const struct flow *w, uint64_t start)
+{
+	uint64_t seen[SHORT_FUNCTION] = {start};
+	size_t len = 1;
+
+	for (size_t i = 0; i < len; i++) {
+		const struct piece *p = find_piece(w, seen[i]);
+		struct x86_insn insn;
+		uint64_t next[2];
+		size_t n = 0;
+
+		if (!p || decode(w, p, seen[i], &insn) || insn.kind == X86_RETURN ||
+		    (insn.kind == X86_JUMP && !insn.address))
+			return false;
+		if (insn.kind == X86_JUMP || insn.kind == X86_BRANCH)
+			next[n++] = insn.address;
+		if (goes_on(w, p, &insn, seen[i] + insn.size))
+			next[n++] = seen[i] + insn.size;
+		for (size_t k = 0; k < n; k++) {
+			size_t known = 0;
+
+			while (known < len && seen[known] != next[k])
+				known++;
+			if (known < len)
+				continue;
+			if (len == SHORT_FUNCTION)
+				return false;
+			seen[len++] = next[k];
+		}
+	}
+	return true;
+}
+
+/* Twice, for those that call others. */
+static void find_no_return(struct flow *w)
+{
+	for (size_t i = 0; i < 2 * w->entries.len; i++) {
+		uint64_t start = w->entries.data[i % w->entries.len];
+
+		if (never_returns(w, start))
+			w->marks[index_of(find_piece(w, start), start)] |= MARK_NO_RETURN;
+	}
+}
+
+/* --- known by their bytes ----------------------------------------------------------------------*/
+
+/* Nobody called this code: it starts a program or a thread. */
+static void put_outermost(struct flow *w, uint64_t address)
+{
+	size_t index = index_of(find_piece(w, address), address);
+
+	w->marks[index] |= MARK_ENTRY;
+	w->states_at[index] = (uint32_t)w->states.len;
+	vec_push(&w->states, (struct state){.kind = STATE_OUTERMOST});
+	vec_push(&w->work, address);
+	run(w);
+}
+
+/* Programs start with xor %ebp,%ebp, as the System V ABI (3.4.1) has it. Linkers name a place in
+ * libraries too, where nothing starts. */
+static void find_start(struct flow *w)
+{
+	const struct piece *p = find_piece(w, w->elf->header.e_entry);
+
+	if (!p)
+		return;
+	size_t index = index_of(p, w->elf->header.e_entry);
+	const uint8_t *b = w->bytes + index, *end = w->bytes + p->first + (p->end - p->start);
+
+	if (end - b >= 4 && !memcmp(b, "\xf3\x0f\x1e\xfa", 4)) /* endbr64 */
+		b += 4;
+	if (b < end && *b == 0x48)
+		b++;
+	if (end - b >= 2 && b[0] == 0x31 && b[1] == 0xed)
+		put_outermost(w, w->elf->header.e_entry);
+}
+
+/* A thread starts with what clone put on its stack: xor %ebp,%ebp; pop ...; call *... (glibc 2.36
+ * sysdeps/unix/sysv/linux/x86_64/clone.S, musl 1.2.3 src/thread/x86_64/clone.s) */
+static bool is_thread_start(const uint8_t *b, size_t n)
+{
+	size_t i = 2;
+
+	if (n < 8 || b[0] != 0x31 || b[1] != 0xed)
+		return false;
+	while (i < 4 && (b[i] & 0xf8) == 0x58)
+		i++;
+	if (i == 2)
+		return false;
+	if (b[i] == 0x41)
+		i++;
+	return b[i] == 0xff && (b[i + 1] & 0xf8) == 0xd0;
+}
+
+/* Return from a signal handler: mov $15,%eax or %rax; syscall. */
+static size_t signal_return_size(const uint8_t *b, size_t n)
+{
+	static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05};
+	static const uint8_t narrow[] = {0xb8, 15, 0, 0, 0, 0x0f, 0x05};
+
+	if (n >= sizeof(wide) && !memcmp(b, wide, sizeof(wide)))
+		return sizeof(wide);
+	return n >= sizeof(narrow) && !memcmp(b, narrow, sizeof(narrow)) ? sizeof(narrow) : 0;
+}
+
+static void put_signal(struct flow *w, size_t index)
+{
+	w->states_at[index] = (uint32_t)w->states.len;
+	vec_push(&w->states, (struct state){.kind = STATE_SIGNAL});
+}
+
+/* Before any flow comes there. */
+static void find_known(struct flow *w)
+{
+	for (size_t i = 0; i < w->pieces.len; i++) {
+		const struct piece *p = &w->pieces.data[i];
+
+		for (uint64_t at = p->start; at < p->end; at++) {
+			size_t index = index_of(p, at), n = (size_t)(p->end - at);
+			size_t size = signal_return_size(w->bytes + index, n);
+
+			for (size_t k = 0; k < size; k++) {
+				w->marks[index + k] |= k ? 0 : MARK_ENTRY | MARK_SIGNAL;
+				put_signal(w, index + k);
+			}
+			if (is_thread_start(w->bytes + index, n))
+				put_outermost(w, at);
+		}
+	}
+}
+
+/* A handler returns to the first byte, but return addresses are looked up as the byte before. */
+static void widen_signal_returns(struct flow *w)
+{
+	for (size_t i = 0; i < w->pieces.len; i++) {
+		const struct piece *p = &w->pieces.data[i];
+
+		for (uint64_t at = p->start + 1; at < p->end; at++)
+			if (w->marks[index_of(p, at)] & MARK_SIGNAL)
+				put_signal(w, index_of(p, at) - 1);
+	}
+}
+
+/* --- rules -------------------------------------------------------------------------------------*/
+
+static void set_place(uint16_t at, uint8_t *place, int16_t *offset)
+{
+	*place = at == LOST ? UNWIND_PLACE_UNDEFINED : at ? UNWIND_PLACE_CFA : UNWIND_PLACE_SAME;
+	*offset = at == LOST ? 0 : (int16_t)-at;
+}
+
+static struct unwind_rule rule_of(const struct state *s)
+{
+	struct unwind_rule rule = {.cfa = UNWIND_CFA_NONE};
+	uint8_t rbp, rbx;
+
+	if (s->kind == STATE_OUTERMOST)
+		return (struct unwind_rule){.base = UNWIND_RSP, .ra = UNWIND_PLACE_UNDEFINED};
+	if (s->kind == STATE_SIGNAL)
+		/* struct rt_sigframe without the return address, which is where rsp was: ucontext,
+		 * whose registers start at 40 (Linux 6.1 arch/x86/include/uapi/asm/ucontext.h,
+		 * sigcontext.h): rbp 120, rbx 128, rsp 160, rip 168. */
+		return (struct unwind_rule){.base = UNWIND_RSP,
+					    .cfa = UNWIND_CFA_MEMORY,
+					    .cfa_offset = 160,
+					    .rbp = UNWIND_PLACE_RSP,
+					    .rbp_offset = 120 / 8,
+					    .rbx = UNWIND_PLACE_RSP,
+					    .rbx_offset = 128 / 8,
+					    .ra = UNWIND_PLACE_RSP | UNWIND_SIGNAL,
+					    .ra_offset = 168 / 8};
+	if (!s->height && !s->frame)
+		return rule;
+	rule.cfa = UNWIND_CFA_REGISTER;
+	/* The frame pointer makes fewer rules: it stays while the stack moves. */
+	rule.base = s->frame ? UNWIND_RBP : UNWIND_RSP;
+	rule.cfa_offset = s->frame ? s->frame : s->height;
+	rule.ra = UNWIND_PLACE_CFA | UNWIND_DERIVED;
+	rule.ra_offset = -1;
+	set_place(s->rbp_at, &rbp, &rule.rbp_offset);
+	set_place(s->rbx_at, &rbx, &rule.rbx_offset);
+	rule.rbp = rbp & 15;
+	rule.rbx = rbx & 15;
+	return rule;
+}
+
+static void put(struct code_flow *out, uint64_t address, const struct unwind_rule *rule)
+{
+	struct code_rule *last = out->rules.len ? &out->rules.data[out->rules.len - 1] : NULL;
+
+	if (last && last->address == address) /* the end of a piece, and the next one */
+		last->rule = *rule;
+	else if (!last || memcmp(&last->rule, rule, sizeof(*rule)) != 0)
+		vec_push(&out->rules, (struct code_rule){address, *rule});
+}
+
+/* Functions that are not what they seem have no rules. */
+static void drop_bad(struct flow *w)
+{
+	for (size_t i = 0; i < w->bad.len; i++) {
+		uint64_t bad = w->bad.data[i], end = end_of_function(w, bad);
+		const struct piece *p = find_piece(w, bad);
+		uint64_t at = bad;
+
+		if (!w->states_at[index_of(p, bad)])
+			continue; /* dropped already */
+		while (at > p->start && !(w->marks[index_of(p, at)] & MARK_ENTRY))
+			at--;
+		for (; at < end; at++)
+			w->states_at[index_of(p, at)] = 0;
+	}
+}
+
+static void put_rules(const struct flow *w, struct code_flow *out)
+{
+	const struct unwind_rule none = {.cfa = UNWIND_CFA_NONE};
+	struct x86_insn insn;
+
+	for (size_t i = 0; i < w->pieces.len; i++) {
+		const struct piece *p = &w->pieces.data[i];
+		uint64_t known = p->start; /* up to here */
+
+		for (uint64_t at = p->start; at < p->end; at++) {
+			uint32_t state = w->states_at[index_of(p, at)];
+
+			if (!state)
+				continue;
+			struct unwind_rule rule = rule_of(&w->states.data[state]);
+
+			if (at >= known + ALIGN || (known == p->start && at > known))
+				put(out, known, &none);
+			put(out, at, &rule);
+			known = at + (decode(w, p, at, &insn) ? 1 : insn.size);
+		}
+		put(out, known, &none);
+	}
+}
+
+void code_flow_find(const struct elf_file *f, const code_ranges *gaps, const code_ranges *covered,
+		    struct code_flow *ret)
+{
+	cleanup(flow_fini) struct flow w = {.elf = f};
+
+	*ret = (struct code_flow){};
+	for (size_t i = 0; i < gaps->len; i++)
+		add_gap(&w, &gaps->data[i]);
+	if (!w.size)
+		return;
+	read_pieces(&w);
+	if (!w.pieces.len)
+		return;
+	w.marks = mem_calloc(w.size, 1);
+	w.states_at = mem_calloc(w.size, sizeof(*w.states_at));
+	vec_push(&w.states, (struct state){});
+	find_entries(&w, covered);
+	qsort(w.entries.data, w.entries.len, sizeof(*w.entries.data), compare_addresses);
+	find_no_return(&w);
+	find_known(&w);
+	find_start(&w);
+	for (size_t i = 0; i < w.entries.len; i++) {
+		arrive(&w, w.entries.data[i], &at_entry);
+		run(&w);
+	}
+	drop_bad(&w);
+	widen_signal_returns(&w);
+	put_rules(&w, ret);
+}
+
+void code_flow_fini(struct code_flow *flow)
+{
+	vec_fini(&flow->rules);
+}
