@@ -292,13 +292,17 @@ static void can_be_closed_at_any_time(void **state)
 	http_start(s->client, &get, on_done, s);
 	http_close(s->client);
 	assert_int_equal(open_client(s, "http://glim-test.invalid", "", NULL, NULL), 0);
+	assert_int_equal(s->answers, 0);
 	http_start(s->client, &get, on_done, s);
 	event_base_loop(s->loop, EVLOOP_NONBLOCK);
 	http_close(s->client);
 	s->client = NULL;
+	/* A busy machine may have refused the name already; nothing comes after the end. */
+	unsigned int before = s->answers;
+
 	event_base_loop(s->loop, EVLOOP_NONBLOCK);
 	event_base_loop(s->loop, EVLOOP_NONBLOCK);
-	assert_int_equal(s->answers, 0);
+	assert_int_equal(s->answers, before);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
