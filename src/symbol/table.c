@@ -7,7 +7,7 @@
 
 enum {
 	MAX_NAME_OFFSET = 1 << 29,
-	MAX_NAME = 16 * 1024,
+	MAX_NAME = 16 * 1024 + 1, /* longer than what is demangled */
 	MAX_ALIASES = 8,
 	/* Functions inside functions (written in assembler) are few: how far to look back for one
 	 * that covers an address. */
@@ -402,7 +402,11 @@ static int read_name(const struct symbol_table *t, const struct table_symbol *s,
 			break;
 		have += (size_t)n;
 	}
-	return -EBADMSG;
+	/* Longer than any name: its beginning, which whoever shows it cuts and marks. */
+	if (have < MAX_NAME)
+		return -EBADMSG;
+	*ret = take_ptr(text);
+	return 0;
 }
 
 /* Mangled names begin with one underscore as a part of the mangling. */

@@ -1,12 +1,14 @@
-/* What symbol tables cost: `bench_symbol FILE...` loads each file and looks up addresses. Printed:
+/* What names cost: `bench_symbol FILE...` loads each file and looks up addresses. Printed:
  * functions, bytes of the table, CPU time to load, nanoseconds a lookup and to read and demangle a
- * name for the first time. */
+ * name for the first time. Then a perf map, and all processes of this machine. */
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "symbol/demangle.h"
 #include "symbol/kallsyms.h"
+#include "symbol/perf_map.h"
+#include "symbol/symbol.h"
 #include "symbol/table.h"
 
 enum { LOOKUPS = 1000000, NAMES = 1000 };
@@ -62,6 +64,89 @@ static int file_cost(const char *path)
 	return 0;
 }
 
+/* A perf map of so many lines, read in one go, then a line at a time as it grows. */
+static void perf_map_cost(void)
+{
+	enum { LINES = 100000, MORE = 100 };
+	FILE *f = tmpfile();
+	struct perf_map m = {};
+	struct code_map map = {};
+	code_range_vec batch = {};
+	int64_t start;
+
+	for (size_t i = 0; i < LINES; i++)
+		fprintf(f, "%lx 40 JS:*function_%zu /app/src/module.js:%zu:7\n",
+			0x7f0000000000 + 64 * (hash_mix(i, 3) % (4 * LINES)), i, i);
+	fflush(f);
+	start = clock_cpu_ns();
+	while (perf_map_read(&m, fileno(f), SIZE_MAX, SIZE_MAX, &batch) == 1)
+		;
+	code_map_put(&map, &batch);
+	printf("perf map of %d lines: %zu ranges, %zu bytes, %.1f ms", LINES, map.ranges.len,
+	       map.ranges.cap * sizeof(*map.ranges.data), (double)(clock_cpu_ns() - start) / 1e6);
+	start = clock_cpu_ns();
+	for (size_t i = 0; i < MORE; i++) {
+		fprintf(f, "%lx 40 late\n", 0x7f0000000000 + 64 * i * 1000);
+		fflush(f);
+		CHECK(!perf_map_read(&m, fileno(f), SIZE_MAX, SIZE_MAX, &batch));
+		code_map_put(&map, &batch);
+	}
+	printf(", a line more %.3f ms\n", (double)(clock_cpu_ns() - start) / 1e6 / MORE);
+	code_map_fini(&map);
+	fclose(f);
+}
+
+/* Ask for addresses all over the files of a process. Returns how many. */
+static size_t ask_process(struct symbolizer *s, const struct process *p)
+{
+	enum { A_MAPPING = 16 };
+	struct symbol found[SYMBOL_MAX_INLINED];
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->mappings.len; i++)
+		for (size_t k = 0; k < A_MAPPING; k++, n++) {
+			const struct mapping *m = &p->mappings.data[i];
+
+			symbolizer_user(s, p, m, m->start + hash_mix(k, 5) % (m->end - m->start),
+					found);
+		}
+	return n;
+}
+
+/* Every process of this machine: once with nothing known, once again. */
+static void machine_cost(void)
+{
+	struct symbolizer *s;
+	struct symbolizer_stats st;
+	pid_vec pids = {};
+
+	CHECK(!process_list(&pids) && !symbolizer_new(24 << 20, &s, NULL));
+	for (int round = 0; round < 2; round++) {
+		size_t n = 0, processes = 0;
+		int64_t cost = 0;
+
+		for (size_t i = 0; i < pids.len; i++) {
+			struct process p;
+
+			if (process_read(pids.data[i], &p, NULL))
+				continue;
+			int64_t start = clock_cpu_ns();
+
+			n += ask_process(s, &p);
+			cost += clock_cpu_ns() - start;
+			processes += p.mappings.len > 0;
+			process_fini(&p);
+		}
+		symbolizer_stats(s, &st);
+		printf("%s: %zu processes, %zu files, %zu bytes, %zu names, %.0f ns each\n",
+		       round ? "the machine again" : "the machine", processes, st.files, st.bytes,
+		       n, (double)cost / (double)n);
+		symbolizer_trim(s);
+	}
+	symbolizer_free(s);
+	vec_fini(&pids);
+}
+
 static int kernel_cost(void)
 {
 	struct kallsyms k;
@@ -84,5 +169,7 @@ int main(int argc, char **argv)
 
 	for (int i = 1; i < argc; i++)
 		failed += file_cost(argv[i]);
+	perf_map_cost();
+	machine_cost();
 	return failed != 0;
 }

@@ -185,6 +185,37 @@ static void test_shared(void **state)
 	symbolizer_free(s);
 }
 
+/* A megabyte of name, and one that only looks mangled: cut, and marked as cut. */
+static void test_long_names(void **state)
+{
+	enum { LONG = 1000000, SHOWN = 2048 };
+	cleanup_free char *path = target_path("pie"), *made = temporary();
+	cleanup_free char *name = mem_calloc(LONG + 1, 1);
+	struct symbolizer *s = new_symbolizer(BOUND);
+	struct target t;
+
+	memset(name, 'x', LONG);
+	cleanup_free char *list = mem_asprintf("%s.list", made);
+	FILE *f = fopen(list, "w");
+
+	fprintf(f, "plain_function %s\nstatic_function _Z%s\n", name, name);
+	fclose(f);
+	run("objcopy --redefine-syms=%s %s %s && rm %s", list, path, made, list);
+	target_start(made, &t);
+	for (size_t i = 0; i < t.truths.len; i++) {
+		struct symbol found = ask(s, &t.process, t.truths.data[i].address);
+
+		if (strcmp(t.truths.data[i].name, "plain_function") &&
+		    strcmp(t.truths.data[i].name, "static_function"))
+			continue;
+		assert_int_equal(strlen(found.name), SHOWN);
+		assert_string_equal(found.name + SHOWN - 5, "xx...");
+	}
+	target_end(&t);
+	unlink(made);
+	symbolizer_free(s);
+}
+
 /* Copies of one file, as containers have them, share a table, and read it again from any of them. A
  * copy that belongs to somebody else does not count: he could have changed the names in it. */
 static void test_copies(void **state)
@@ -305,8 +336,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_every_link), cmocka_unit_test(test_deleted_and_replaced),
 		cmocka_unit_test(test_ended),	   cmocka_unit_test(test_self),
 		cmocka_unit_test(test_vdso),	   cmocka_unit_test(test_shared),
-		cmocka_unit_test(test_copies),	   cmocka_unit_test(test_bound),
-		cmocka_unit_test(test_no_elf),
+		cmocka_unit_test(test_copies),	   cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_bound),	   cmocka_unit_test(test_no_elf),
 	};
 
 	CHECK(argc == 2);
