@@ -143,7 +143,7 @@ def test_debuginfod_wants_servers(glim):
 def test_functions_that_nodejs_compiles(glim, run, tmp_path):
     script = tmp_path / "hot.js"
     script.write_text(SCRIPT)
-    node = run(["node", "--perf-basic-prof", script])
+    node = run(["node", "--perf-basic-prof", script], cwd=tmp_path)  # it leaves a log there
     node.wait_line("ready")
     try:
         found = leaves(glim, "node", seconds=2)

@@ -493,16 +493,20 @@ static void test_node(void **state)
 		"i++) s += glim_hot(1000); console.log(s); setInterval(() => "
 		"glim_hot(1000), 10);";
 	struct symbolizer *s = new_symbolizer(24 << 20);
+	char log_folder[] = "/tmp/glim-node-XXXXXX";
 	struct target t = {};
 	int fds[2];
 	char byte;
 
+	assert_non_null(mkdtemp(log_folder));
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	t.pid = fork();
 	if (!t.pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(fds[1], STDOUT_FILENO);
-		execlp("node", "node", "--perf-basic-prof", "-e", script, (char *)NULL);
+		/* It leaves a log in the folder that it runs in. */
+		if (!chdir(log_folder))
+			execlp("node", "node", "--perf-basic-prof", "-e", script, (char *)NULL);
 		_exit(127);
 	}
 	close(fds[1]);
@@ -522,6 +526,7 @@ static void test_node(void **state)
 
 	target_end(&t);
 	unlink(map);
+	run("rm -r %s", log_folder);
 	symbolizer_free(s);
 }
 
