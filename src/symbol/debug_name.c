@@ -57,7 +57,7 @@ static bool read_facts(const struct dwarf_unit *u, uint64_t offset, size_t want,
 		const struct dwarf_attr *t = &u->abbrevs.attrs.data[a->attrs + (uint32_t)i];
 		struct dwarf_value v;
 
-		dwarf_value_read(&r, u->head.encoding, t->form, t->value, &v);
+		dwarf_attr_read(&r, u->head.encoding, t, &v);
 		note(ret, t->name, &v);
 	}
 	return a && !r.bad;

@@ -95,7 +95,7 @@ static bool take_half(struct debug_unit *u, const struct dwarf_file *f, uint64_t
 	if (dwarf_head_read(f, offset, &h) < 0)
 		return false;
 	*ret_next = h.end;
-	if (h.type == DW_UT_split_type || dwarf_unit_read(f, &h, part, true, &half) < 0)
+	if (h.type == DW_UT_split_type || dwarf_unit_read(f, NULL, &h, part, true, &half) < 0)
 		return false;
 	if (!is_half(u, &half)) {
 		dwarf_unit_fini(&half);

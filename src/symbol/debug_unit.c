@@ -68,10 +68,10 @@ static void load(struct debug_unit *u, const struct debug_opener *o)
 	struct dwarf_head h;
 
 	u->broken = dwarf_head_read(&d->file, d->index.units.data[u->number], &h) < 0 ||
-		    dwarf_unit_read(&d->file, &h, NULL, true, &u->main) < 0;
+		    dwarf_unit_read(&d->file, d->alt ? &d->alt->file : NULL, &h, NULL, true,
+				    &u->main) < 0;
 	if (u->broken)
 		return;
-	u->main.alt = d->alt ? &d->alt->file : NULL;
 	if (u->main.dwo_text)
 		debug_split_find(u, o);
 }

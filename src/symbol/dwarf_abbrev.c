@@ -208,16 +208,30 @@ static void add_skip(struct dwarf_abbrevs *a, struct dwarf_abbrev *b, unsigned i
 	b->fixed = op < SKIP_ULEB && b->fixed >= 0 ? b->fixed + (int32_t)op : -1;
 }
 
-static void note_attr(struct dwarf_abbrev *b, uint64_t name)
+/* Called before what the attribute adds to the size is known. */
+static void note_attr(struct dwarf_abbrev *b, uint64_t name, uint64_t form)
 {
 	b->code_range |= name == DW_AT_low_pc || name == DW_AT_ranges;
-	b->sibling |= name == DW_AT_sibling;
+	if (name == DW_AT_sibling) {
+		b->sibling = true;
+		if (form == DW_FORM_ref4 && b->fixed >= 0 && b->fixed <= INT16_MAX)
+			b->sibling_at = (int16_t)b->fixed;
+	}
+}
+
+/* The size of a form that is a plain number. */
+static uint8_t fixed_number(uint16_t form, struct dwarf_encoding e)
+{
+	unsigned int n = form_skip(form, e);
+
+	return n <= 8 ? (uint8_t)n : 0;
 }
 
 /* Read one abbreviation; false at the end of the table or of the bytes. */
 static bool read_one(struct byte_reader *r, struct dwarf_encoding e, struct dwarf_abbrevs *a)
 {
-	struct dwarf_abbrev b = {.attrs = (uint32_t)a->attrs.len, .skip = (uint32_t)a->skips.len};
+	struct dwarf_abbrev b = {
+		.attrs = (uint32_t)a->attrs.len, .skip = (uint32_t)a->skips.len, .sibling_at = -1};
 	uint64_t code = byte_uleb(r);
 
 	if (!code || r->bad)
@@ -236,8 +250,9 @@ static bool read_one(struct byte_reader *r, struct dwarf_encoding e, struct dwar
 		b.count++;
 		vec_push(&a->attrs, (struct dwarf_attr){
 					    name <= UINT16_MAX ? (uint16_t)name : 0, (uint16_t)form,
-					    value == (int32_t)value ? (int32_t)value : 0});
-		note_attr(&b, name);
+					    value == (int32_t)value ? (int32_t)value : 0,
+					    fixed_number((uint16_t)form, e)});
+		note_attr(&b, name, form);
 		add_skip(a, &b, form_skip((uint16_t)form, e));
 	}
 	vec_push(&a->skips, SKIP_END);

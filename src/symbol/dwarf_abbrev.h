@@ -24,6 +24,7 @@ enum dwarf_kind {
 struct dwarf_attr {
 	uint16_t name, form; /* of GNU's and others' numbers only those that fit */
 	int32_t value;	     /* of DW_FORM_implicit_const, cut to what lines and files need */
+	uint8_t fixed;	     /* size of the plain number that it is; 0: not as simple */
 };
 struct dwarf_abbrev {
 	uint32_t code;
@@ -34,7 +35,9 @@ struct dwarf_abbrev {
 	bool children : 1;
 	bool code_range : 1; /* has an address or ranges */
 	bool sibling : 1;
-	int32_t fixed; /* size of all values, -1 where it is not known */
+	int32_t fixed;	    /* size of all values, -1 where it is not known */
+	int16_t sibling_at; /* DW_AT_sibling's place among the values when it is always there, in 4
+			       bytes; -1: elsewhere */
 };
 struct dwarf_abbrevs {
 	VEC(struct dwarf_abbrev) abbrevs; /* by code */
@@ -67,6 +70,15 @@ struct dwarf_value {
 /* Read one value. */
 void dwarf_value_read(struct byte_reader *r, struct dwarf_encoding e, uint16_t form, int32_t value,
 		      struct dwarf_value *ret);
+/* Read the value of an attribute. */
+static inline void dwarf_attr_read(struct byte_reader *r, struct dwarf_encoding e,
+				   const struct dwarf_attr *a, struct dwarf_value *ret)
+{
+	if (a->fixed)
+		*ret = (struct dwarf_value){.form = a->form, .number = byte_fixed(r, a->fixed)};
+	else
+		dwarf_value_read(r, e, a->form, a->value, ret);
+}
 /* Step over all values of an entry. */
 void dwarf_skip(struct byte_reader *r, struct dwarf_encoding e, const struct dwarf_abbrevs *a,
 		const struct dwarf_abbrev *abbrev);

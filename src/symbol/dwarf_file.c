@@ -10,6 +10,7 @@
 
 enum {
 	READ_WORK = 256, /* what a system call costs, in bytes looked at */
+	UNPACK_WORK = 3, /* and to unpack one byte and write it */
 	UNPACK_PIECE = 128 << 10,
 	MAX_UNPACKED = 1 << 30,
 	TEXT_PIECE = 256,
@@ -236,7 +237,7 @@ static int unpack_step(struct dwarf_file *f, struct dwarf_unpacker *u)
 
 	if (n < 0)
 		return (int)n;
-	f->pool->work -= n + READ_WORK;
+	f->pool->work -= n * UNPACK_WORK + READ_WORK;
 	for (ssize_t done = 0; done < n;) {
 		ssize_t w = pwrite(f->spill, u->output + done, (size_t)(n - done),
 				   (off_t)u->out + done);
@@ -362,9 +363,15 @@ int dwarf_window_read(struct dwarf_window *w, const struct dwarf_file *f, enum d
 		      uint64_t offset, uint64_t end, size_t want, size_t ahead,
 		      struct byte_reader *ret)
 {
+	static const uint8_t nothing;
+
 	end = MIN(end, f->sections[id].size);
 	if (offset > end)
 		return -EBADMSG;
+	if (offset == end) {
+		*ret = (struct byte_reader){&nothing, &nothing, false};
+		return 0;
+	}
 	want = MIN((uint64_t)want, end - offset);
 	if (w->file != f->id || w->section != id || offset < w->start ||
 	    offset - w->start > w->len || want > w->len - (offset - w->start)) {

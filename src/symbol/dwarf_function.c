@@ -123,7 +123,7 @@ static bool try_values(struct walk *w, const struct dwarf_abbrev *a, struct entr
 	for (int i = 0; i < a->count && !w->r.bad; i++) {
 		struct dwarf_value v;
 
-		dwarf_value_read(&w->r, u->head.encoding, t[i].form, t[i].value, &v);
+		dwarf_attr_read(&w->r, u->head.encoding, &t[i], &v);
 		entry_value(w, t[i].name, &v, ret);
 	}
 	return !w->r.bad;
@@ -143,6 +143,20 @@ static bool walk_skip(struct walk *w, const struct dwarf_abbrev *a)
 	if (w->r.bad && walk_more(w))
 		dwarf_skip(&w->r, u->head.encoding, &u->abbrevs, a);
 	return !w->r.bad;
+}
+
+/* Where the entry's children end, when that is quickly seen; else 0. */
+static uint64_t walk_sibling(const struct walk *w, const struct dwarf_abbrev *a)
+{
+	uint32_t v;
+
+	if (a->sibling_at < 0 || w->r.end - w->r.at < a->sibling_at + (ptrdiff_t)sizeof(v))
+		return 0;
+	memcpy(&v, w->r.at + a->sibling_at, sizeof(v));
+	uint64_t next = w->unit->head.offset + v;
+
+	return next > walk_offset(w) + (uint64_t)a->sibling_at && next <= w->unit->head.end ? next
+											    : 0;
 }
 
 /* --- the functions of a unit
@@ -186,6 +200,12 @@ static int scan_entry(struct walk *w, struct finder *f)
 	/* Types and declarations hold no code; what functions hold is looked at later. */
 	bool leap = a->sibling && a->kind != DWARF_SCOPE && !fs->thorough;
 
+	uint64_t sibling = leap && !function ? walk_sibling(w, a) : 0;
+
+	if (sibling) {
+		fs->next = sibling;
+		return 0;
+	}
 	if (!function && !leap) {
 		if (!walk_skip(w, a))
 			return -EBADMSG;
@@ -365,6 +385,10 @@ static int64_t body_entry(struct body_walk *b, uint64_t offset)
 	}
 	bool leap = a->sibling && a->kind != DWARF_BLOCK && a->kind != DWARF_INLINED;
 
+	uint64_t sibling = leap ? walk_sibling(&b->w, a) : 0;
+
+	if (sibling)
+		return (int64_t)sibling;
 	if (leap || a->kind == DWARF_INLINED) {
 		if (!walk_values(&b->w, a, &e))
 			return -EBADMSG;
@@ -411,6 +435,23 @@ static int read_body(struct body_walk *b, uint64_t entry)
 	return next < 0 ? (int)next : 0;
 }
 
+/* Most bodies stay for long. */
+static void fit(struct dwarf_body *b)
+{
+	if (b->inlined.len)
+		b->inlined.data =
+			mem_reallocarray(b->inlined.data, b->inlined.len, sizeof(*b->inlined.data));
+	else
+		vec_fini(&b->inlined);
+	b->inlined.cap = b->inlined.len;
+	if (b->pieces.len)
+		b->pieces.data =
+			mem_reallocarray(b->pieces.data, b->pieces.len, sizeof(*b->pieces.data));
+	else
+		vec_fini(&b->pieces);
+	b->pieces.cap = b->pieces.len;
+}
+
 int dwarf_functions_body(struct dwarf_functions *fs, const struct dwarf_unit *u,
 			 const struct dwarf_code *code, struct dwarf_function *f,
 			 const struct dwarf_body **ret)
@@ -425,6 +466,7 @@ int dwarf_functions_body(struct dwarf_functions *fs, const struct dwarf_unit *u,
 			b->body.inlined.len = 0;
 			b->body.pieces.len = 0;
 		}
+		fit(&b->body);
 		fs->body_bytes += b->body.inlined.cap * sizeof(*b->body.inlined.data) +
 				  b->body.pieces.cap * sizeof(*b->body.pieces.data);
 		vec_push(&fs->bodies, b->body);

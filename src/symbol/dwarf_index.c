@@ -89,7 +89,7 @@ static void scan_unit(struct scan *s, const struct dwarf_file *f, const struct d
 	vec_push(&x->units, h->offset);
 	if (h->type == DW_UT_partial)
 		return;
-	if (dwarf_unit_read(f, h, NULL, false, &u) < 0) {
+	if (dwarf_unit_read(f, NULL, h, NULL, false, &u) < 0) {
 		x->bad++;
 		return;
 	}

@@ -130,7 +130,7 @@ static int read_root(struct dwarf_unit *u, struct byte_reader *r, uint64_t abbre
 		const struct dwarf_attr *t = &u->abbrevs.attrs.data[a->attrs + (uint32_t)i];
 		struct dwarf_value v;
 
-		dwarf_value_read(r, e, t->form, t->value, &v);
+		dwarf_attr_read(r, e, t, &v);
 		if (r->bad)
 			return -ENOBUFS;
 		root_value(u, t->name, &v);
@@ -168,10 +168,11 @@ static int read_unit(struct dwarf_unit *u, uint64_t abbrevs, bool all)
 	}
 }
 
-int dwarf_unit_read(const struct dwarf_file *f, const struct dwarf_head *head,
-		    const struct dwarf_part *part, bool all, struct dwarf_unit *ret)
+int dwarf_unit_read(const struct dwarf_file *f, const struct dwarf_file *alt,
+		    const struct dwarf_head *head, const struct dwarf_part *part, bool all,
+		    struct dwarf_unit *ret)
 {
-	struct dwarf_unit u = {.file = f, .main = f, .head = *head, .split = part};
+	struct dwarf_unit u = {.file = f, .main = f, .alt = alt, .head = *head, .split = part};
 	const struct dwarf_encoding e = head->encoding;
 
 	if (e.version < 2 || e.version > 5 || e.address_size != 8)

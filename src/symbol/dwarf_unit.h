@@ -41,8 +41,9 @@ int dwarf_head_read(const struct dwarf_file *f, uint64_t offset, struct dwarf_he
 /* Read the unit at an offset. With all false, only what its first entry says; text and other
  * abbreviations are left out. part: of a unit in a .dwo or .dwp file, NULL elsewhere; the caller
  * then sets main, addr, ranges and low as the program's half of the unit has them. */
-int dwarf_unit_read(const struct dwarf_file *f, const struct dwarf_head *head,
-		    const struct dwarf_part *part, bool all, struct dwarf_unit *ret);
+int dwarf_unit_read(const struct dwarf_file *f, const struct dwarf_file *alt,
+		    const struct dwarf_head *head, const struct dwarf_part *part, bool all,
+		    struct dwarf_unit *ret);
 void dwarf_unit_fini(struct dwarf_unit *u);
 
 /* The address that a value stands for. */
