@@ -111,7 +111,7 @@ write_unit() {
 	ExecStart=$program agent --config $conf_dir/agent.conf
 	Restart=always
 	RestartSec=5
-	Nice=5
+	Nice=-10
 	MemoryMax=512M
 	OOMScoreAdjust=500
 	LimitMEMLOCK=infinity
@@ -119,6 +119,7 @@ write_unit() {
 	CapabilityBoundingSet=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_SYSLOG CAP_CHECKPOINT_RESTORE CAP_SYS_RESOURCE CAP_SYS_ADMIN
 	NoNewPrivileges=yes
 	ProtectSystem=strict
+	CacheDirectory=glim
 	ProtectHome=read-only
 	RuntimeDirectory=glim
 	RuntimeDirectoryPreserve=yes

@@ -1,6 +1,7 @@
 #include "capture/capture.h"
 
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -8,7 +9,7 @@
 #include "capture/window.h"
 #include "probe/probe.h"
 
-enum { SYMBOL_BYTES = 24 << 20, MAX_NEWCOMERS = 256 };
+enum { SYMBOL_BYTES = 24 << 20, MAX_NEWCOMERS = 256, NICE = -10 };
 
 /* A process that just called exec and may map an interpreter soon. */
 struct newcomer {
@@ -65,7 +66,8 @@ static void on_sample(struct capture *c, const struct probe_sample *s)
 	int64_t now = clock_mono_ns();
 	bool changed = false;
 
-	if (!(s->flags & (PROBE_KERNEL_THREAD | PROBE_COMPAT | PROBE_NO_REGISTERS))) {
+	if (!(s->flags &
+	      (PROBE_KERNEL_THREAD | PROBE_COMPAT | PROBE_NO_REGISTERS | PROBE_IN_EXEC))) {
 		t = targets_find(&c->targets, s->pid);
 		if (t && !t->start_ns)
 			t->start_ns = s->process_start;
@@ -263,6 +265,7 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 
 	c->cfg = *cfg;
 	c->timer_fd = c->epoll_fd = -1;
+	setpriority(PRIO_PROCESS, 0, NICE);
 	r = symbolizer_new(SYMBOL_BYTES, &c->symbolizer, e);
 	if (r < 0)
 		return r;
@@ -271,7 +274,7 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 	r = probe_open(&probe, &c->probe, e);
 	if (r < 0)
 		return r;
-	natives_init(&c->natives, c->probe);
+	natives_init(&c->natives, c->probe, cfg->cache);
 	c->targets.newborns = &c->newborns;
 	r = open_fds(c, e);
 	if (r < 0)

@@ -16,6 +16,7 @@ struct capture_config {
 	unsigned int hz; /* samples a second and CPU */
 	pid_t self;	 /* never sampled; 0: sample ourselves too */
 	bool kernel_stacks;
+	const char *cache; /* folder for unwind tables, made when it is not there; NULL: none */
 };
 struct capture_stats {
 	uint64_t samples;		  /* taken by the probe since start */
@@ -30,7 +31,8 @@ struct capture_stats {
 };
 
 /* What this host lacks is said in e in one sentence with the cure: -EPERM (privileges), -ENOTSUP
- * (kernel, BTF). Refused RLIMIT_MEMLOCK is not an error. */
+ * (kernel, BTF). Refused RLIMIT_MEMLOCK is not an error, nor is a cache that cannot be used. The
+ * calling thread gets a higher priority, where it may: what ends must be read before it is gone. */
 int capture_open(const struct capture_config *cfg, struct capture **ret, struct err *e);
 void capture_close(struct capture *c);
 int capture_fd(const struct capture *c);

@@ -2,7 +2,8 @@
 
 enum {
 	ROW_BYTES = 24 << 20, /* of the tables: some hundred files */
-	MAX_WALKS = 128,      /* of one sample; each but the last loads a table */
+	CACHE_BYTES = 64 << 20,
+	MAX_WALKS = 128, /* of one sample; each but the last loads a table */
 };
 
 /* A process that ended already is no failure: what it left in the ring is walked all the same. */
@@ -25,7 +26,7 @@ static unwind_row *chunk(void *arg, uint32_t number)
 	return probe_table_chunk(n->probe, number);
 }
 
-void natives_init(struct natives *n, struct probe *p)
+void natives_init(struct natives *n, struct probe *p, const char *cache)
 {
 	const struct probe_tables *t = probe_tables(p);
 
@@ -45,6 +46,8 @@ void natives_init(struct natives *n, struct probe *p)
 		.replay = mem_calloc(1, sizeof(*n->replay)),
 	};
 	n->store = table_store_new(&n->space, ROW_BYTES);
+	if (cache)
+		table_store_set_cache(n->store, cache, CACHE_BYTES, NULL);
 }
 
 void natives_fini(struct natives *n)

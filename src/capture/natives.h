@@ -25,7 +25,8 @@ struct native_stack {
 	uint8_t end; /* enum unwind_native_end */
 };
 
-void natives_init(struct natives *n, struct probe *p);
+/* cache: a folder for tables, or NULL; one that cannot be used is done without. */
+void natives_init(struct natives *n, struct probe *p, const char *cache);
 void natives_fini(struct natives *n);
 /* The native frames of a sample of t: as the kernel walked them, or walked again. Sets *ret_changed
  * when the mappings of t were read again and differ. */

@@ -12,7 +12,7 @@
 
 struct newborn {
 	pid_t pid;
-	int64_t born_ns; /* its last exec */
+	int64_t born_ns;	      /* its last exec */
 	VEC(struct mapping) mappings; /* sorted by start, none over another */
 };
 struct newborns {

@@ -326,7 +326,7 @@ static enum outcome python_outcome(const struct probe_sample *s, const struct ta
 static enum outcome outcome_of(const struct probe_sample *s, const struct target *t,
 			       const struct window_stack *st)
 {
-	if (s->flags & PROBE_KERNEL_THREAD)
+	if (s->flags & (PROBE_KERNEL_THREAD | PROBE_IN_EXEC))
 		return OUTCOME_COMPLETE;
 	if (s->flags & PROBE_COMPAT)
 		return OUTCOME_FOREIGN_CODE;

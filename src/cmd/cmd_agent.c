@@ -13,6 +13,7 @@
 #include "capture/capture.h"
 #include "cmd/agent_points.h"
 #include "cmd/agent_state.h"
+#include "cmd/cache.h"
 #include "cmd/fetch.h"
 #include "cmd/key.h"
 #include "cmd/options.h"
@@ -171,7 +172,12 @@ static int agent_events(struct agent *a, struct err *e)
 
 static int agent_capture(struct agent *a, struct err *e)
 {
-	const struct capture_config config = {.hz = a->state.hz, .kernel_stacks = true};
+	cleanup_free char *cache = cache_folder("unwind");
+	const struct capture_config config = {
+		.hz = a->state.hz,
+		.kernel_stacks = true,
+		.cache = cache,
+	};
 	struct capture_stats stats;
 	struct push_stats push;
 	int r = capture_open(&config, &a->capture, e);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "cmd/fetch.h"
+#include "cmd/cache.h"
 #include "cmd/options.h"
 #include "sink/file.h"
 
@@ -134,7 +135,13 @@ static void record_loop(struct record *r)
 
 static int record_open(struct record *r, struct err *e)
 {
-	const struct capture_config config = {.hz = r->hz, .self = getpid(), .kernel_stacks = true};
+	cleanup_free char *cache = cache_folder("unwind");
+	const struct capture_config config = {
+		.hz = r->hz,
+		.self = getpid(),
+		.kernel_stacks = true,
+		.cache = cache,
+	};
 	int code;
 
 	record_loop(r);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "cmd/cache.h"
 #include "process/process.h"
 #include "unwind/unwind.h"
 
@@ -130,7 +131,12 @@ static bool add_checks(finding_vec *v)
 
 void doctor_capture(finding_vec *v, struct capture_stats *ret_stats)
 {
-	const struct capture_config config = {.hz = SAMPLE_HZ, .kernel_stacks = true};
+	cleanup_free char *cache = cache_folder("unwind");
+	const struct capture_config config = {
+		.hz = SAMPLE_HZ,
+		.kernel_stacks = true,
+		.cache = cache,
+	};
 	struct capture *c = NULL;
 	struct profile *p;
 	struct err e = {};

@@ -1,10 +1,7 @@
 #include "cmd/fetch.h"
 
-#include <unistd.h>
-
+#include "cmd/cache.h"
 #include "symbol/symbol.h"
-
-static const char root_folder[] = "/var/cache/glim/debuginfod";
 
 static const char *urls(void)
 {
@@ -22,18 +19,6 @@ int fetch_check(struct err *e)
 		       "https://debuginfod.debian.net");
 }
 
-static char *cache_folder(void)
-{
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-
-	/* A relative path there is to be ignored (XDG Base Directory Specification). */
-	if (cache && *cache == '/')
-		return mem_asprintf("%s/glim/debuginfod", cache);
-	if (geteuid() && home && *home == '/')
-		return mem_asprintf("%s/.cache/glim/debuginfod", home);
-	return mem_strdup(root_folder);
-}
-
 static void ask(void *arg, const struct build_id *id)
 {
 	debuginfod_ask(arg, id->bytes, (size_t)id->len);
@@ -41,7 +26,7 @@ static void ask(void *arg, const struct build_id *id)
 
 int fetch_start(struct capture *c, struct debuginfod **ret, struct err *e)
 {
-	cleanup_free char *folder = cache_folder();
+	cleanup_free char *folder = cache_folder("debuginfod");
 	int r = debuginfod_start(&(struct debuginfod_config){.urls = urls(), .folder = folder}, ret,
 				 e);
 

@@ -1,8 +1,7 @@
 /* cmd/fetch.h - debug files by debuginfod, for commands that have --debuginfod.
  *
- * The servers are those of DEBUGINFOD_URLS. What they send is kept in
- * $XDG_CACHE_HOME/glim/debuginfod
- * (~/.cache/glim/debuginfod), for root without that variable in /var/cache/glim/debuginfod.
+ * The servers are those of DEBUGINFOD_URLS. What they send is kept in the folder debuginfod of the
+ * cache (cmd/cache.h).
  * Threads: the main thread. */
 #ifndef GLIM_CMD_FETCH_H
 #define GLIM_CMD_FETCH_H

@@ -33,6 +33,7 @@ struct thread_struct {
 struct task_struct {
 	void *stack;
 	unsigned int flags;
+	unsigned int in_execve : 1;
 	struct mm_struct *mm;
 	int pid;
 	int tgid;

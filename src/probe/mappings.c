@@ -80,8 +80,8 @@ static int open_ring(struct mapping_events *m, unsigned int cpu, struct err *e)
 		return 0;
 	if (fd < 0)
 		return err_sys(e, -errno, "cannot follow mappings on CPU %u", cpu);
-	void *page = mmap(NULL, m->page_size + RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-			  0);
+	void *page =
+		mmap(NULL, m->page_size + RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (page == MAP_FAILED)
 		return err_sys(e, -errno, "cannot map the ring for mappings on CPU %u", cpu);

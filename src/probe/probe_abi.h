@@ -39,6 +39,7 @@ enum {
 	/* Code was met whose mapping or table is not there yet: the registers and the top of the
 	 * stack were copied, so that the walk can be made again. */
 	PROBE_STACK = 64,
+	PROBE_IN_EXEC = 128, /* between two programs: kernel frames only */
 };
 
 struct probe_record {

@@ -342,6 +342,12 @@ static __always_inline bool user_state(struct perf_context *ctx, struct scratch 
 		return false;
 	}
 	if (s->in_kernel) {
+		/* The registers are of the old program, the memory may be of the new one. */
+		if (bpf_core_field_exists(task->in_execve) &&
+		    BPF_CORE_READ_BITFIELD_PROBED(task, in_execve)) {
+			out->flags |= PROBE_IN_EXEC;
+			return false;
+		}
 		if (saved_registers(task, &regs)) {
 			out->flags |= PROBE_NO_REGISTERS;
 			return false;
