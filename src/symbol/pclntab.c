@@ -123,6 +123,7 @@ int pclntab_function(const struct pclntab *t, const uint8_t *record, size_t size
 		.unit = u32(record + 32),
 		.start_line = t->start_lines ? u32(record + 36) : 0,
 		.flags = record[head - 3],
+		.id = record[head - 4],
 		.inline_tree = UINT32_MAX,
 	};
 	if (runs > INLINE_INDEX)

@@ -39,6 +39,7 @@ struct pclntab_function {
 	uint32_t inline_tree; /* offset in inlined; UINT32_MAX: none */
 	uint32_t start_line;  /* 0: unknown */
 	uint8_t flags;	      /* enum pclntab_flag */
+	uint8_t id;	      /* not 0: the runtime, or generated code; numbers differ by version */
 };
 /* A function that an instruction belongs to. */
 struct pclntab_frame {

@@ -3,6 +3,7 @@
 #include "unwind/native/cfi.h"
 #include "unwind/native/cfi_bytes.h"
 #include "unwind/native/code_flow.h"
+#include "unwind/native/go_table.h"
 
 enum {
 	MAX_SECTION = 256 << 20,
@@ -239,6 +240,7 @@ struct function {
 struct builder {
 	/* Where several describe some code the first wins; the last is the linker's jump tables. */
 	struct cfi_section sections[2];
+	struct go_table *go; /* or NULL */
 	VEC(struct function) functions;
 	struct code_flow flow; /* of what lies between them */
 	size_t flow_done;
@@ -254,6 +256,7 @@ static void builder_fini(struct builder *b)
 {
 	section_fini(&b->sections[0]);
 	section_fini(&b->sections[1]);
+	go_table_close(b->go);
 	vec_fini(&b->functions);
 	code_flow_fini(&b->flow);
 	unwind_writer_fini(&b->writer);
@@ -305,7 +308,8 @@ static const struct {
 	{".plt.sec", {.cfa = UNWIND_CFA_REGISTER}},
 	{".plt.got", {.cfa = UNWIND_CFA_REGISTER}},
 };
-enum { JUMP_TABLES = 2 }; /* "section" of a struct function; fde is the index above */
+/* "section" of a struct function; fde is the index above, or of a run of Go code. */
+enum { JUMP_TABLES = 2, GO_CODE = 3 };
 
 static void collect_jump_tables(struct builder *b, const struct elf_file *f)
 {
@@ -321,6 +325,17 @@ static void collect_jump_tables(struct builder *b, const struct elf_file *f)
 	}
 }
 
+/* What Go unwinds by itself is better than what it writes for debuggers. */
+static void collect_go(struct builder *b)
+{
+	for (uint32_t i = 0; b->go && i < go_table_runs(b->go); i++) {
+		struct function f = {.section = GO_CODE, .fde = i};
+
+		go_table_run(b->go, i, &f.start, &f.end);
+		vec_push(&b->functions, f);
+	}
+}
+
 static void collect(struct builder *b, const struct elf_file *f)
 {
 	for (uint32_t s = 0; s < ARRAY_SIZE(b->sections); s++) {
@@ -331,6 +346,8 @@ static void collect(struct builder *b, const struct elf_file *f)
 		for (uint32_t i = 0; i < section->fdes.len; i++) {
 			const struct cfi_fde *fde = &section->fdes.data[i];
 
+			if (b->go && go_table_covers(b->go, fde->start))
+				continue;
 			if (is_code(b, fde->start, fde->end))
 				vec_push(&b->functions,
 					 (struct function){fde->start, fde->end, s, i});
@@ -339,6 +356,7 @@ static void collect(struct builder *b, const struct elf_file *f)
 		}
 	}
 	collect_jump_tables(b, f);
+	collect_go(b);
 	sort_functions(b);
 }
 
@@ -426,6 +444,8 @@ static int run_function(struct builder *b, const struct function *f)
 {
 	if (f->section == JUMP_TABLES)
 		return run_jump_table(b, f);
+	if (f->section == GO_CODE)
+		return go_table_write(b->go, f->fde, b->floor, &b->writer);
 
 	const struct cfi_section *s = &b->sections[f->section];
 	const struct cfi_fde *fde = &s->fdes.data[f->fde];
@@ -500,6 +520,9 @@ int unwind_table_build(const struct elf_file *f, struct unwind_rules *rules,
 
 	if (r)
 		return err_sys(e, r, "cannot read the call frame information");
+	r = go_table_open(f, &b.go);
+	if (r && r != -ENOENT)
+		return err_sys(e, r, "cannot read Go's function table");
 	unwind_code_read(f, &b.code);
 	collect(&b, f);
 	find_flow(&b, f);

@@ -45,6 +45,9 @@ struct table_walk {
 	/* What follows need not be zero at the start. */
 	uint64_t window[TABLE_WINDOW];
 	uint64_t word;
+	uint64_t thread_base; /* of the thread's storage: fs on x86-64; 0: not known */
+	uint64_t source;      /* where the CFA was read, of rules that have it from Go */
+	uint64_t go_stack;    /* the thread's stack of the next callback from C; 0: the first one */
 	uint64_t registers[UNWIND_REGISTERS]; /* as DWARF numbers them */
 };
 
@@ -173,11 +176,77 @@ TABLE_INLINE int table_register(struct table_walk *w, uint32_t reg)
 	return 1;
 }
 
+/* Step from the address in w->word to the word that lies offset behind it. */
+TABLE_INLINE int table_follow(struct table_walk *w, int64_t offset)
+{
+	w->source = w->word + (uint64_t)offset;
+	return TABLE_READ(&w->word, sizeof(w->word), w->source);
+}
+
+/* The stack pointer that Go saved into w->word; returns why not, or 0. */
+TABLE_INLINE uint8_t table_go_stack(struct table_walk *w, const struct unwind_rule *rule)
+{
+	uint64_t depth;
+	int bad;
+
+	if (rule->cfa == UNWIND_CFA_GO_DEPTH) {
+		w->word = w->sp;
+		bad = table_follow(w, rule->cfa_add * 8);
+		depth = w->word;
+		w->word = w->source;
+		bad |= table_follow(w, 8);
+		bad |= table_follow(w, UNWIND_GO_STACK_END);
+		w->word -= depth;
+		return bad ? UNWIND_TABLE_UNREAD : UNWIND_TABLE_GOING;
+	}
+	if (rule->cfa == UNWIND_CFA_GO_CALLBACK && w->go_stack) {
+		w->word = w->go_stack;
+		return UNWIND_TABLE_GOING;
+	}
+	if (!w->thread_base)
+		return UNWIND_TABLE_LOST;
+	w->word = w->thread_base;
+	bad = table_follow(w, rule->rbx_offset * 8);
+	bad |= table_follow(w, UNWIND_GO_M);
+	bad |= table_follow(w, rule->cfa_add * 8);
+	if (!bad && !w->word)
+		return UNWIND_TABLE_COMPLETE;
+	bad |= table_follow(w, UNWIND_GO_SCHED);
+	return bad ? UNWIND_TABLE_UNREAD : UNWIND_TABLE_GOING;
+}
+
+TABLE_INLINE uint8_t table_go_cfa(struct table_walk *w, const struct unwind_rule *rule,
+				  uint64_t *ret)
+{
+	uint8_t why = table_go_stack(w, rule);
+	uint64_t stack = w->word;
+
+	if (why)
+		return why;
+	if (rule->cfa == UNWIND_CFA_GO_CALLBACK) {
+		if (TABLE_READ(&w->go_stack, sizeof(w->go_stack), stack))
+			return UNWIND_TABLE_UNREAD;
+		w->go_stack |= !w->go_stack; /* no stack, and none to begin with again */
+	}
+	*ret = stack + (int64_t)rule->cfa_offset;
+	return UNWIND_TABLE_GOING;
+}
+
 /* The CFA into *ret; returns why not, or 0. */
 TABLE_INLINE uint8_t table_cfa(struct table_walk *w, const struct unwind_rule *rule, uint64_t *ret)
 {
 	uint64_t cfa, lowest;
 
+	if (rule->cfa >= UNWIND_CFA_GO_CURG) {
+		uint8_t why = table_go_cfa(w, rule, &cfa);
+
+		*ret = cfa;
+		if (why)
+			return why;
+		return (cfa & 7) || cfa < TABLE_USER_START || cfa >= TABLE_USER_END
+			       ? UNWIND_TABLE_BAD_CFA
+			       : UNWIND_TABLE_GOING;
+	}
 	if (!table_register(w, rule->base))
 		return UNWIND_TABLE_LOST;
 	cfa = w->word + (int64_t)rule->cfa_offset;
@@ -191,7 +260,7 @@ TABLE_INLINE uint8_t table_cfa(struct table_walk *w, const struct unwind_rule *r
 	/* The caller's stack pointer is above, by the return address at least, unless that was
 	 * popped already. But a signal may have come while another stack was in use. */
 	lowest = w->sp + (rule->ra == UNWIND_PLACE_REGISTER ? 0 : 8);
-	if (rule->ra & UNWIND_SIGNAL)
+	if ((rule->ra & UNWIND_SIGNAL) || rule->cfa == UNWIND_CFA_SWITCH)
 		lowest = TABLE_USER_START;
 	if ((cfa & 7) || cfa < lowest || cfa >= TABLE_USER_END)
 		return UNWIND_TABLE_BAD_CFA;
@@ -264,6 +333,11 @@ TABLE_INLINE uint8_t table_return(struct table_walk *w, const struct unwind_rule
 {
 	uint32_t place = rule->ra & (uint8_t)~UNWIND_FLAGS;
 
+	if (place == UNWIND_PLACE_SOURCE) {
+		w->word = w->source;
+		return table_follow(w, rule->ra_offset * 8) ? UNWIND_TABLE_UNREAD
+							    : UNWIND_TABLE_GOING;
+	}
 	if (place == UNWIND_PLACE_REGISTER)
 		return table_register(w, (uint8_t)rule->ra_offset) ? UNWIND_TABLE_GOING
 								   : UNWIND_TABLE_LOST;

@@ -73,7 +73,19 @@ enum unwind_cfa {
 	UNWIND_CFA_PLT = 2,
 	UNWIND_CFA_NONE = 3,	    /* no table describes this code */
 	UNWIND_CFA_UNSUPPORTED = 4, /* one does, in a way that cannot be expressed here */
+	/* The caller is on another stack, which may lie lower: */
+	UNWIND_CFA_SWITCH = 5, /* base + cfa_offset */
+	/* Go keeps a pointer to its struct g (runtime/runtime2.go) rbx_offset words from the base
+	 * of the thread's storage; g.m leads to m, and of m the words cfa_add and 0 to the g of the
+	 * goroutine and of the thread. From what was saved in one, + cfa_offset: */
+	UNWIND_CFA_GO_CURG = 6, /* the goroutine's stack; nobody called when it has none */
+	/* The word cfa_add of the stack says how far below the end of the goroutine's stack, the
+	 * next has its g. */
+	UNWIND_CFA_GO_DEPTH = 7,
+	UNWIND_CFA_GO_CALLBACK = 8, /* the thread's; an earlier one lies where it points */
 };
+/* Of struct g and struct m, in bytes; the same from Go 1.18 to 1.27. */
+enum unwind_go { UNWIND_GO_STACK_END = 8, UNWIND_GO_M = 48, UNWIND_GO_SCHED = 56 };
 
 /* Where a register of the caller is. Offsets count words of 8 bytes. */
 enum unwind_place {
@@ -83,6 +95,7 @@ enum unwind_place {
 	UNWIND_PLACE_RBP = 3,	    /* at rbp + offset */
 	UNWIND_PLACE_UNDEFINED = 4, /* lost; of the return address: this is the outermost frame */
 	UNWIND_PLACE_REGISTER = 5,  /* return address only: in the register ra_offset */
+	UNWIND_PLACE_SOURCE = 6,    /* return address only: where the CFA was read + offset */
 };
 /* Flags of ra. */
 enum {

@@ -1,0 +1,7 @@
+//go:build !cgo
+
+package main
+
+func withC() int {
+	return 0
+}
