@@ -284,8 +284,9 @@ def test_native_stacks(glim, run, tmp_path, pointers):
             assert frames[at + 1].startswith("qsort"), frames
             assert frames[-1] != "compare" and "compare" in frames[at + 2 :]
             sorting += count
-    assert main > total(stacks) * 0.4
-    assert sorting > total(stacks) * 0.4
+    # Two threads of equal thirst; a loaded machine gives neither its half.
+    assert main > total(stacks) * 0.2
+    assert sorting > total(stacks) * 0.2
     assert main + sorting > total(stacks) * 0.97, stacks
 
 
