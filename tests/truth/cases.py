@@ -54,6 +54,9 @@ CASES = [
     c("dlopened", "libraries that come and go", "dlopened.c", "-ldl", how="plugins"),
     c("threads", "two threads", "threads.c", "-DTHREADS=2", "-pthread"),
     c("crowd", "many more threads than CPUs", "threads.c", "-DTHREADS=12", "-pthread"),
+    c("mainless", "threads that outlive the main thread", "mainless.c", "-DMAPPINGS=0", "-pthread"),
+    c("mappings", "the same with 20,000 mappings", "mainless.c", "-DMAPPINGS=20000", "-pthread"),
+    c("contexts", "stacks that the program makes and switches", "contexts.c"),
     c("forks", "children and grandchildren", "forks.c", copies=100),
     c("reexec", "execve into other code at the same addresses", "reexec.c", "-no-pie", how="reexec",
       copies=4),
@@ -68,6 +71,7 @@ CASES = [
     c("short20", "children that live 20 ms", "child.c", how="children", cpu_ms=18, copies=60),
     c("memfd", "a program in no folder", PLAIN, how="memfd"),
     c("deleted", "a program whose file is deleted while it runs", PLAIN, how="deleted"),
+    c("replaced", "a program whose file is another one while it runs", PLAIN, how="replaced"),
     c("namespace", "in mount and PID namespaces of its own", PLAIN, how="namespace"),
     Case("rust", "Rust: trait objects, closures, caught panics", ["rusty.rs"], ["-O"], "rustc"),
     Case("rust-v0", "Rust with the newer mangling", ["rusty.rs"], ["-O", "-Csymbol-mangling-version=v0"], "rustc"),
@@ -190,7 +194,7 @@ def command_and_environment(case, program, cpu_ms):
         if not warm.exists():
             warm.symlink_to(program)
         call([warm], env={**env, "TRUTH_CPU_MS": "300"})
-    if case.how == "deleted":
+    if case.how in ("deleted", "replaced"):
         shutil.copy(program, program.parent / "kept")
     return [str(a) for a in argv_of(case, program)], env
 
@@ -209,12 +213,14 @@ def run(case, program, cpu_ms, wrap=()):
     with open(program.parent / "truth", "w+") as out:
         child = subprocess.Popen([*wrap, *argv], env=env, stdout=out, stdin=subprocess.DEVNULL)
         if case.how == "deleted":
-            delete_when_running(child, program)
+            when_running(child, program, lambda: os.unlink(program))
+        if case.how == "replaced":
+            when_running(child, program, lambda: replace(program))
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         truth = out.read()
-    if case.how == "deleted":
+    if case.how in ("deleted", "replaced"):
         os.replace(program.parent / "kept", program)
     if child.returncode:
         raise RuntimeError("%s ended with status %d" % (" ".join(argv), child.returncode))
@@ -223,14 +229,21 @@ def run(case, program, cpu_ms, wrap=()):
                stolen / max(busy, 1), program.parent)
 
 
-def delete_when_running(child, program):
-    """As soon as the process, or a child of it, runs the file, the file is gone."""
+def replace(program):
+    """As an upgrade does: another program of the same name, moved into its place."""
+    other = program.parent / "other"
+    shutil.copy("/bin/true", other)
+    os.replace(other, program)
+
+
+def when_running(child, program, act):
+    """Act as soon as the process, or a child of it, runs the program."""
     while not os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         try:
             with open("/proc/%d/task/%d/children" % (child.pid, child.pid)) as f:
                 pids = [str(child.pid), *f.read().split()]
             if any(os.readlink("/proc/%s/exe" % pid) == str(program) for pid in pids):
-                os.unlink(program)
+                act()
                 return
         except OSError:
             continue
