@@ -124,6 +124,7 @@ static int examine(const struct doctor_options *o)
 		finding_add(&v, FINDING_FAIL, "key", "run as a user who may read it", "%s", e.msg);
 	doctor_capture(&v, &stats);
 	doctor_names(&v);
+	doctor_native_names(&v);
 	doctor_clock(&v);
 	doctor_agents(&v, o->state);
 	if (o->server)

@@ -25,6 +25,8 @@ void finding_add(finding_vec *v, enum finding_mark mark, const char *name, const
 void doctor_capture(finding_vec *v, struct capture_stats *ret_stats);
 /* Names of kernel functions; programs whose frames have names of their own. */
 void doctor_names(finding_vec *v);
+/* How many of the files that processes run can name their functions. */
+void doctor_native_names(finding_vec *v);
 /* Agents that run here, by what they left in state (NULL: the usual place). */
 void doctor_agents(finding_vec *v, const char *state);
 void doctor_clock(finding_vec *v);

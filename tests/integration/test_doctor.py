@@ -33,6 +33,7 @@ def test_this_host_works(glim):
     assert report["samples"] > 10
     assert sum(report["outcomes"].values()) > 10
     assert finding(report, "kernel names")["status"] == "ok"
+    assert "programs and libraries in use" in finding(report, "native names")["detail"]
     for check in report["checks"]:
         assert check["status"] in ("ok", "warn")
         assert check["detail"]
