@@ -35,13 +35,19 @@ static int by_last_use(const void *x, const void *y)
 
 void debug_pool_make_room(struct debug_pool *p)
 {
-	size_t dropped = 0;
+	/* Some more than must be, so that this is not needed again at once. */
+	size_t dropped = 0, enough = p->max_bytes / 4 * 3;
 
 	if (p->bytes <= p->max_bytes || !p->units.len)
 		return;
-	/* Some more than must be, so that this is not needed again at once. */
 	qsort(p->units.data, p->units.len, sizeof(*p->units.data), by_last_use);
-	while (dropped < p->units.len && p->bytes > p->max_bytes / 4 * 3)
+	/* What was inlined into a function is found again in microseconds, the functions of a unit
+	 * in milliseconds. */
+	for (size_t i = 0; i < p->units.len && p->bytes > enough; i++) {
+		dwarf_functions_drop_bodies(&p->units.data[i]->functions);
+		debug_unit_weigh(p->units.data[i]);
+	}
+	while (dropped < p->units.len && p->bytes > enough)
 		unit_free(p->units.data[dropped++]);
 	memmove(p->units.data, p->units.data + dropped,
 		(p->units.len - dropped) * sizeof(*p->units.data));

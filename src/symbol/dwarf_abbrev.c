@@ -256,6 +256,11 @@ static bool read_one(struct byte_reader *r, struct dwarf_encoding e, struct dwar
 		add_skip(a, &b, form_skip((uint16_t)form, e));
 	}
 	vec_push(&a->skips, SKIP_END);
+	/* Of most entries nothing is ever read but where the next one is. */
+	if ((b.kind == DWARF_OTHER || b.kind == DWARF_BLOCK) && (!b.sibling || b.sibling_at >= 0)) {
+		a->attrs.len = b.attrs;
+		b.count = 0;
+	}
 	if (r->bad) /* the caller drops what was added */
 		return false;
 	vec_push(&a->abbrevs, b);
@@ -323,6 +328,9 @@ int dwarf_abbrevs_read(const struct dwarf_file *f, uint64_t offset, struct dwarf
 			qsort(a.abbrevs.data, a.abbrevs.len, sizeof(*a.abbrevs.data), by_code);
 			break;
 		}
+	dwarf_fit(&a.abbrevs);
+	dwarf_fit(&a.attrs);
+	dwarf_fit(&a.skips);
 	*ret = a;
 	return 0;
 }

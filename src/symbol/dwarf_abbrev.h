@@ -30,7 +30,7 @@ struct dwarf_abbrev {
 	uint32_t code;
 	uint32_t attrs; /* the first one */
 	uint32_t skip;	/* the first of the operations that step over its values */
-	uint16_t count; /* of attributes */
+	uint16_t count; /* of attributes; 0 where they are of no use to us */
 	uint8_t kind;	/* enum dwarf_kind */
 	bool children : 1;
 	bool code_range : 1; /* has an address or ranges */

@@ -8,6 +8,7 @@
 #define GLIM_SYMBOL_DWARF_FILE_H
 
 #include "base/bytes.h"
+#include "base/vec.h"
 #include "symbol/elf_file.h"
 
 enum dwarf_section_id {
@@ -32,6 +33,12 @@ struct dwarf_section {
 	enum dwarf_packing how;
 	bool unpacked;
 };
+
+/* Give back what a vector has room for and does not use: what is read once stays for long. */
+#define dwarf_fit(v)                                                                               \
+	((v)->len ? (void)((v)->data = mem_reallocarray((v)->data, (v)->len, sizeof(*(v)->data)),  \
+			   (v)->cap = (v)->len)                                                    \
+		  : vec_fini(v))
 
 /* A piece of a section in memory, for those who read on. */
 enum { DWARF_WINDOW = 64 << 10 };

@@ -206,6 +206,7 @@ static int scan_entry(struct walk *w, struct finder *f)
 		fs->next = sibling;
 		return 0;
 	}
+	leap &= a->sibling_at < 0 || a->count;
 	if (!function && !leap) {
 		if (!walk_skip(w, a))
 			return -EBADMSG;
@@ -252,13 +253,15 @@ int dwarf_functions_scan(struct dwarf_functions *fs, const struct dwarf_unit *u,
 			return -EAGAIN;
 		fs->bad = scan_entry(&w, &f) < 0;
 	}
-	if (!fs->done && fs->functions.len)
+	if (!fs->done && fs->functions.len) {
+		dwarf_fit(&fs->functions);
 		qsort(fs->functions.data, fs->functions.len, sizeof(*fs->functions.data), by_start);
+	}
 	fs->done = true;
 	return 0;
 }
 
-static void drop_bodies(struct dwarf_functions *fs)
+void dwarf_functions_drop_bodies(struct dwarf_functions *fs)
 {
 	for (size_t i = 0; i < fs->bodies.len; i++) {
 		vec_fini(&fs->bodies.data[i].inlined);
@@ -266,11 +269,13 @@ static void drop_bodies(struct dwarf_functions *fs)
 	}
 	vec_fini(&fs->bodies);
 	fs->body_bytes = 0;
+	for (size_t i = 0; i < fs->functions.len; i++)
+		fs->functions.data[i].body = 0;
 }
 
 void dwarf_functions_again(struct dwarf_functions *fs)
 {
-	drop_bodies(fs);
+	dwarf_functions_drop_bodies(fs);
 	fs->functions.len = 0;
 	fs->next = 0;
 	fs->done = fs->bad = false;
@@ -279,7 +284,7 @@ void dwarf_functions_again(struct dwarf_functions *fs)
 
 void dwarf_functions_fini(struct dwarf_functions *fs)
 {
-	drop_bodies(fs);
+	dwarf_functions_drop_bodies(fs);
 	vec_fini(&fs->functions);
 }
 
@@ -389,6 +394,7 @@ static int64_t body_entry(struct body_walk *b, uint64_t offset)
 
 	if (sibling)
 		return (int64_t)sibling;
+	leap &= a->sibling_at < 0 || a->count;
 	if (leap || a->kind == DWARF_INLINED) {
 		if (!walk_values(&b->w, a, &e))
 			return -EBADMSG;
@@ -435,23 +441,6 @@ static int read_body(struct body_walk *b, uint64_t entry)
 	return next < 0 ? (int)next : 0;
 }
 
-/* Most bodies stay for long. */
-static void fit(struct dwarf_body *b)
-{
-	if (b->inlined.len)
-		b->inlined.data =
-			mem_reallocarray(b->inlined.data, b->inlined.len, sizeof(*b->inlined.data));
-	else
-		vec_fini(&b->inlined);
-	b->inlined.cap = b->inlined.len;
-	if (b->pieces.len)
-		b->pieces.data =
-			mem_reallocarray(b->pieces.data, b->pieces.len, sizeof(*b->pieces.data));
-	else
-		vec_fini(&b->pieces);
-	b->pieces.cap = b->pieces.len;
-}
-
 int dwarf_functions_body(struct dwarf_functions *fs, const struct dwarf_unit *u,
 			 const struct dwarf_code *code, struct dwarf_function *f,
 			 const struct dwarf_body **ret)
@@ -466,7 +455,8 @@ int dwarf_functions_body(struct dwarf_functions *fs, const struct dwarf_unit *u,
 			b->body.inlined.len = 0;
 			b->body.pieces.len = 0;
 		}
-		fit(&b->body);
+		dwarf_fit(&b->body.inlined);
+		dwarf_fit(&b->body.pieces);
 		fs->body_bytes += b->body.inlined.cap * sizeof(*b->body.inlined.data) +
 				  b->body.pieces.cap * sizeof(*b->body.pieces.data);
 		vec_push(&fs->bodies, b->body);

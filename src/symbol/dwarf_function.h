@@ -42,6 +42,8 @@ int dwarf_functions_scan(struct dwarf_functions *fs, const struct dwarf_unit *u,
 			 const struct dwarf_code *code, size_t max_bytes);
 /* Forget all, and look into functions for more of them the next time. */
 void dwarf_functions_again(struct dwarf_functions *fs);
+/* Forget what was inlined, which is quickly found again. */
+void dwarf_functions_drop_bodies(struct dwarf_functions *fs);
 void dwarf_functions_fini(struct dwarf_functions *fs);
 size_t dwarf_functions_bytes(const struct dwarf_functions *fs);
 /* The function that has an address (behind the code's base), NULL where there is none. */

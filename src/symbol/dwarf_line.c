@@ -222,6 +222,8 @@ static int by_start(const void *x, const void *y)
 static void finish(struct dwarf_lines *l)
 {
 	drop_sequence(l);
+	dwarf_fit(&l->marks);
+	dwarf_fit(&l->sequences);
 	if (l->sequences.len)
 		qsort(l->sequences.data, l->sequences.len, sizeof(*l->sequences.data), by_start);
 	l->done = true;
