@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "symbol/budget.h"
 #include "symbol/demangle.h"
 #include "symbol/jitdump.h"
 #include "symbol/perf_map.h"
@@ -28,6 +29,8 @@ enum {
  * no file at all. Reading may take one part in COST_SHARE of the time. */
 static const int64_t after_hit_ns = 100000000, after_miss_ns = 5000000, after_none_ns = 1000000000;
 enum { COST_SHARE = 50 };
+/* All processes together: a tenth of a second at once, one part in ten of the time after that. */
+enum { ALL_SHARE = 10, ALL_BURST_NS = 100000000 };
 
 enum source_kind { PERF_MAP, JITDUMP, SOURCES };
 struct source {
@@ -60,7 +63,8 @@ struct made {
 };
 struct jit {
 	size_t max_bytes;
-	struct map64 index;	      /* hash of pid and start -> struct made */
+	struct map64 index; /* hash of pid and start -> struct made */
+	struct budget reading;
 	uint64_t clock, window_clock; /* counts look-ups; what it was when the window began */
 	char buf[MAX(MAX_NAME, MAX_FILE) + 2];
 };
@@ -290,6 +294,8 @@ static void look_at_files(struct jit *j, struct made *m, const struct process *p
 	size_t used = jit_bytes(j);
 	bool changed = false, any = false;
 
+	if (!budget_left(&j->reading, now, ALL_SHARE, ALL_BURST_NS))
+		return;
 	m->more = false;
 	m->looked_ns = now;
 	if (!m->known && process_identity(p->pid, &m->user, &m->inner))
@@ -310,6 +316,7 @@ static void look_at_files(struct jit *j, struct made *m, const struct process *p
 	}
 	int64_t cost = clock_mono_ns() - now;
 
+	budget_spend(&j->reading, cost);
 	m->not_before = now + (any ? MAX(cost * COST_SHARE, after_miss_ns) : after_none_ns);
 }
 

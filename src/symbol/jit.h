@@ -2,8 +2,9 @@
  *
  * Two sources a process: /tmp/perf-PID.map (Node.js, Python, Java agents, .NET; as the process sees
  * /tmp and its own pid) and a jitdump file, which the process maps. Both grow; a look-up reads what
- * is new, in slices, seldom enough to cost little. A file counts only when it is a regular one that
- * belongs to the process's user or to root. What it says is used for this process alone.
+ * is new, in slices, seldom enough to cost little, whatever the number of processes. A file counts
+ * only when it is a regular one that belongs to the process's user or to root. What it says is used
+ * for this process alone.
  *
  * Memory: bounded; returned text lives until jit_trim. Threads: one at a time. */
 #ifndef GLIM_SYMBOL_JIT_H

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "symbol/budget.h"
 #include "symbol/demangle.h"
 #include "symbol/kallsyms.h"
 #include "symbol/names.h"
@@ -16,8 +17,11 @@ enum {
 	MAX_FILES = 1 << 13,
 	MAX_MODULE_NAMES = 1 << 14,
 	NAME_OVERHEAD = 48, /* of a name in the cache: its slot and the allocator's share */
-	JIT_SHARE = 4,	    /* one part in so many of the bound is for code made at run time */
-	DEBUG_SHARE = 3,    /* and for inlined functions and lines */
+	/* Reading files: half a second at once, a quarter of all time after that. */
+	LOAD_SHARE = 4,
+	LOAD_BURST_NS = 500000000,
+	JIT_SHARE = 4,	 /* one part in so many of the bound is for code made at run time */
+	DEBUG_SHARE = 3, /* and for inlined functions and lines */
 };
 
 /* Texts of Go's function table by their offset and one of these; no code is at such addresses. */
@@ -65,6 +69,8 @@ struct symbolizer {
 	int kernel_status;
 	struct err kernel_err;
 	uint64_t hits, misses;
+	struct budget loading;
+	uint64_t postponed; /* look-ups that found the budget spent */
 };
 
 /* What a mapping is: a module name, and a file or HASH_NONE. Travels as one number. */
@@ -381,8 +387,8 @@ static void await_debug_file(struct symbolizer *s, struct file *f)
 	f->asked = f->awaited = true;
 }
 
-static void load(struct symbolizer *s, struct file *own, int fd, const struct process *p,
-		 const struct mapping *m)
+static void load_now(struct symbolizer *s, struct file *own, int fd, const struct process *p,
+		     const struct mapping *m)
 {
 	struct debug_search where = debug_search(s, p, m);
 	struct elf_file *elf;
@@ -412,6 +418,27 @@ static void load(struct symbolizer *s, struct file *own, int fd, const struct pr
 		drop_table(s, f);
 		f->refused_in = s->window;
 	}
+}
+
+/* Takes fd over. */
+static void load(struct symbolizer *s, struct file *own, int fd, const struct process *p,
+		 const struct mapping *m)
+{
+	int64_t start = clock_mono_ns();
+
+	load_now(s, own, fd, p, m);
+	budget_spend(&s->loading, clock_mono_ns() - start);
+}
+
+/* May a file be read now? Samples wait meanwhile; those of files that have to wait get no names. */
+static bool may_load(struct symbolizer *s, const struct file *f)
+{
+	if (f->loaded || f->refused_in == s->window)
+		return false;
+	if (budget_left(&s->loading, clock_mono_ns(), LOAD_SHARE, LOAD_BURST_NS))
+		return true;
+	s->postponed++;
+	return false;
 }
 
 static const char *module_of(const struct mapping *m)
@@ -449,7 +476,7 @@ static struct place find_place(struct symbolizer *s, const struct process *p,
 		place.file = file_by_key(s, &key);
 		struct file *f = s->files.data[place.file];
 
-		if (!f->loaded && f->refused_in != s->window)
+		if (may_load(s, f))
 			load(s, f, take_fd(&fd), p, m);
 	}
 	/* When it is our limit of open files that was in the way, the next time may be better. */
@@ -467,7 +494,7 @@ static struct file *loaded_file(struct symbolizer *s, struct place place, const 
 	struct file *own = s->files.data[place.file], *f = table_of(s, own);
 
 	f->last_used = ++s->clock;
-	if (!f->loaded && f->refused_in != s->window) {
+	if (may_load(s, f)) {
 		int fd = open_copy(s, f, p, m);
 
 		if (fd < 0)
@@ -665,6 +692,7 @@ void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret)
 		.symbols = s->kernel.symbols.len,
 		.hits = s->hits,
 		.misses = s->misses,
+		.postponed = s->postponed,
 	};
 
 	for (size_t i = 0; i < s->files.len; i++) {

@@ -54,6 +54,7 @@ struct symbolizer_stats {
 	size_t refused;		      /* files without names in this window for lack of room */
 	size_t stripped;	      /* files in memory with the names of .dynsym alone */
 	size_t awaited;		      /* files whose debug files were asked for */
+	uint64_t postponed;	      /* look-ups without a name because reading files took long */
 	uint64_t hits, misses;	      /* addresses with and without a name */
 	struct jit_stats jit;
 };
