@@ -1,30 +1,15 @@
 #include "unwind/native/code_flow.h"
 
-#include "unwind/native/x86.h"
+#include "unwind/native/code_frame.h"
 
 enum {
 	MAX_CODE = 4 << 20,    /* bytes in gaps */
 	MAX_COVERED = 8 << 20, /* bytes around them that are searched for calls */
 	FEWEST = 5,	       /* bytes of a gap: fewer are no function */
 	ALIGN = 16,	       /* of functions */
-	LOST = UINT16_MAX,     /* of a register's place */
-	MAX_HEIGHT = 1 << 18,
 	MANY_BYTES = 4096, /* in gaps: more than what the compiler itself brings to each program */
 	SHORT_FUNCTION = 64, /* instructions of one that never returns */
 };
-
-enum state_kind { STATE_FRAME, STATE_OUTERMOST, STATE_SIGNAL };
-
-/* What is known before an instruction. Heights count bytes, places words below the CFA. */
-struct state {
-	int32_t height;		 /* CFA = rsp + height; 0: not known */
-	int32_t frame;		 /* CFA = rbp + frame; 0: not known */
-	uint16_t rbp_at, rbx_at; /* 0: in the register */
-	uint8_t kind;
-	uint8_t dirty; /* X86_WRITES_RBP, X86_WRITES_RBX: the register holds something else */
-};
-
-static const struct state at_entry = {.height = 8};
 
 struct piece {
 	uint64_t start, end; /* addresses */
@@ -39,7 +24,7 @@ struct flow {
 	uint32_t *states_at; /* of each byte: index of its state, 0: none */
 	size_t size;
 	size_t code; /* bytes that are no padding */
-	VEC(struct state) states;
+	VEC(struct code_frame) states;
 	VEC(uint64_t) entries; /* addresses */
 	VEC(uint64_t) work;
 	VEC(uint64_t) bad; /* in functions that are not what they seem */
@@ -320,152 +305,12 @@ static void find_entries(struct flow *w, const code_ranges *covered)
 	add_unseen(w, 0);
 }
 
-/* --- what an instruction does to a frame -------------------------------------------------------*/
-
-static void forget_register(struct state *s, uint8_t which)
-{
-	uint16_t *place = which == X86_WRITES_RBP ? &s->rbp_at : &s->rbx_at;
-
-	if (!*place)
-		*place = LOST;
-	s->dirty |= which;
-	if (which == X86_WRITES_RBP)
-		s->frame = 0;
-}
-
-/* A register that was saved above the stack pointer is there no more. */
-static void drop_place(struct state *s, uint16_t *place, uint8_t which)
-{
-	if (*place != LOST && *place * 8 > s->height)
-		*place = s->dirty & which ? LOST : 0;
-}
-
-static void set_height(struct state *s, int64_t height)
-{
-	s->height = height > 0 && height < MAX_HEIGHT && height % 8 == 0 ? (int32_t)height : 0;
-	if (!s->height)
-		return;
-	drop_place(s, &s->rbp_at, X86_WRITES_RBP);
-	drop_place(s, &s->rbx_at, X86_WRITES_RBX);
-}
-
-static void push(struct state *s, uint8_t reg)
-{
-	if (!s->height)
-		return;
-	set_height(s, s->height + 8);
-	if (reg == UNWIND_RBP && !s->rbp_at)
-		s->rbp_at = (uint16_t)(s->height / 8);
-	if (reg == UNWIND_RBX && !s->rbx_at)
-		s->rbx_at = (uint16_t)(s->height / 8);
-}
-
-static void restore(struct state *s, uint16_t *place, uint8_t which, int32_t from)
-{
-	if (which == X86_WRITES_RBP)
-		s->frame = 0;
-	if (from && *place != LOST && *place * 8 == from) {
-		*place = 0;
-		s->dirty &= (uint8_t)~which;
-	} else {
-		forget_register(s, which);
-	}
-}
-
-static void pop(struct state *s, uint8_t reg)
-{
-	int32_t from = s->height;
-
-	if (reg == UNWIND_RBP)
-		restore(s, &s->rbp_at, X86_WRITES_RBP, from);
-	else if (reg == UNWIND_RBX)
-		restore(s, &s->rbx_at, X86_WRITES_RBX, from);
-	if (reg == UNWIND_RSP)
-		s->height = 0;
-	else if (from)
-		set_height(s, from - 8);
-}
-
-static void leave(struct state *s)
-{
-	set_height(s, s->frame ? s->frame : 0);
-	pop(s, UNWIND_RBP);
-}
-
-static void apply(struct state *s, const struct x86_insn *insn)
-{
-	switch (insn->kind) {
-	case X86_PUSH:
-		push(s, insn->reg);
-		break;
-	case X86_POP:
-		pop(s, insn->reg);
-		break;
-	case X86_ADD_RSP:
-		if (s->height)
-			set_height(s, (int64_t)s->height - insn->number);
-		break;
-	case X86_RSP_FROM_RBP:
-		set_height(s, s->frame ? (int64_t)s->frame - insn->number : 0);
-		break;
-	case X86_RBP_FROM_RSP:
-		forget_register(s, X86_WRITES_RBP);
-		if (s->height && s->height + (int64_t)MAX_HEIGHT > insn->number)
-			s->frame = s->height - insn->number;
-		break;
-	case X86_LEAVE:
-		leave(s);
-		break;
-	default:
-		break;
-	}
-	if (insn->writes & X86_WRITES_RSP)
-		s->height = 0;
-	if (insn->writes & X86_WRITES_RBP)
-		forget_register(s, X86_WRITES_RBP);
-	if (insn->writes & X86_WRITES_RBX)
-		forget_register(s, X86_WRITES_RBX);
-}
-
-/* Has the caller its registers back, but for what was never known? */
-static bool may_return(const struct state *s)
-{
-	return s->kind != STATE_FRAME || !s->height ||
-	       (s->height == 8 && (!s->rbp_at || s->rbp_at == LOST) &&
-		(!s->rbx_at || s->rbx_at == LOST));
-}
-
 /* --- the flow of frames ------------------------------------------------------------------------*/
-
-static bool same_state(const struct state *a, const struct state *b)
-{
-	return a->height == b->height && a->frame == b->frame && a->rbp_at == b->rbp_at &&
-	       a->rbx_at == b->rbx_at && a->kind == b->kind && a->dirty == b->dirty;
-}
-
-/* What is known on both ways. */
-static struct state meet(const struct state *a, const struct state *b)
-{
-	struct state s = *a;
-
-	if (a->height != b->height || a->kind != b->kind)
-		s.height = 0;
-	if (a->frame != b->frame || a->kind != b->kind)
-		s.frame = 0;
-	if (a->rbp_at != b->rbp_at)
-		s.rbp_at = LOST;
-	if (a->rbx_at != b->rbx_at)
-		s.rbx_at = LOST;
-	if (a->kind != b->kind)
-		s.kind = STATE_FRAME;
-	s.dirty |= b->dirty;
-	return s;
-}
 
 /* The flow comes to an address with a state: go on from there when that is news. The start of a
  * function has the state of one, however the flow came there. Returns false where the stack has
  * another height than on other ways there: something was not understood. */
-static bool arrive(struct flow *w, uint64_t address, const struct state *s)
+static bool arrive(struct flow *w, uint64_t address, const struct code_frame *s)
 {
 	const struct piece *p = find_piece(w, address);
 
@@ -476,13 +321,13 @@ static bool arrive(struct flow *w, uint64_t address, const struct state *s)
 
 	if (!*at) {
 		*at = (uint32_t)w->states.len;
-		vec_push(&w->states, is_entry ? at_entry : *s);
+		vec_push(&w->states, is_entry ? code_frame_at_entry : *s);
 		vec_push(&w->work, address);
 	} else if (!is_entry) {
-		const struct state known = w->states.data[*at];
-		struct state both = meet(&w->states.data[*at], s);
+		const struct code_frame known = w->states.data[*at];
+		struct code_frame both = code_frame_meet(&w->states.data[*at], s);
 
-		if (!same_state(&both, &w->states.data[*at])) {
+		if (!code_frame_equal(&both, &w->states.data[*at])) {
 			w->states.data[*at] = both;
 			vec_push(&w->work, address);
 		}
@@ -492,16 +337,18 @@ static bool arrive(struct flow *w, uint64_t address, const struct state *s)
 }
 
 /* Jumps that leave a function leave its frame too. */
-static bool leaves_badly(const struct flow *w, const struct x86_insn *insn, const struct state *s)
+static bool leaves_badly(const struct flow *w, const struct x86_insn *insn,
+			 const struct code_frame *s)
 {
 	const struct piece *p;
 
 	if (insn->kind == X86_RETURN)
-		return !may_return(s);
+		return !code_frame_may_return(s);
 	if ((insn->kind != X86_JUMP && insn->kind != X86_BRANCH) || !insn->address)
 		return false;
 	p = find_piece(w, insn->address);
-	return (!p || w->marks[index_of(p, insn->address)] & MARK_ENTRY) && !may_return(s);
+	return (!p || w->marks[index_of(p, insn->address)] & MARK_ENTRY) &&
+	       !code_frame_may_return(s);
 }
 
 /* Does the flow go on with the next instruction? */
@@ -522,7 +369,7 @@ static bool goes_on(const struct flow *w, const struct piece *p, const struct x8
 static void step(struct flow *w, uint64_t at)
 {
 	const struct piece *p = find_piece(w, at);
-	struct state s = w->states.data[w->states_at[index_of(p, at)]];
+	struct code_frame s = w->states.data[w->states_at[index_of(p, at)]];
 	struct x86_insn insn;
 
 	if (decode(w, p, at, &insn)) {
@@ -534,10 +381,10 @@ static void step(struct flow *w, uint64_t at)
 		if (insn.address && find_piece(w, insn.address))
 			vec_push(&w->bad, insn.address);
 	}
-	if (s.kind == STATE_FRAME)
-		apply(&s, &insn);
+	if (s.kind == CODE_FRAME)
+		code_frame_apply(&s, &insn);
 	if (insn.kind == X86_CALL && insn.address == at + insn.size)
-		push(&s, X86_NO_REGISTER); /* it takes its own address */
+		code_frame_push(&s, X86_NO_REGISTER); /* it takes its own address */
 	bool agreed = true;
 
 	if ((insn.kind == X86_JUMP || insn.kind == X86_BRANCH) && insn.address)
@@ -634,7 +481,7 @@ static void put_outermost(struct flow *w, uint64_t address)
 
 	w->marks[index] |= MARK_ENTRY;
 	w->states_at[index] = (uint32_t)w->states.len;
-	vec_push(&w->states, (struct state){.kind = STATE_OUTERMOST});
+	vec_push(&w->states, (struct code_frame){.kind = CODE_OUTERMOST});
 	vec_push(&w->work, address);
 	run(w);
 }
@@ -689,7 +536,7 @@ static size_t signal_return_size(const uint8_t *b, size_t n)
 static void put_signal(struct flow *w, size_t index)
 {
 	w->states_at[index] = (uint32_t)w->states.len;
-	vec_push(&w->states, (struct state){.kind = STATE_SIGNAL});
+	vec_push(&w->states, (struct code_frame){.kind = CODE_SIGNAL});
 }
 
 /* Before any flow comes there. */
@@ -725,47 +572,6 @@ static void widen_signal_returns(struct flow *w)
 }
 
 /* --- rules -------------------------------------------------------------------------------------*/
-
-static void set_place(uint16_t at, uint8_t *place, int16_t *offset)
-{
-	*place = at == LOST ? UNWIND_PLACE_UNDEFINED : at ? UNWIND_PLACE_CFA : UNWIND_PLACE_SAME;
-	*offset = at == LOST ? 0 : (int16_t)-at;
-}
-
-static struct unwind_rule rule_of(const struct state *s)
-{
-	struct unwind_rule rule = {.cfa = UNWIND_CFA_NONE};
-	uint8_t rbp, rbx;
-
-	if (s->kind == STATE_OUTERMOST)
-		return (struct unwind_rule){.base = UNWIND_RSP, .ra = UNWIND_PLACE_UNDEFINED};
-	if (s->kind == STATE_SIGNAL)
-		/* struct rt_sigframe without the return address, which is where rsp was: ucontext,
-		 * whose registers start at 40 (Linux 6.1 arch/x86/include/uapi/asm/ucontext.h,
-		 * sigcontext.h): rbp 120, rbx 128, rsp 160, rip 168. */
-		return (struct unwind_rule){.base = UNWIND_RSP,
-					    .cfa = UNWIND_CFA_MEMORY,
-					    .cfa_offset = 160,
-					    .rbp = UNWIND_PLACE_RSP,
-					    .rbp_offset = 120 / 8,
-					    .rbx = UNWIND_PLACE_RSP,
-					    .rbx_offset = 128 / 8,
-					    .ra = UNWIND_PLACE_RSP | UNWIND_SIGNAL,
-					    .ra_offset = 168 / 8};
-	if (!s->height && !s->frame)
-		return rule;
-	rule.cfa = UNWIND_CFA_REGISTER;
-	/* The frame pointer makes fewer rules: it stays while the stack moves. */
-	rule.base = s->frame ? UNWIND_RBP : UNWIND_RSP;
-	rule.cfa_offset = s->frame ? s->frame : s->height;
-	rule.ra = UNWIND_PLACE_CFA | UNWIND_DERIVED;
-	rule.ra_offset = -1;
-	set_place(s->rbp_at, &rbp, &rule.rbp_offset);
-	set_place(s->rbx_at, &rbx, &rule.rbx_offset);
-	rule.rbp = rbp & 15;
-	rule.rbx = rbx & 15;
-	return rule;
-}
 
 static void put(struct code_flow *out, uint64_t address, const struct unwind_rule *rule)
 {
@@ -808,7 +614,7 @@ static void put_rules(const struct flow *w, struct code_flow *out)
 
 			if (!state)
 				continue;
-			struct unwind_rule rule = rule_of(&w->states.data[state]);
+			struct unwind_rule rule = code_frame_rule(&w->states.data[state]);
 
 			if (at >= known + ALIGN || (known == p->start && at > known))
 				put(out, known, &none);
@@ -834,14 +640,14 @@ void code_flow_find(const struct elf_file *f, const code_ranges *gaps, const cod
 		return;
 	w.marks = mem_calloc(w.size, 1);
 	w.states_at = mem_calloc(w.size, sizeof(*w.states_at));
-	vec_push(&w.states, (struct state){});
+	vec_push(&w.states, (struct code_frame){});
 	find_entries(&w, covered);
 	qsort(w.entries.data, w.entries.len, sizeof(*w.entries.data), compare_addresses);
 	find_no_return(&w);
 	find_known(&w);
 	find_start(&w);
 	for (size_t i = 0; i < w.entries.len; i++) {
-		arrive(&w, w.entries.data[i], &at_entry);
+		arrive(&w, w.entries.data[i], &code_frame_at_entry);
 		run(&w);
 	}
 	drop_bad(&w);
