@@ -106,3 +106,20 @@ int decompress_gzip(const void *p, size_t n, size_t max, struct buf *out, struct
 	} while (pos < n);
 	return 0;
 }
+
+int decompress_zlib(const void *p, size_t n, size_t size, struct buf *out, struct err *e)
+{
+	struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+	size_t got = 0;
+
+	if (!d)
+		return err_set(e, -ENOMEM, "no memory to decompress");
+	buf_reserve(out, size);
+	enum libdeflate_result r =
+		libdeflate_zlib_decompress(d, p, n, out->data + out->len, size, &got);
+	libdeflate_free_decompressor(d);
+	if (r != LIBDEFLATE_SUCCESS || got != size)
+		return err_set(e, -EBADMSG, "zlib: the data is damaged");
+	out->len += got;
+	return 0;
+}

@@ -12,5 +12,7 @@ int compress_zstd(const void *p, size_t n, int level, struct buf *out);
 int compress_gzip(const void *p, size_t n, int level, struct buf *out);
 int decompress_zstd(const void *p, size_t n, size_t max, struct buf *out, struct err *e);
 int decompress_gzip(const void *p, size_t n, size_t max, struct buf *out, struct err *e);
+/* The same with zlib's header, for data whose size is known. */
+int decompress_zlib(const void *p, size_t n, size_t size, struct buf *out, struct err *e);
 
 #endif

@@ -292,7 +292,8 @@ static void find_entries(struct flow *w, const code_ranges *covered)
 {
 	uint64_t searched = 0;
 
-	add_entry(w, w->elf->header.e_entry);
+	if (w->elf->header.e_entry)
+		add_entry(w, w->elf->header.e_entry);
 	add_symbols(w);
 	for (size_t i = 0; w->code > MANY_BYTES && i < covered->len; i++) {
 		searched += covered->data[i].end - covered->data[i].start;
@@ -577,6 +578,8 @@ static void put(struct code_flow *out, uint64_t address, const struct unwind_rul
 {
 	struct code_rule *last = out->rules.len ? &out->rules.data[out->rules.len - 1] : NULL;
 
+	if (!last && rule->cfa == UNWIND_CFA_NONE)
+		return;			      /* before the first there is none */
 	if (last && last->address == address) /* the end of a piece, and the next one */
 		last->rule = *rule;
 	else if (!last || memcmp(&last->rule, rule, sizeof(*rule)) != 0)

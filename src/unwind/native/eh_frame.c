@@ -1,5 +1,6 @@
 #include "unwind/native/eh_frame.h"
 
+#include "base/compress.h"
 #include "unwind/native/cfi.h"
 #include "unwind/native/cfi_bytes.h"
 #include "unwind/native/code_flow.h"
@@ -7,8 +8,10 @@
 
 enum {
 	MAX_SECTION = 256 << 20,
-	CODE_ALIGN = 16, /* of functions, by all compilers for x86-64; what is shorter than that
-			    between two functions is padding */
+	MAX_UNPACKED = 32 << 20,
+	COMPRESS_ZSTD = 2, /* ELFCOMPRESS_ZSTD, newer than some elf.h */
+	CODE_ALIGN = 16,   /* of functions, by all compilers for x86-64; what is shorter than that
+			      between two functions is padding */
 };
 
 static const struct unwind_rule no_rule = {.cfa = UNWIND_CFA_NONE};
@@ -164,33 +167,64 @@ static void convert(const struct cfi_cie *cie, const struct cfi_state *s, struct
 
 /* --- sections ----------------------------------------------------------------------------------*/
 
-static int load(const struct elf_file *f, uint64_t offset, uint64_t size, struct cfi_section *s)
+static int load(const struct elf_file *f, uint64_t offset, uint64_t size, struct buf *ret)
 {
 	if (size > MAX_SECTION)
 		return -EFBIG;
-	uint8_t *data = mem_calloc(size + 1, 1);
-	int r = elf_file_read(f, offset, data, size);
+	buf_reserve(ret, size + 1);
+	int r = elf_file_read(f, offset, ret->data, size);
 
-	if (r) {
-		free(data);
-		return r;
-	}
-	s->data = data;
-	s->size = size;
+	if (!r)
+		ret->len = size;
+	return r;
+}
+
+/* A header says how it is packed, and its size (gABI, SHF_COMPRESSED). */
+static int unpack(const struct buf *packed, struct buf *ret)
+{
+	const uint8_t *data = packed->data + sizeof(Elf64_Chdr);
+	Elf64_Chdr h;
+
+	if (packed->len < sizeof(h))
+		return -EBADMSG;
+	memcpy(&h, packed->data, sizeof(h));
+	if (h.ch_size > MAX_UNPACKED)
+		return -EFBIG;
+	if (h.ch_type == ELFCOMPRESS_ZLIB)
+		return decompress_zlib(data, packed->len - sizeof(h), h.ch_size, ret, NULL);
+	if (h.ch_type == COMPRESS_ZSTD)
+		return decompress_zstd(data, packed->len - sizeof(h), h.ch_size, ret, NULL);
+	return -ENOENT;
+}
+
+/* The records of a section; its bytes belong to it. */
+static void take_bytes(struct cfi_section *s, struct buf *data)
+{
+	s->data = data->data;
+	s->size = data->len;
+	*data = (struct buf){};
 	cfi_read(s);
-	return 0;
 }
 
 static int load_section(const struct elf_file *f, const char *name, struct cfi_section *s)
 {
 	const Elf64_Shdr *h = elf_file_section(f, name);
+	cleanup_buf struct buf data = {}, unpacked = {};
 
-	/* A file of debug information only has an empty .eh_frame; a compressed .debug_frame has
-	 * never been seen beside it. */
-	if (!h || h->sh_type == SHT_NOBITS || (h->sh_flags & SHF_COMPRESSED) || !h->sh_size)
+	/* A file of debug information only has an empty .eh_frame. */
+	if (!h || h->sh_type == SHT_NOBITS || !h->sh_size)
 		return -ENOENT;
 	s->address = h->sh_addr;
-	return load(f, h->sh_offset, h->sh_size, s);
+	int r = load(f, h->sh_offset, h->sh_size, &data);
+
+	if (!r && h->sh_flags & SHF_COMPRESSED) {
+		r = unpack(&data, &unpacked);
+		if (!r)
+			take_bytes(s, &unpacked);
+	} else if (!r) {
+		take_bytes(s, &data);
+	}
+	return r;
 }
 
 /* .eh_frame_hdr: version, three encodings, then the address of .eh_frame (LSB). */
@@ -218,9 +252,14 @@ static int load_by_segment(const struct elf_file *f, struct cfi_section *s)
 			continue;
 		uint64_t skipped = address - p->p_vaddr, offset = p->p_offset + skipped;
 
+		cleanup_buf struct buf data = {};
+		int error = load(f, offset, MIN(p->p_filesz - skipped, f->size - offset), &data);
+
 		s->address = address;
 		s->terminated = true;
-		return load(f, offset, MIN(p->p_filesz - skipped, f->size - offset), s);
+		if (!error)
+			take_bytes(s, &data);
+		return error;
 	}
 	return -EBADMSG;
 }
@@ -494,7 +533,7 @@ static int run_functions(struct builder *b)
 	return r || !b->writer.open ? r : unwind_writer_finish(&b->writer, done);
 }
 
-static int load_sections(struct builder *b, const struct elf_file *f)
+static int load_sections(struct builder *b, const struct elf_file *f, const struct elf_file *debug)
 {
 	int r = load_section(f, ".eh_frame", &b->sections[0]);
 
@@ -504,11 +543,13 @@ static int load_sections(struct builder *b, const struct elf_file *f)
 		return r;
 	b->sections[1].debug_frame = true;
 	r = load_section(f, ".debug_frame", &b->sections[1]);
+	if (r == -ENOENT && debug)
+		r = load_section(debug, ".debug_frame", &b->sections[1]);
 	return r == -ENOENT ? 0 : r;
 }
 
-int unwind_table_build(const struct elf_file *f, struct unwind_rules *rules,
-		       struct unwind_table *ret, struct err *e)
+int unwind_table_build(const struct elf_file *f, const struct elf_file *debug,
+		       struct unwind_rules *rules, struct unwind_table *ret, struct err *e)
 {
 	struct unwind_table table = {};
 	cleanup(builder_fini) struct builder b = {.table = &table, .writer.rules = rules};
@@ -516,7 +557,7 @@ int unwind_table_build(const struct elf_file *f, struct unwind_rules *rules,
 	if (f->header.e_machine != EM_X86_64 ||
 	    (f->header.e_type != ET_DYN && f->header.e_type != ET_EXEC))
 		return err_set(e, -ENOTSUP, "no program or library for x86-64");
-	int r = load_sections(&b, f);
+	int r = load_sections(&b, f, debug);
 
 	if (r)
 		return err_sys(e, r, "cannot read the call frame information");

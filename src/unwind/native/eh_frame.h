@@ -1,18 +1,19 @@
 /* unwind/native/eh_frame.h - makes the unwind table of an ELF file from its call frame information.
  *
- * .eh_frame first, found as a section or through PT_GNU_EH_FRAME; .debug_frame for the code that it
- * does not describe. What is damaged is left out and counted. Memory: a few times the section while
- * it works, sections over a bound are refused. Threads: one at a time a rules. */
+ * .eh_frame first, found as a section or through PT_GNU_EH_FRAME; .debug_frame, of the file itself
+ * or of its debug file, for the code that it does not describe; code_flow.h for the rest. What is
+ * damaged is left out and counted. Memory: a few times the section while it works, sections over a
+ * bound are refused. Threads: one at a time a rules. */
 #ifndef GLIM_UNWIND_EH_FRAME_H
 #define GLIM_UNWIND_EH_FRAME_H
 
 #include "symbol/elf_file.h"
 #include "unwind/native/unwind_table.h"
 
-/* Returns the number of rows; 0 for a file without any such information, whose ret is empty.
- * -ENOTSUP: not x86-64. -EFBIG: over a bound. */
-int unwind_table_build(const struct elf_file *f, struct unwind_rules *rules,
-		       struct unwind_table *ret, struct err *e);
+/* debug: the file's debug file, or NULL. Returns the number of rows; 0 for a file without any such
+ * information, whose ret is empty. -ENOTSUP: not x86-64. -EFBIG: over a bound. */
+int unwind_table_build(const struct elf_file *f, const struct elf_file *debug,
+		       struct unwind_rules *rules, struct unwind_table *ret, struct err *e);
 
 /* Where the code of a file is. A table begins with the page of its first code, so that addresses in
  * a process can be counted from there before the table is made. */

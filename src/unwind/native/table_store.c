@@ -387,6 +387,23 @@ static int take_table(struct table_store *s, uint32_t file, int rows, const stru
 	return 0;
 }
 
+/* The debug file, which may describe what the file itself does not; NULL where there is none. */
+static struct elf_file *open_debug(const struct process *p, const struct mapping *m,
+				   const struct elf_file *f)
+{
+	struct debug_search where = {.pid = p->pid, .path = m->path, .folder = DEBUG_FOLDER};
+	struct elf_file *debug = NULL;
+	struct debug_link link;
+
+	if (m->path[0] != '/' || elf_file_section(f, ".debug_frame"))
+		return NULL;
+	debug_link_read(f, &link);
+	if (debug_file_open(&where, &link, &debug) < 0)
+		debug = NULL;
+	debug_link_fini(&link);
+	return debug;
+}
+
 /* From the file itself. */
 static int build(struct table_store *s, const struct process *p, const struct mapping *m,
 		 uint32_t file, const struct table_image_key *key, int64_t now_ns)
@@ -400,7 +417,11 @@ static int build(struct table_store *s, const struct process *p, const struct ma
 	int r = elf_file_open(fd, &f, NULL);
 
 	if (r >= 0) {
-		r = unwind_table_build(f, &s->rules, &table, NULL);
+		struct elf_file *debug = open_debug(p, m, f);
+
+		r = unwind_table_build(f, debug, &s->rules, &table, NULL);
+		if (debug)
+			elf_file_close(debug);
 		elf_file_close(f);
 	}
 	if (r >= 0 && s->cache && table_cache_save(s->cache, key, &table, &s->rules))

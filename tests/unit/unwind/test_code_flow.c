@@ -139,7 +139,7 @@ static void compare_file(int fd, const char *name)
 	assert_int_equal(elf_file_open(fd, &f, NULL), 0);
 	unwind_rules_init(&rules);
 	unwind_code_read(f, &code);
-	assert_true(unwind_table_build(f, &rules, &table, NULL) > 0);
+	assert_true(unwind_table_build(f, NULL, &rules, &table, NULL) > 0);
 	vec_push(&all, (struct code_range){code.segments[0].address,
 					   code.segments[0].address + code.segments[0].size});
 	code_flow_find(f, &all, &none, &flow);
@@ -219,7 +219,7 @@ static void build(const uint8_t *bytes, size_t n, struct unwind_rules *rules,
 	assert_int_equal(pwrite(fd, bytes, n, PAGE), n);
 	assert_int_equal(pwrite(fd, padding, sizeof(padding), PAGE + (off_t)n), sizeof(padding));
 	assert_int_equal(elf_file_open(fd, &f, NULL), 0);
-	assert_true(unwind_table_build(f, rules, ret, NULL) >= 0);
+	assert_true(unwind_table_build(f, NULL, rules, ret, NULL) >= 0);
 	elf_file_close(f);
 }
 
@@ -350,6 +350,78 @@ static void test_not_understood(void **state)
 	CHECK_CODE(no_code, {0, UNWIND_CFA_NONE}, {4, UNWIND_CFA_NONE});
 	CHECK_CODE(aligned, {4, UNWIND_CFA_REGISTER, UNWIND_RBP, 16},
 		   {6, UNWIND_CFA_REGISTER, UNWIND_RSP, 16}, {10, UNWIND_CFA_NONE});
+}
+
+/* --- debug files -------------------------------------------------------------------------------*/
+
+static const char source[] = "int f(int n); int f(int n) { volatile char a[200]; a[n] = 1;"
+			     " return n ? f(n - 1) + a[n / 2] : 0; }"
+			     " int main(int n, char **v) { return f(n) + f(n + 1); }";
+
+static void run(const char *format, const char *folder)
+{
+	cleanup_free char *line = mem_asprintf("cd %s && %s", folder, format);
+
+	assert_int_equal(system(line), 0);
+}
+
+static struct elf_file *open_in(const char *folder, const char *name)
+{
+	cleanup_free char *path = mem_asprintf("%s/%s", folder, name);
+	struct elf_file *f;
+
+	assert_int_equal(elf_file_open(open(path, O_RDONLY | O_CLOEXEC), &f, NULL), 0);
+	return f;
+}
+
+/* The function's address is the same in all; within it a table tells its large frame. */
+static void assert_described(const char *folder, const char *name, const char *debug_name)
+{
+	struct elf_file *whole = open_in(folder, "whole"), *f = open_in(folder, name);
+	struct elf_file *debug = debug_name ? open_in(folder, debug_name) : NULL;
+	struct unwind_table table = {};
+	struct unwind_rules rules;
+	uint64_t address, size;
+
+	unwind_rules_init(&rules);
+	assert_int_equal(elf_file_find_symbol(whole, "f", &address, &size), 0);
+	assert_true(unwind_table_build(f, debug, &rules, &table, NULL) > 0);
+	bool found = false;
+
+	for (uint64_t i = 0; i < size; i++) {
+		const struct unwind_rule *r = unwind_table_find(&table, &rules, address + i);
+
+		assert_int_equal(r->cfa, UNWIND_CFA_REGISTER);
+		assert_int_equal(r->ra, UNWIND_PLACE_CFA);
+		found |= r->base == UNWIND_RSP && r->cfa_offset > 100;
+	}
+	assert_true(found);
+	unwind_table_fini(&table);
+	unwind_rules_fini(&rules);
+	elf_file_close(whole);
+	elf_file_close(f);
+	if (debug)
+		elf_file_close(debug);
+}
+
+static void test_debug_files(void **state)
+{
+	char folder[] = "/tmp/code_flow_XXXXXX";
+
+	assert_non_null(mkdtemp(folder));
+	cleanup_free char *path = mem_asprintf("%s/f.c", folder);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(source, f);
+	fclose(f);
+	run("gcc -O2 -g -fno-asynchronous-unwind-tables -fno-exceptions -o whole f.c", folder);
+	run("objcopy --only-keep-debug whole debug && strip -o stripped whole", folder);
+	run("objcopy --compress-debug-sections=zlib debug packed", folder);
+	assert_described(folder, "whole", NULL);
+	assert_described(folder, "stripped", "debug");
+	assert_described(folder, "stripped", "packed");
+	run("rm -r ../$(basename \"$PWD\")", folder);
 }
 
 /* --- in a running program ----------------------------------------------------------------------*/
@@ -498,7 +570,8 @@ int main(void)
 		cmocka_unit_test(test_lengths),	     cmocka_unit_test(test_against_tables),
 		cmocka_unit_test(test_start),	     cmocka_unit_test(test_signal_return),
 		cmocka_unit_test(test_thread_start), cmocka_unit_test(test_not_understood),
-		cmocka_unit_test(test_assembly),     cmocka_unit_test(test_restorer),
+		cmocka_unit_test(test_debug_files),  cmocka_unit_test(test_assembly),
+		cmocka_unit_test(test_restorer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

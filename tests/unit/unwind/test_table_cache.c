@@ -34,7 +34,7 @@ static void build(int fd, struct unwind_rules *rules, struct unwind_table *ret)
 
 	assert_true(fd >= 0);
 	assert_int_equal(elf_file_open(fd, &f, NULL), 0);
-	assert_true(unwind_table_build(f, rules, ret, NULL) >= 0);
+	assert_true(unwind_table_build(f, NULL, rules, ret, NULL) >= 0);
 	elf_file_close(f);
 }
 
