@@ -461,8 +461,8 @@ static int close_gap(struct builder *b, uint64_t from, uint64_t to)
 
 		if (rule->address >= to)
 			break;
-		if (rule->address >=
-		    from) /* the end of the last gap is where this one's function starts */
+		/* The last gap ends where its next function starts. */
+		if (rule->address >= from)
 			r = unwind_writer_add(&b->writer, rule->address, &rule->rule);
 	}
 	return r;
