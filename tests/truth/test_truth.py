@@ -9,10 +9,12 @@ import cases
 import recorders
 import score
 
-CPU_MS = 2000
+CPU_MS = 1500
 CASES_REACH = 0.999  # of the stacks are complete and right
 NAMES = [
-    "threads", "crowd", "vdso", "calls", "deep200",
+    "omit-fp", "fp", "o0", "lto", "clang", "static", "static-pie", "no-pie", "stripped", "debugframe", "no-header",
+    "inlined", "inlined4", "tail", "deep200", "deep1000", "objects", "signals", "threads", "crowd", "mappings", "forks",
+    "vdso", "calls", "asm-fp", "anonymous", "memfd", "deleted", "replaced", "namespace", "rust", "rust-v0",
 ]
 
 
