@@ -3,10 +3,12 @@
 #include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -258,10 +260,21 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(d->loop);
 }
 
+/* This thread speaks with strangers and writes to a folder of ours: it needs no capability,
+ * whatever the program has. The system call is for the calling thread alone (capset(2)). */
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+
+	syscall(SYS_capset, &head, none);
+}
+
 static void *run(void *arg)
 {
 	struct debuginfod *d = arg;
 
+	drop_capabilities();
 	event_base_dispatch(d->loop);
 	return NULL;
 }

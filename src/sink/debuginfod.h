@@ -2,9 +2,9 @@
  *
  * A debuginfod server (elfutils; the large distributions run one each) answers
  * GET /buildid/HEX/debuginfo with the separate debug file of the program that has this build id. A
- * thread of its own asks the servers one after the other and puts what comes into a folder:
- * FOLDER/HEX/debuginfo, complete or not at all, empty when no server knew it. The servers learn
- * which programs run here, so it is used only when somebody asked for it.
+ * thread of its own (without capabilities) asks the servers one after the other and puts what comes
+ * into a folder: FOLDER/HEX/debuginfo, complete or not at all, empty when no server knew it. The
+ * servers learn which programs run here, so it is used only when somebody asked for it.
  *
  * Memory: a few kilobytes. Threads: debuginfod_ask and debuginfod_stats from any, the others from
  * one. */

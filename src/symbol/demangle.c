@@ -64,5 +64,8 @@ char *demangle(const char *name)
 	CHECK(function);
 	cleanup_free char *shown = demangle_plain(function);
 
-	return mem_asprintf("%s@plt", shown);
+	bool fits = strlen(shown) + strlen(at) <= DEMANGLE_MAX_OUT;
+
+	return fits ? mem_asprintf("%s@plt", shown)
+		    : mem_asprintf("%.*s...@plt", DEMANGLE_MAX_OUT - 7, shown);
 }

@@ -77,6 +77,11 @@ static void test_bomb(void **state)
 
 	assert_int_equal(strlen(got), DEMANGLE_MAX_OUT);
 	assert_string_equal(got + DEMANGLE_MAX_OUT - 3, "...");
+	strcat(in, "@plt");
+	cleanup_free char *entry = demangle(in);
+
+	assert_int_equal(strlen(entry), DEMANGLE_MAX_OUT);
+	assert_string_equal(entry + DEMANGLE_MAX_OUT - 7, "...@plt");
 }
 
 static void test_long(void **state)
