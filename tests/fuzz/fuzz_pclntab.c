@@ -1,6 +1,8 @@
 /* Function tables of anybody's Go programs: every lookup must end, inside its bounds. */
 #include "fuzz.h"
 #include "symbol/pclntab.h"
+#include "unwind/native/go_labels.h"
+#include "unwind/native/go_labels_walk.h"
 
 static void look_up(const struct pclntab *t, int fd, uint64_t address)
 {
@@ -21,6 +23,7 @@ static void look_up(const struct pclntab *t, int fd, uint64_t address)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct go_layout layout;
 	struct elf_file *f;
 	struct pclntab t;
 
@@ -35,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		look_up(&t, f->fd, t.text_end);
 		pclntab_fini(&t);
 	}
+	go_layout_read(f, &layout);
 	elf_file_close(f);
 	return 0;
 }

@@ -1,7 +1,6 @@
 #include "unwind/native/go_table.h"
 
 #include "symbol/pclntab.h"
-#include "unwind/native/go_code.h"
 
 enum {
 	MAX_PART = 256 << 20,
@@ -9,7 +8,7 @@ enum {
 	NAME = 64, /* bytes of a name that are looked at */
 	ENTRY = 8,
 	WORD = 8,
-	/* What asmcgocall's callers return to is above the frame; both in words. */
+	/* Below the CFA, in words. */
 	RETURN = -1,
 	SAVED_RBP = -2,
 };
@@ -158,6 +157,11 @@ bool go_table_covers(const struct go_table *t, uint64_t address)
 			high = middle;
 	}
 	return low < t->runs.len && t->runs.data[low].start <= address;
+}
+
+const struct go_runtime *go_table_runtime(const struct go_table *t)
+{
+	return &t->runtime;
 }
 
 /* --- rules -------------------------------------------------------------------------------------*/

@@ -9,6 +9,7 @@
 #define GLIM_UNWIND_GO_TABLE_H
 
 #include "symbol/elf_file.h"
+#include "unwind/native/go_code.h"
 #include "unwind/native/unwind_table.h"
 
 struct go_table; /* opaque */
@@ -21,6 +22,8 @@ uint32_t go_table_runs(const struct go_table *t);
 void go_table_run(const struct go_table *t, uint32_t i, uint64_t *ret_start, uint64_t *ret_end);
 /* Is there a rule for this address? */
 bool go_table_covers(const struct go_table *t, uint64_t address);
+/* What its code says of the runtime's structures. */
+const struct go_runtime *go_table_runtime(const struct go_table *t);
 /* Write the rules of a run, from floor on. */
 int go_table_write(struct go_table *t, uint32_t run, uint64_t floor, struct unwind_writer *w);
 
