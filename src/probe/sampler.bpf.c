@@ -193,7 +193,8 @@ static __always_inline struct scratch *scratch_get(void)
 }
 
 /* The top of the user's stack behind `at` bytes of what is there already, page by page: the next
- * one may not be there. Returns the bytes. */
+ * one may not be there. What the last page has too much is room that the scratch has: cutting it
+ * off is arithmetic that verifiers before 6.12 lose their way in. Returns the bytes. */
 static __always_inline uint32_t copy_stack(struct scratch *s, uint32_t at)
 {
 	uint64_t sp = s->registers.general[UNWIND_RSP];
@@ -203,11 +204,7 @@ static __always_inline uint32_t copy_stack(struct scratch *s, uint32_t at)
 	if (!sp || (sp & 7))
 		return 0;
 	for (i = 0; i < STACK_PAGES; i++) {
-		if (done >= STACK_BYTES)
-			break;
-		if (n > STACK_BYTES - done)
-			n = STACK_BYTES - done;
-		if (n > PAGE_BYTES || done > STACK_BYTES || at > FRAMES_BYTES)
+		if (done >= STACK_BYTES || n > PAGE_BYTES || at > FRAMES_BYTES)
 			break;
 		if (bpf_probe_read_user((uint8_t *)s->entries + at + done, n,
 					(const void *)(uintptr_t)(sp + done)))
@@ -215,7 +212,7 @@ static __always_inline uint32_t copy_stack(struct scratch *s, uint32_t at)
 		done += n;
 		n = PAGE_BYTES;
 	}
-	return done;
+	return done < STACK_BYTES ? done : STACK_BYTES;
 }
 
 /* Did the walk end where user space has yet to say what is there? Then it gets all it needs to walk
