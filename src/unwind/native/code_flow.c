@@ -645,7 +645,8 @@ void code_flow_find(const struct elf_file *f, const code_ranges *gaps, const cod
 	w.states_at = mem_calloc(w.size, sizeof(*w.states_at));
 	vec_push(&w.states, (struct code_frame){});
 	find_entries(&w, covered);
-	qsort(w.entries.data, w.entries.len, sizeof(*w.entries.data), compare_addresses);
+	if (w.entries.len)
+		qsort(w.entries.data, w.entries.len, sizeof(*w.entries.data), compare_addresses);
 	find_no_return(&w);
 	find_known(&w);
 	find_start(&w);

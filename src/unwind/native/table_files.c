@@ -305,7 +305,8 @@ int table_files_open(struct table_store *s, const struct process *p, const struc
 void table_files_key(const struct table_store *s, uint32_t file, struct table_image_key *ret)
 {
 	const struct table_file *f = &s->files.data[file];
-	struct table_image_key key = {.size = f->identity.size, .code = f->code.base};
+	struct table_image_key key = {
+		.size = f->identity.size, .code = f->code.base, .builder = s->builder};
 
 	if (f->id.len) {
 		memcpy(key.build_id, f->id.bytes, sizeof(key.build_id));

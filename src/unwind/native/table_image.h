@@ -14,8 +14,8 @@
 #include "base/buf.h"
 #include "unwind/native/unwind_table.h"
 
-/* Goes up when the layout changes, and when the builder makes another table of the same file. */
-enum { TABLE_IMAGE_VERSION = 1 };
+/* Goes up when the layout changes. */
+enum { TABLE_IMAGE_VERSION = 2 };
 
 /* What tells one file from all others; compared as bytes, so no padding. */
 struct table_image_key {
@@ -23,9 +23,10 @@ struct table_image_key {
 	uint32_t build_id_len;
 	uint64_t dev, inode, changed; /* 0 where there is a build id */
 	uint64_t size;
-	uint64_t code; /* hash of where its code is */
+	uint64_t code;	  /* hash of where its code is */
+	uint64_t builder; /* of the program that made the table: another may make a better one */
 };
-_Static_assert(sizeof(struct table_image_key) == 64, "written to disk");
+_Static_assert(sizeof(struct table_image_key) == 72, "written to disk");
 
 struct table_image_header {
 	char magic[8];
@@ -38,7 +39,7 @@ struct table_image_header {
 	uint32_t bad; /* figures of the file */
 	uint32_t unsupported[UNWIND_WHY_COUNT];
 };
-_Static_assert(sizeof(struct table_image_header) == 144, "written to disk");
+_Static_assert(sizeof(struct table_image_header) == 152, "written to disk");
 
 /* Append the image of a table to out. */
 void table_image_write(const struct table_image_key *key, const struct unwind_table *t,

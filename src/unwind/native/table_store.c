@@ -1,3 +1,4 @@
+#include <link.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,6 +54,21 @@ void table_store_free(struct table_store *s)
 	free(s);
 }
 
+/* The build id of this program, as a number. */
+static int own_build_id(struct dl_phdr_info *info, size_t size, void *ret)
+{
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+
+		/* All notes of the segment: more than the build id, but no less. */
+		if (p->p_type == PT_NOTE)
+			*(uint64_t *)ret = hash_mix(
+				*(uint64_t *)ret,
+				hash_bytes((void *)(info->dlpi_addr + p->p_vaddr), p->p_filesz));
+	}
+	return 1; /* the first is the program */
+}
+
 int table_store_set_cache(struct table_store *s, const char *folder, uint64_t max_bytes,
 			  struct err *e)
 {
@@ -63,6 +79,8 @@ int table_store_set_cache(struct table_store *s, const char *folder, uint64_t ma
 		return r;
 	table_cache_close(s->cache);
 	s->cache = cache;
+	s->builder = 0;
+	dl_iterate_phdr(own_build_id, &s->builder);
 	return 0;
 }
 

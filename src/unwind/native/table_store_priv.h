@@ -60,6 +60,7 @@ struct table_store {
 	struct table_space space;
 	size_t max_bytes;
 	struct table_cache *cache; /* or NULL */
+	uint64_t builder;	   /* this program */
 	struct table_store_stats stats;
 
 	/* table_files.c */

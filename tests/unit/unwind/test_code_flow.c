@@ -16,7 +16,8 @@
 #include "unwind/native/eh_frame.h"
 #include "unwind/native/x86.h"
 
-#define TABLE_READ(dst, size, address) (memcpy((dst), (const void *)(address), (size)), 0)
+/* Through the kernel: some of it may not be there. */
+#define TABLE_READ(dst, size, address) process_read_memory(getpid(), (address), (dst), (size))
 #include "unwind/native/table_walk.h"
 
 struct tables tables;
@@ -126,7 +127,7 @@ static bool starts_padding(const struct elf_file *f, uint64_t address)
 	       b[0] == 0x2e || (b[0] == 0x0f && b[1] == 0x1f);
 }
 
-static void compare_file(int fd, const char *name)
+static void compare_file(int fd, const char *name, size_t one_in)
 {
 	struct unwind_table table = {};
 	struct unwind_rules rules;
@@ -155,8 +156,7 @@ static void compare_file(int fd, const char *name)
 	}
 	print_message("%s: %zu bytes of code the same, %zu not, %zu unknown\n", name, c.same,
 		      c.other, c.unknown);
-	/* libc's own multiplication of large numbers (mpn) pushes without saying so. */
-	assert_true(c.other * 1000 <= c.same);
+	assert_true(c.other * one_in <= c.same);
 	assert_true(c.unknown <= c.same);
 	code_flow_fini(&flow);
 	vec_fini(&all);
@@ -177,7 +177,9 @@ static void test_against_tables(void **state)
 
 		if (!is_own && !strstr(m->path, "/libc.so") && !strstr(m->path, "/libzstd"))
 			continue;
-		compare_file(process_open_mapping(&p, m), m->path);
+		/* libc's own multiplication of large numbers (mpn) pushes without saying so. A
+		 * sanitizer's calls into its library do not return, which cannot be seen. */
+		compare_file(process_open_mapping(&p, m), m->path, is_own ? 100 : 1000);
 		files++;
 	}
 	assert_true(files >= 2);
