@@ -45,7 +45,9 @@ static void read_link(const struct elf_file *f, struct debug_link *l)
 
 void debug_link_read(const struct elf_file *f, struct debug_link *ret)
 {
-	*ret = (struct debug_link){};
+	struct stat st;
+
+	*ret = (struct debug_link){.owner = fstat(f->fd, &st) ? 0 : st.st_uid};
 	ret->id.len = MAX(elf_file_build_id(f, ret->id.bytes), 0);
 	read_link(f, ret);
 }
@@ -92,6 +94,14 @@ static bool right_checksum(const struct elf_file *f, struct debug_link *l)
 	return true;
 }
 
+static bool trusted_owner(const struct elf_file *f, const struct debug_link *l)
+{
+	struct stat st;
+
+	return !fstat(f->fd, &st) &&
+	       (st.st_uid == 0 || st.st_uid == l->owner || st.st_uid == geteuid());
+}
+
 /* Is this open file the one? Takes fd over in any case. */
 static int take_right(int fd, struct debug_link *l, struct elf_file **ret)
 {
@@ -106,7 +116,7 @@ static int take_right(int fd, struct debug_link *l, struct elf_file **ret)
 			    ? its.len == l->id.len && !memcmp(its.bytes, l->id.bytes, its.len)
 			    : right_checksum(f, l);
 
-	if (!same) {
+	if (!same || !trusted_owner(f, l)) {
 		elf_file_close(f);
 		return -ESTALE;
 	}
@@ -174,10 +184,23 @@ static int search_fetched(const struct debug_search *where, struct debug_link *l
 	return try_path(0, l, ret, fetched_path(where->fetched, &l->id));
 }
 
+/* A container, or whoever called chroot. */
+static bool has_other_root(pid_t pid)
+{
+	struct stat its, ours;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+	return !stat(path, &its) && !stat("/", &ours) &&
+	       (its.st_dev != ours.st_dev || its.st_ino != ours.st_ino);
+}
+
 int debug_file_open(const struct debug_search *where, struct debug_link *l, struct elf_file **ret)
 {
-	int r = where->pid ? search_root(where->pid, where, l, ret) : -ENOENT;
+	bool other = where->pid && has_other_root(where->pid);
+	int r = other ? search_root(where->pid, where, l, ret) : -ENOENT;
 
+	l->theirs = !r;
 	if (r)
 		r = search_root(0, where, l, ret);
 	if (r)

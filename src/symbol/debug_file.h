@@ -3,8 +3,9 @@
  * Distributions keep them below /usr/lib/debug by build id (libc6-dbg and its like); other programs
  * name them in .gnu_debuglink. Both are looked for as the process sees its files (a container has
  * its own), then as we see ours. Only a file with the same build id inside is taken; where one has
- * no build id, the checksum that the link tells must be right. Memory: freed by debug_link_fini.
- * Threads: any, one at a time a struct. */
+ * no build id, the checksum that the link tells must be right. It must belong to root, to us or to
+ * the owner of the stripped file: others have no say in what its functions are called. Memory:
+ * freed by debug_link_fini. Threads: any, one at a time a struct. */
 #ifndef GLIM_SYMBOL_DEBUG_FILE_H
 #define GLIM_SYMBOL_DEBUG_FILE_H
 
@@ -24,8 +25,10 @@ void build_id_hex(const struct build_id *id, char ret[BUILD_ID_HEX]);
 /* What a file says of its debug file. */
 struct debug_link {
 	struct build_id id;
-	char *name;   /* without a folder; NULL: no .gnu_debuglink */
-	uint32_t crc; /* of the whole file with that name */
+	char *name;	/* without a folder; NULL: no .gnu_debuglink */
+	uint32_t crc;	/* of the whole file with that name */
+	uint32_t owner; /* user that the stripped file belongs to */
+	bool theirs;	/* what was opened last is a file that only the process sees */
 	/* The file that was found to have this checksum, which is dear to compute again. */
 	struct {
 		uint64_t dev, inode, size, mtime_ns;

@@ -405,6 +405,9 @@ static void load_now(struct symbolizer *s, struct file *own, int fd, const struc
 	f->loaded = true;
 	names_fini(&f->names);
 	names_load(elf, &where, s->max_bytes, &f->names);
+	/* What a container says of its files is for its processes alone. */
+	if (f->names.link.theirs)
+		map64_remove(&s->contents, content_of(elf));
 	pclntab_open(elf, &f->go);
 	s->bytes += names_bytes(&f->names);
 	/* A file without symbols still turns offsets into addresses. */

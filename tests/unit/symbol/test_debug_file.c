@@ -189,6 +189,48 @@ static void test_other_root(void **state)
 	symbolizer_free(s);
 }
 
+/* A container cannot rename the functions of others: its debug files do not count for copies of its
+ * programs elsewhere. */
+static void test_lying_container(void **state)
+{
+	struct symbolizer *s = new_here();
+	struct target inside, outside;
+
+	split("static");
+	run("mkdir -p %s/root/bin %s/root/tmp && cp %s %s/root/bin/app", work, work, stripped,
+	    work);
+	run("cd %s && objcopy --redefine-sym plain_function=lie app.debug", work);
+	cleanup_free char *root = mem_asprintf("%s/root", work);
+	cleanup_free char *path = install_by_build_id("static");
+
+	run("mkdir -p %s/root%s && mv %s/.build-id %s/root%s/", work, debug, debug, work, debug);
+	target_start_below(root, "/bin/app", &inside);
+	target_start(stripped, &outside);
+	uint64_t address = outside.truths.data[0].address;
+
+	assert_string_equal(ask(s, &inside.process, address).name, "lie");
+	assert_string_equal(ask(s, &outside.process, address).name, "");
+	assert_string_equal(ask(s, &inside.process, address).name, "lie");
+	target_end(&inside);
+	target_end(&outside);
+	symbolizer_free(s);
+}
+
+/* A debug file that somebody else left beside a program of root. */
+static void test_owner(void **state)
+{
+	split("pie");
+	cleanup_free char *path = install_by_build_id("pie");
+
+	expect(true);
+	if (geteuid())
+		return; /* nobody but root gives files away */
+	run("chown 12345 %s", path);
+	expect(false);
+	run("chown 12345 %s", stripped);
+	expect(true);
+}
+
 /* Pack the functions of names_pie into the stripped program as Fedora does. */
 static void pack(void)
 {
@@ -366,6 +408,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_link_with_build_id, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_other_root, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_fetched, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lying_container, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_owner, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mini_debug, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged_mini_debug, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged_link, set_up, tear_down),
