@@ -4,8 +4,8 @@
 #include "symbol/dwarf_format.h"
 
 enum {
-	LOOKUP_WORK = 4 << 20,	/* some 12 ms */
-	WINDOW_WORK = 96 << 20, /* some 0.3 s, once, for what is new */
+	LOOKUP_WORK = 6 << 20,	/* some 20 ms */
+	WINDOW_WORK = 64 << 20, /* some 0.2 s, once, for what is new */
 	MAX_SPILLED = 512 << 20,
 	MAX_CANDIDATES = 4,
 	MAX_CHAIN = 256,
@@ -53,6 +53,11 @@ size_t debug_pool_bytes(const struct debug_pool *p)
 {
 	return p->bytes + text_bytes(p) + p->dwarf.entries.cap + p->dwarf.names.cap +
 	       p->dwarf.lists.cap + p->dwarf.tables.cap + p->dwarf.lines.cap;
+}
+
+bool debug_pool_full(const struct debug_pool *p)
+{
+	return p->bytes > p->max_bytes;
 }
 
 void debug_pool_trim(struct debug_pool *p)
@@ -201,6 +206,8 @@ static const char *file_text(struct lookup *l, struct debug_unit *u, uint32_t fi
 
 	if (known)
 		return text_of(l, (uint32_t)*known);
+	if (debug_pool_exhausted(l->info->pool))
+		return "";
 	if (dwarf_lines_file(&u->lines, &u->main, file, &path) < 0)
 		path = NULL;
 	uint32_t text = path ? strtab_puts(&l->info->pool->text, path) : 0;
@@ -236,8 +243,10 @@ static void add_chain(struct lookup *l, struct debug_unit *u, struct dwarf_funct
 
 	if (dwarf_lines_find(&u->lines, &u->main, &l->info->index.code, l->at, &file, &line) < 0)
 		file = line = 0;
-	if (f && !dwarf_functions_body(&u->functions, entries, &l->info->index.code, f, &b))
+	if (f && !dwarf_functions_body(&u->functions, entries, &l->info->index.code, f, &b)) {
 		n = dwarf_body_find(b, l->at, chain, MAX_CHAIN);
+		l->info->pool->dwarf.work -= (int64_t)b->inlined.len / 4;
+	}
 	while (n-- > 0) {
 		const struct dwarf_inlined *x = &b->inlined.data[chain[n]];
 
@@ -358,6 +367,8 @@ static int prepare(struct debug_info *d)
 
 	if (r < 0 || d->index.done)
 		return r;
+	if (debug_pool_full(d->pool))
+		return -EAGAIN;
 	r = dwarf_index_scan(&d->index, &d->file, d->pool->max_bytes / 4);
 	d->pool->bytes += dwarf_index_bytes(&d->index) - d->index_bytes;
 	d->index_bytes = dwarf_index_bytes(&d->index);

@@ -36,6 +36,9 @@ void debug_pool_free(struct debug_pool *p);
 /* Begin a new window: the allowance of work is full again, and text may go. */
 void debug_pool_trim(struct debug_pool *p);
 size_t debug_pool_bytes(const struct debug_pool *p);
+/* Is there more than may be after a trim? Then the indexes of files are too large together, and no
+ * new ones are made until some file is closed. */
+bool debug_pool_full(const struct debug_pool *p);
 /* How much may be read and looked at in one look-up, and in one window; for tests and tools. */
 void debug_pool_set_work(struct debug_pool *p, int64_t lookup, int64_t window);
 

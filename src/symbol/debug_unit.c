@@ -2,6 +2,9 @@
 
 #include "symbol/dwarf_format.h"
 
+/* Work and bytes that a look-up may take over what is allowed, to end what it began. */
+enum { OVERDRAFT = 8 << 20 };
+
 static void unit_free(struct debug_unit *u)
 {
 	dwarf_unit_fini(&u->main);
@@ -82,6 +85,12 @@ static void load(struct debug_unit *u, const struct debug_opener *o)
 		debug_split_find(u, o);
 }
 
+bool debug_pool_exhausted(const struct debug_pool *p)
+{
+	return p->dwarf.work < -MAX(p->lookup_work, (int64_t)OVERDRAFT) ||
+	       p->bytes > p->max_bytes + OVERDRAFT;
+}
+
 struct debug_unit *debug_unit_get(struct debug_info *d, uint32_t number,
 				  const struct debug_opener *o)
 {
@@ -90,6 +99,8 @@ struct debug_unit *debug_unit_get(struct debug_info *d, uint32_t number,
 	struct debug_unit *u = known ? (struct debug_unit *)(uintptr_t)*known : NULL;
 
 	if (!u) {
+		if (debug_pool_exhausted(p))
+			return NULL;
 		u = mem_calloc(1, sizeof(*u));
 		u->owner = d;
 		u->number = number;

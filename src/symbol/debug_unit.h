@@ -65,7 +65,10 @@ struct debug_info {
 
 /* Drop what was used longest ago until the bound is kept. */
 void debug_pool_make_room(struct debug_pool *p);
-/* The unit with a number, read when it is not there. NULL where it cannot be read. */
+/* Was far more done or kept than is allowed? A file that chains all to all could else make one
+ * look-up last. */
+bool debug_pool_exhausted(const struct debug_pool *p);
+/* The unit with a number, read when it is not there. NULL where it cannot be read, or not now. */
 struct debug_unit *debug_unit_get(struct debug_info *d, uint32_t number,
 				  const struct debug_opener *o);
 /* Count what the unit holds now. */

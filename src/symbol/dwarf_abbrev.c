@@ -3,8 +3,8 @@
 #include "symbol/dwarf_format.h"
 
 enum {
-	MAX_ABBREVS = 1 << 16,
-	MAX_ATTRS = 1 << 19,
+	MAX_ABBREVS = 1 << 15, /* some ten times what the largest programs have */
+	MAX_ATTRS = 1 << 17,
 	MAX_ATTRS_EACH = 1 << 10,
 	TABLE_AHEAD = 4 << 10,
 	MAX_INDIRECT = 4,

@@ -211,11 +211,30 @@ static void take_fetched(struct symbolizer *s)
 	}
 }
 
+/* The files with debug information that was used longest ago lose it, until the rest has room. */
+static void shrink_debug(struct symbolizer *s)
+{
+	while (debug_pool_full(s->debug)) {
+		struct file *oldest = NULL;
+
+		for (size_t i = 0; i < s->files.len; i++) {
+			struct file *f = s->files.data[i];
+
+			if (f->source.info && (!oldest || f->last_used < oldest->last_used))
+				oldest = f;
+		}
+		if (!oldest)
+			return;
+		source_fini(&oldest->source);
+	}
+}
+
 void symbolizer_trim(struct symbolizer *s)
 {
 	take_fetched(s);
 	jit_trim(s->jit);
 	debug_pool_trim(s->debug);
+	shrink_debug(s);
 	shrink(s, UINT64_MAX, true);
 	s->window++;
 	s->window_clock = s->clock;
@@ -706,5 +725,6 @@ void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret)
 		st.symbols += s->files.data[i]->names.table.len;
 	}
 	jit_stats(s->jit, &st.jit);
+	debug_pool_stats(s->debug, &st.debug);
 	*ret = st;
 }

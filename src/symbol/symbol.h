@@ -13,6 +13,7 @@
 
 #include "process/process.h"
 #include "symbol/debug_file.h"
+#include "symbol/debug_info.h"
 #include "symbol/jit.h"
 
 struct symbolizer; /* opaque */
@@ -57,6 +58,7 @@ struct symbolizer_stats {
 	uint64_t postponed;	      /* look-ups without a name because reading files took long */
 	uint64_t hits, misses;	      /* addresses with and without a name */
 	struct jit_stats jit;
+	struct debug_pool_stats debug; /* look-ups of inlined functions and lines */
 };
 void symbolizer_stats(const struct symbolizer *s, struct symbolizer_stats *ret);
 
