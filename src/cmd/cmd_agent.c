@@ -207,6 +207,20 @@ static void say_what_is_left(const struct agent *a)
 		 (unsigned long long)(s.dropped_full + s.dropped_refused + s.queued));
 }
 
+static void say_what_was_fetched(const struct agent *a)
+{
+	struct debuginfod_stats s;
+
+	if (!a->debuginfod)
+		return;
+	debuginfod_stats(a->debuginfod, &s);
+	log_info("debug files: %llu fetched (%llu MiB), %llu unknown to the servers, %llu failed, "
+		 "%llu not asked for because too many waited",
+		 (unsigned long long)s.fetched, (unsigned long long)(s.bytes >> 20),
+		 (unsigned long long)s.unknown, (unsigned long long)s.failed,
+		 (unsigned long long)s.dropped);
+}
+
 static void event_drop(struct event *ev)
 {
 	if (ev)
@@ -380,6 +394,7 @@ static int agent_run(const struct agent_options *o, unsigned int hz, size_t queu
 	} else {
 		event_base_dispatch(a.loop);
 		say_what_is_left(&a);
+		say_what_was_fetched(&a);
 		if (o->pid_file)
 			unlink(o->pid_file);
 		if (a.state_path)
