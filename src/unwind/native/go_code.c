@@ -250,9 +250,12 @@ bool go_special_read(const struct elf_file *f, const struct pclntab_function *fu
 {
 	struct code c;
 
+	/* The compiler wraps functions of assembly in others of the same name. */
+	bool written = function->flags & PCLNTAB_ASSEMBLY || !strcmp(name, "runtime.sigpanic");
+
 	*ret = (struct go_special){};
 	for (size_t i = 0; i < ARRAY_SIZE(specials); i++)
-		if (!strcmp(name, specials[i].name)) {
+		if (written && !strcmp(name, specials[i].name)) {
 			read_code(f, function, &c);
 			specials[i].read(&c, ret);
 			return true;
