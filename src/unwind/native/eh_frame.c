@@ -528,7 +528,8 @@ static int run_functions(struct builder *b)
 	}
 	if (!r && b->flow_done < b->flow.rules.len) {
 		r = close_gap(b, done, UINT64_MAX);
-		done = b->flow.rules.data[b->flow.rules.len - 1].address;
+		/* Which ends what lies in front of the last function, or what lies behind it. */
+		done = MAX(done, b->flow.rules.data[b->flow.rules.len - 1].address);
 	}
 	return r || !b->writer.open ? r : unwind_writer_finish(&b->writer, done);
 }
