@@ -3,7 +3,8 @@
 #include "unwind/native/code_frame.h"
 
 enum {
-	MAX_CODE = 4 << 20,    /* bytes in gaps */
+	MAX_CODE = 4 << 20, /* bytes in gaps */
+	MAX_RELOCATIONS = 1 << 18,
 	MAX_COVERED = 8 << 20, /* bytes around them that are searched for calls */
 	FEWEST = 5,	       /* bytes of a gap: fewer are no function */
 	ALIGN = 16,	       /* of functions */
@@ -15,7 +16,14 @@ struct piece {
 	uint64_t start, end; /* addresses */
 	size_t first;	     /* index of its first byte */
 };
-enum { MARK_SEEN = 1, MARK_ENTRY = 2, MARK_ADDRESS = 4, MARK_SIGNAL = 8, MARK_NO_RETURN = 16 };
+enum {
+	MARK_SEEN = 1,
+	MARK_ENTRY = 2,
+	MARK_ADDRESS = 4,
+	MARK_SIGNAL = 8,
+	MARK_NO_RETURN = 16,
+	MARK_RETURNS = 32
+};
 
 struct flow {
 	const struct elf_file *elf;
@@ -199,6 +207,29 @@ static void add_symbols(struct flow *w)
 			elf_file_each_raw_symbol(w->elf, &t, take_raw_symbol, w);
 }
 
+/* Addresses of functions in data, which the loader must move (R_X86_64_RELATIVE). */
+static void add_relocations(struct flow *w)
+{
+	for (size_t i = 0; i < w->elf->sections.len; i++) {
+		const Elf64_Shdr *h = &w->elf->sections.data[i];
+		Elf64_Rela part[256];
+		uint64_t n = h->sh_size / sizeof(part[0]);
+
+		if (h->sh_type != SHT_RELA || !(h->sh_flags & SHF_ALLOC) || n > MAX_RELOCATIONS)
+			continue;
+		for (uint64_t at = 0; at < n; at += ARRAY_SIZE(part)) {
+			size_t len = (size_t)MIN(n - at, (uint64_t)ARRAY_SIZE(part));
+
+			if (elf_file_read(w->elf, h->sh_offset + at * sizeof(part[0]), part,
+					  len * sizeof(part[0])))
+				break;
+			for (size_t k = 0; k < len; k++)
+				if (ELF64_R_TYPE(part[k].r_info) == R_X86_64_RELATIVE)
+					add_address(w, (uint64_t)part[k].r_addend);
+		}
+	}
+}
+
 /* What code that is described by other means calls, or takes the address of. */
 static void search_covered(struct flow *w, const struct code_range *range)
 {
@@ -301,6 +332,8 @@ static void find_entries(struct flow *w, const code_ranges *covered)
 			break;
 		search_covered(w, &covered->data[i]);
 	}
+	if (w->code > MANY_BYTES)
+		add_relocations(w);
 	discover(w);
 	add_unseen(w, MARK_ADDRESS);
 	add_unseen(w, 0);
@@ -363,8 +396,11 @@ static bool goes_on(const struct flow *w, const struct piece *p, const struct x8
 	if (insn->kind != X86_CALL)
 		return true;
 	called = find_piece(w, insn->address);
-	return !ends_behind(w, p, next) &&
-	       !(called && w->marks[index_of(called, insn->address)] & MARK_NO_RETURN);
+	if (called && w->marks[index_of(called, insn->address)] & MARK_NO_RETURN)
+		return false;
+	if (called && w->marks[index_of(called, insn->address)] & MARK_RETURNS)
+		return true;
+	return !ends_behind(w, p, next);
 }
 
 static void step(struct flow *w, uint64_t at)
@@ -427,9 +463,10 @@ static uint64_t end_of_function(const struct flow *w, uint64_t address)
 	return low < w->entries.len ? MIN(w->entries.data[low], piece_end) : piece_end;
 }
 
-/* Follow a function through all its branches: is there no way out? Then it ends the program, or
- * goes on forever. False when it is long. */
-static bool never_returns(const struct flow *w, uint64_t start)
+/* Follow a function through its branches: does it return? If there is no way out, it ends the
+ * program or goes on forever. Returns the mark to set; 0 when that is not known, as of functions
+ * that are long. */
+static uint8_t find_return(const struct flow *w, uint64_t start)
 {
 	uint64_t seen[SHORT_FUNCTION] = {start};
 	size_t len = 1;
@@ -440,9 +477,10 @@ static bool never_returns(const struct flow *w, uint64_t start)
 		uint64_t next[2];
 		size_t n = 0;
 
-		if (!p || decode(w, p, seen[i], &insn) || insn.kind == X86_RETURN ||
-		    (insn.kind == X86_JUMP && !insn.address))
-			return false;
+		if (!p || decode(w, p, seen[i], &insn) || (insn.kind == X86_JUMP && !insn.address))
+			return 0;
+		if (insn.kind == X86_RETURN)
+			return MARK_RETURNS;
 		if (insn.kind == X86_JUMP || insn.kind == X86_BRANCH)
 			next[n++] = insn.address;
 		if (goes_on(w, p, &insn, seen[i] + insn.size))
@@ -455,21 +493,20 @@ static bool never_returns(const struct flow *w, uint64_t start)
 			if (known < len)
 				continue;
 			if (len == SHORT_FUNCTION)
-				return false;
+				return 0;
 			seen[len++] = next[k];
 		}
 	}
-	return true;
+	return MARK_NO_RETURN;
 }
 
 /* Twice, for those that call others. */
-static void find_no_return(struct flow *w)
+static void find_returns(struct flow *w)
 {
 	for (size_t i = 0; i < 2 * w->entries.len; i++) {
 		uint64_t start = w->entries.data[i % w->entries.len];
 
-		if (never_returns(w, start))
-			w->marks[index_of(find_piece(w, start), start)] |= MARK_NO_RETURN;
+		w->marks[index_of(find_piece(w, start), start)] |= find_return(w, start);
 	}
 }
 
@@ -647,7 +684,7 @@ void code_flow_find(const struct elf_file *f, const code_ranges *gaps, const cod
 	find_entries(&w, covered);
 	if (w.entries.len)
 		qsort(w.entries.data, w.entries.len, sizeof(*w.entries.data), compare_addresses);
-	find_no_return(&w);
+	find_returns(&w);
 	find_known(&w);
 	find_start(&w);
 	for (size_t i = 0; i < w.entries.len; i++) {

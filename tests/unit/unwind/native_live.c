@@ -349,6 +349,23 @@ static void test_clang(void **state)
 	run_c("clang -O2 -pthread");
 }
 
+/* musl has no call frame information: its frames are known by its instructions. Not those of
+ * printf, whose cases of a switch nothing leads to. */
+static void test_musl(void **state)
+{
+	static const char command[] = "musl-gcc -O2 -pthread";
+	cleanup_free char *path = mem_asprintf("%s/target", folder);
+
+	assert_true(compile(command, source_c, path));
+	run(path, command, "calls", 20, 100);
+	run(path, command, "signals", 20, 100);
+	run(path, command, "faults", 20, 100);
+	run(path, command, "clocks", 20, 100);
+	run(path, command, "thread", 20, 100);
+	run(path, command, "deep", 20, 2);
+	unlink(path);
+}
+
 static void test_cplusplus(void **state)
 {
 	cleanup_free char *path = mem_asprintf("%s/target", folder);
@@ -362,9 +379,10 @@ static void test_cplusplus(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_gcc),    cmocka_unit_test(test_gcc_lazy),
-		cmocka_unit_test(test_static), cmocka_unit_test(test_static_pie),
-		cmocka_unit_test(test_clang),  cmocka_unit_test(test_cplusplus),
+		cmocka_unit_test(test_gcc),	  cmocka_unit_test(test_gcc_lazy),
+		cmocka_unit_test(test_static),	  cmocka_unit_test(test_static_pie),
+		cmocka_unit_test(test_clang),	  cmocka_unit_test(test_musl),
+		cmocka_unit_test(test_cplusplus),
 	};
 	char temporary[] = "/tmp/native_live_XXXXXX";
 
