@@ -4,7 +4,7 @@
 
 enum {
 	HEAD_BYTES = 300, /* of a header without its tables, at most */
-	MARK_EVERY = 192, /* bytes of program */
+	MARK_EVERY = 128, /* bytes of program */
 	RUN_BYTES = 2 * MARK_EVERY,
 	OPERATION_BYTES = 32, /* all but what define_file has */
 	MAX_RUN = 64 << 10,   /* bytes between two rows of one sequence, for a find */

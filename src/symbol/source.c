@@ -6,11 +6,25 @@
 
 #include "process/process.h"
 
+struct sides {
+	const struct debug_search *where;
+	uint32_t owner;
+};
+
+/* As a debug file it must belong to root, to us or to the owner of the program. */
 static int open_side(void *arg, const char *path)
 {
-	const struct debug_search *where = arg;
+	const struct sides *s = arg;
+	cleanup_close int fd = process_open_path(s->where->pid, path, true);
+	struct stat st;
 
-	return process_open_path(where->pid, path, true);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_uid != 0 && st.st_uid != s->owner && st.st_uid != geteuid())
+		return -EPERM;
+	return take_fd(&fd);
 }
 
 /* What is the same when the separate file is opened again. */
@@ -44,8 +58,10 @@ static void open_first(struct source *s, struct debug_pool *pool, int own,
 {
 	int fd = fcntl(own, F_DUPFD_CLOEXEC, 0);
 	struct elf_file *elf;
+	struct stat st;
 
 	s->tried = true;
+	s->owner = fstat(own, &st) ? 0 : st.st_uid;
 	if (fd < 0 || elf_file_open(fd, &elf, NULL))
 		return;
 	if (debug_info_open(pool, elf, &s->info))
@@ -81,7 +97,8 @@ int source_find(struct source *s, struct debug_pool *pool, int own,
 		const struct debug_search *where, uint64_t address, struct debug_function *ret,
 		size_t max)
 {
-	const struct debug_opener opener = {open_side, (void *)where, where->path};
+	struct sides sides = {where, s->owner};
+	const struct debug_opener opener = {open_side, &sides, where->path};
 
 	if (source_wants_own(s) && own < 0)
 		return 0;
@@ -91,6 +108,7 @@ int source_find(struct source *s, struct debug_pool *pool, int own,
 		open_again(s, own, where);
 	if (!s->info || debug_info_paused(s->info))
 		return 0;
+	sides.owner = s->owner;
 	return debug_info_lookup(s->info, address, &opener, ret, max);
 }
 

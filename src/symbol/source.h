@@ -9,7 +9,8 @@
 #include "symbol/debug_info.h"
 
 struct source {
-	bool tried; /* to find debug information */
+	bool tried;	/* to find debug information */
+	uint32_t owner; /* user that the file belongs to */
 	bool separate;
 	struct debug_info *info; /* NULL: there is none */
 	struct debug_link link;

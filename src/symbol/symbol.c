@@ -36,6 +36,7 @@ struct file {
 	uint32_t twin;	      /* another file with the same content, which has the table; or
 				 HASH_NONE */
 	bool loaded;	      /* or tried and found to be of no use: then elf is NULL */
+	bool common;	      /* copies elsewhere have the same table */
 	struct elf_file *elf; /* only its segments; its descriptor is closed */
 	struct names names;
 	struct source source;
@@ -425,6 +426,7 @@ static void load_now(struct symbolizer *s, struct file *own, int fd, const struc
 	names_fini(&f->names);
 	names_load(elf, &where, s->max_bytes, &f->names);
 	/* What a container says of its files is for its processes alone. */
+	f->common = content_of(elf) != 0 && !f->names.link.theirs;
 	if (f->names.link.theirs)
 		map64_remove(&s->contents, content_of(elf));
 	pclntab_open(elf, &f->go);
@@ -609,6 +611,10 @@ static size_t source_functions(struct symbolizer *s, struct file *f, const struc
 {
 	struct debug_function functions[SYMBOL_MAX_INLINED];
 	struct debug_search where = debug_search(s, p, m);
+
+	/* What is for all must not come from where only some look. */
+	if (f->common)
+		where.pid = 0;
 	int own = source_wants_own(&f->source) ? open_own(s, f, p, m) : -1;
 	int n = source_find(&f->source, s->debug, own, &where, found->address, functions,
 			    SYMBOL_MAX_INLINED);
