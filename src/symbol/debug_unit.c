@@ -108,8 +108,9 @@ struct debug_unit *debug_unit_get(struct debug_info *d, uint32_t number,
 		vec_push(&p->units, u);
 		load(u, o);
 		debug_unit_weigh(u);
-	} else if (u->side && !debug_side_reopen(u->side, o)) {
-		u->broken = true;
+	} else if (u->split.file) {
+		/* Its other half was closed meanwhile. */
+		u->broken |= !debug_side_reopen(u->side ? u->side : d->package, o);
 	}
 	if (u->generation != p->generation)
 		map64_fini(&u->files);

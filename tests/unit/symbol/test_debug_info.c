@@ -36,6 +36,20 @@ static int open_path(void *arg, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+/* No file but the package of all other halves is there. */
+static int open_package(void *arg, const char *path)
+{
+	size_t n = strlen(path);
+
+	return n > 4 && !strcmp(path + n - 4, ".dwp") ? open_path(arg, path) : -ENOENT;
+}
+
+/* Neither is that. */
+static int open_nothing(void *arg, const char *path)
+{
+	return -ENOENT;
+}
+
 static char *target_path(const char *name)
 {
 	return mem_asprintf("%s/inlined_%s", folder, name);
@@ -89,10 +103,10 @@ static void check_point(const struct point *p, const struct debug_function *f, s
 	}
 }
 
-static void check_target(const char *name)
+static void check_target(const char *name, int (*opener)(void *, const char *))
 {
 	cleanup_free char *path = target_path(name);
-	struct debug_opener o = {open_path, NULL, path};
+	struct debug_opener o = {opener, NULL, path};
 	struct debug_pool *pool = debug_pool_new(POOL);
 	struct elf_file *elf = open_elf(path);
 	struct points p = read_points(elf);
@@ -124,7 +138,32 @@ static void test_known_chains(void **state)
 					    "split4", "split5", "clang4", "clang5"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		check_target(names[i]);
+		check_target(names[i], open_path);
+	check_target("split4", open_package);
+	check_target("split5", open_package);
+}
+
+/* Half a unit has lines, but no functions. */
+static void test_missing_half(void **state)
+{
+	cleanup_free char *path = target_path("split5");
+	struct debug_opener o = {open_nothing, NULL, path};
+	struct debug_pool *pool = debug_pool_new(POOL);
+	struct elf_file *elf = open_elf(path);
+	struct points p = read_points(elf);
+	struct debug_function f[MAX];
+	struct debug_info *d;
+
+	assert_int_equal(debug_info_open(pool, elf, &d), 0);
+	for (size_t i = 0; i < p.len; i++) {
+		assert_int_equal(debug_info_lookup(d, point_address(&p, i), &o, f, MAX), 1);
+		assert_string_equal(f[0].name, "");
+		assert_int_equal(f[0].line, p.data[i].leaf);
+	}
+	free(p.data);
+	elf_file_close(elf);
+	debug_info_close(d);
+	debug_pool_free(pool);
 }
 
 /* With next to no work allowed all is found too, only later. */
@@ -423,10 +462,11 @@ static void test_separate(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_known_chains), cmocka_unit_test(test_slices),
-		cmocka_unit_test(test_small_memory), cmocka_unit_test(test_pause),
-		cmocka_unit_test(test_damaged),	     cmocka_unit_test(test_shrinking),
-		cmocka_unit_test(test_symbolizer),   cmocka_unit_test(test_separate),
+		cmocka_unit_test(test_known_chains), cmocka_unit_test(test_missing_half),
+		cmocka_unit_test(test_slices),	     cmocka_unit_test(test_small_memory),
+		cmocka_unit_test(test_pause),	     cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_shrinking),    cmocka_unit_test(test_symbolizer),
+		cmocka_unit_test(test_separate),
 	};
 
 	folder = argv[1];
