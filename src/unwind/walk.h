@@ -96,6 +96,7 @@ WALK_INLINE void walk_native(struct walk *w, struct unwind_entry *entries)
 WALK_INLINE void walk_start(struct walk *w, const struct python_process *py)
 {
 	w->phase = WALK_NATIVE;
+	w->native.thread_base = w->thread_base;
 	table_start(&w->native);
 	if (py)
 		python_start(w, py);

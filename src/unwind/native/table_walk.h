@@ -384,6 +384,7 @@ TABLE_INLINE void table_start(struct table_walk *w)
 {
 	w->exact = 1;
 	w->first = 1;
+	w->go_stack = 0;
 }
 
 /* Replace the registers by the caller's, or set w->end. */
