@@ -524,8 +524,9 @@ static void put_outermost(struct flow *w, uint64_t address)
 	run(w);
 }
 
-/* Programs start with xor %ebp,%ebp, as the System V ABI (3.4.1) has it. Linkers name a place in
- * libraries too, where nothing starts. */
+/* Programs start with xor %ebp,%ebp, as the System V ABI (3.4.1) has it; glibc's loader with mov
+ * %rsp,%rdi; call (glibc 2.36 sysdeps/x86_64/dl-machine.h). Linkers name a place in libraries too,
+ * where nothing starts. */
 static void find_start(struct flow *w)
 {
 	const struct piece *p = find_piece(w, w->elf->header.e_entry);
@@ -537,9 +538,11 @@ static void find_start(struct flow *w)
 
 	if (end - b >= 4 && !memcmp(b, "\xf3\x0f\x1e\xfa", 4)) /* endbr64 */
 		b += 4;
+	bool loader = end - b >= 4 && !memcmp(b, "\x48\x89\xe7\xe8", 4);
+
 	if (b < end && *b == 0x48)
 		b++;
-	if (end - b >= 2 && b[0] == 0x31 && b[1] == 0xed)
+	if (loader || (end - b >= 2 && b[0] == 0x31 && b[1] == 0xed))
 		put_outermost(w, w->elf->header.e_entry);
 }
 
