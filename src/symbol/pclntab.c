@@ -34,6 +34,16 @@ void pclntab_fini(struct pclntab *t)
 	*t = (struct pclntab){};
 }
 
+static uint32_t strides(const struct pclntab *t)
+{
+	return t->stride ? (t->functions + t->stride - 1) / t->stride : 0;
+}
+
+size_t pclntab_bytes(const struct pclntab *t)
+{
+	return strides(t) * sizeof(*t->index);
+}
+
 /* --- runs of values ----------------------------------------------------------------------------*/
 
 static bool number(struct pclntab_run *r, uint32_t *ret)
@@ -138,7 +148,7 @@ int pclntab_function(const struct pclntab *t, const uint8_t *record, size_t size
 static int find_entry(const struct pclntab *t, int fd, uint64_t place, uint32_t *ret_record,
 		      uint32_t *ret_end)
 {
-	size_t low = 0, high = (t->functions + t->stride - 1) / t->stride;
+	size_t low = 0, high = strides(t);
 
 	while (high - low > 1) {
 		size_t middle = (low + high) / 2;

@@ -50,6 +50,7 @@ struct pclntab_frame {
 /* -ENOENT: the file has no such table. */
 int pclntab_open(const struct elf_file *f, struct pclntab *ret);
 void pclntab_fini(struct pclntab *t);
+size_t pclntab_bytes(const struct pclntab *t);
 /* Functions of an address, innermost first; returns how many, -ENOENT for no Go code. fd is the
  * file. */
 int pclntab_find(const struct pclntab *t, int fd, uint64_t address, struct pclntab_frame *ret,

@@ -121,7 +121,7 @@ void symbolizer_set_debug_folder(struct symbolizer *s, const char *folder)
 /* Only the table: names that callers hold stay. */
 static void drop_table(struct symbolizer *s, struct file *f)
 {
-	s->bytes -= names_bytes(&f->names);
+	s->bytes -= names_bytes(&f->names) + pclntab_bytes(&f->go);
 	names_fini(&f->names);
 	pclntab_fini(&f->go);
 	source_fini(&f->source);
@@ -430,7 +430,7 @@ static void load_now(struct symbolizer *s, struct file *own, int fd, const struc
 	if (f->names.link.theirs)
 		map64_remove(&s->contents, content_of(elf));
 	pclntab_open(elf, &f->go);
-	s->bytes += names_bytes(&f->names);
+	s->bytes += names_bytes(&f->names) + pclntab_bytes(&f->go);
 	/* A file without symbols still turns offsets into addresses. */
 	f->names.fds[SYMBOL_DYNAMIC] = keep_segments(f, elf);
 	await_debug_file(s, f);
