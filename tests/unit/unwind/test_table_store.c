@@ -445,8 +445,7 @@ static void test_few_chunks(void **state)
 static void test_budget(void **state)
 {
 	struct process p;
-	uint64_t loads = 0;
-	int64_t used;
+	int64_t used, loads = 0;
 
 	tables_init(PLENTY, UNWIND_MAX_CHUNKS);
 	read_process(getpid(), &p);
