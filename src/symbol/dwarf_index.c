@@ -3,7 +3,9 @@
 #include "symbol/dwarf_format.h"
 
 enum {
-	NEAR = 64,     /* gaps below are padding: one range for both sides */
+	NEAR = 64,  /* gaps below are padding: one range for both sides */
+	DIGIT = 11, /* bits that a pass of sorting looks at */
+	DIGIT_MASK = (1 << DIGIT) - 1,
 	MAX_BACK = 16, /* how far to look back for a range that reaches over others */
 };
 
@@ -58,13 +60,47 @@ static int compare(const void *x, const void *y)
 	return a->unit < b->unit ? -1 : a->unit > b->unit;
 }
 
+/* By eleven bits of the start, keeping the order of equal ones: a program of 500 MB has half a
+ * million ranges, which qsort takes 60 ms for. */
+static void sort_pass(const struct dwarf_range *from, struct dwarf_range *to, size_t n, int shift)
+{
+	uint32_t at[1 << DIGIT] = {};
+
+	for (size_t i = 0; i < n; i++)
+		at[from[i].start >> shift & DIGIT_MASK]++;
+	for (uint32_t i = 0, sum = 0; i <= DIGIT_MASK; i++) {
+		uint32_t count = at[i];
+
+		at[i] = sum;
+		sum += count;
+	}
+	for (size_t i = 0; i < n; i++)
+		to[at[from[i].start >> shift & DIGIT_MASK]++] = from[i];
+}
+
+static void sort_ranges(struct dwarf_range *r, size_t n)
+{
+	cleanup_free struct dwarf_range *other = mem_reallocarray(NULL, n, sizeof(*other));
+
+	sort_pass(r, other, n, 0);
+	sort_pass(other, r, n, DIGIT);
+	sort_pass(r, other, n, 2 * DIGIT);
+	memcpy(r, other, n * sizeof(*r));
+	for (size_t i = 0, end; i < n; i = end) {
+		for (end = i + 1; end < n && r[end].start == r[i].start;)
+			end++;
+		if (end - i > 1)
+			qsort(r + i, end - i, sizeof(*r), compare);
+	}
+}
+
 static void finish(struct dwarf_index *x)
 {
 	struct dwarf_range *r = x->ranges.data;
 	size_t kept = 0;
 
 	if (x->ranges.len)
-		qsort(r, x->ranges.len, sizeof(*r), compare);
+		sort_ranges(r, x->ranges.len);
 	for (size_t i = 0; i < x->ranges.len; i++) {
 		struct dwarf_range *last = kept ? &r[kept - 1] : NULL;
 
@@ -75,6 +111,8 @@ static void finish(struct dwarf_index *x)
 			r[kept++] = r[i];
 	}
 	x->ranges.len = kept;
+	dwarf_fit(&x->ranges);
+	dwarf_fit(&x->units);
 	x->done = true;
 }
 
