@@ -139,8 +139,12 @@ static bool find_header(const struct elf_file *f, struct header *ret)
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		const Elf64_Shdr *s = elf_file_section(f, sections[i]);
 
-		if (s && s->sh_type == SHT_PROGBITS && read_header(f, s->sh_addr, ret))
-			return true;
+		if (!s || s->sh_type != SHT_PROGBITS || !read_header(f, s->sh_addr, ret))
+			continue;
+		/* Much else may follow in the segment. */
+		if (s->sh_size >= ret->parts[4] + ret->functions * 8 + 4)
+			ret->size = MIN(ret->size, s->sh_size);
+		return true;
 	}
 	/* Other linkers put it into other sections, and some files have none. */
 	if (f->sections.len && !elf_file_section(f, ".go.buildinfo") &&

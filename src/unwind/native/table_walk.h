@@ -235,7 +235,7 @@ TABLE_INLINE uint8_t table_go_cfa(struct table_walk *w, const struct unwind_rule
 /* The CFA into *ret; returns why not, or 0. */
 TABLE_INLINE uint8_t table_cfa(struct table_walk *w, const struct unwind_rule *rule, uint64_t *ret)
 {
-	uint64_t cfa, lowest;
+	uint64_t cfa = 0, lowest;
 
 	if (rule->cfa >= UNWIND_CFA_GO_CURG) {
 		uint8_t why = table_go_cfa(w, rule, &cfa);
