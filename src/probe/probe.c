@@ -30,25 +30,40 @@ enum {
 static _Thread_local char last_words[LOG_BYTES];
 static _Thread_local size_t last_words_len;
 
+/* A verifier's log is one message of megabytes, of which the end is wanted. */
 static int keep_words(enum libbpf_print_level level, const char *fmt, va_list args)
 {
+	cleanup_free char *text = NULL;
 	int n;
 
 	if (level == LIBBPF_DEBUG)
 		return 0;
-	if (last_words_len > sizeof(last_words) / 2)
+	n = vasprintf(&text, fmt, args);
+	if (n < 0) {
+		text = NULL;
+		return n;
+	}
+	size_t keep = MIN((size_t)n, sizeof(last_words) / 2);
+
+	if (last_words_len + keep >= sizeof(last_words))
 		last_words_len = 0;
-	n = vsnprintf(last_words + last_words_len, sizeof(last_words) - last_words_len, fmt, args);
-	if (n > 0)
-		last_words_len = MIN(last_words_len + n, sizeof(last_words) - 1);
+	memcpy(last_words + last_words_len, text + n - keep, keep + 1);
+	last_words_len += keep;
 	return n;
 }
 
-/* The last lines of the verifier's log say what it did not like. */
+/* The last lines of the verifier's log, which ends with a line of figures, say what it did not
+ * like. */
 static const char *last_lines(char *text)
 {
-	size_t len = strlen(text), lines = 0;
+	char *figures = NULL;
+	size_t len, lines = 0;
 
+	for (char *at = text; (at = strstr(at, "\nprocessed ")); at++)
+		figures = at;
+	if (figures)
+		*figures = '\0';
+	len = strlen(text);
 	while (len && isspace((unsigned char)text[len - 1]))
 		text[--len] = '\0';
 	while (len && (text[len - 1] != '\n' || ++lines < LOG_LINES_SHOWN))

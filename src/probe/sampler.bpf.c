@@ -192,9 +192,21 @@ static __always_inline struct scratch *scratch_get(void)
 	return bpf_map_lookup_elem(&scratches, &cpu);
 }
 
+/* The verifier of old kernels forgets what it knew of a number that was put aside: check it where
+ * it is used, and let the compiler not believe that it knows better. */
+#define FORGET(number) __asm__ volatile("" : "+r"(number))
+
+/* Behind the sample, at that many bytes from the first entry; NULL where that is too far. */
+static __always_inline void *behind(struct scratch *s, uint32_t at)
+{
+	FORGET(at);
+	if (at > FRAMES_BYTES + STACK_BYTES)
+		return NULL;
+	return (uint8_t *)s->entries + at;
+}
+
 /* The top of the user's stack behind `at` bytes of what is there already, page by page: the next
- * one may not be there. What the last page has too much is room that the scratch has: cutting it
- * off is arithmetic that verifiers before 6.12 lose their way in. Returns the bytes. */
+ * one may not be there. Returns the bytes. */
 static __always_inline uint32_t copy_stack(struct scratch *s, uint32_t at)
 {
 	uint64_t sp = s->registers.general[UNWIND_RSP];
@@ -204,15 +216,20 @@ static __always_inline uint32_t copy_stack(struct scratch *s, uint32_t at)
 	if (!sp || (sp & 7))
 		return 0;
 	for (i = 0; i < STACK_PAGES; i++) {
-		if (done >= STACK_BYTES || n > PAGE_BYTES || at > FRAMES_BYTES)
-			break;
-		if (bpf_probe_read_user((uint8_t *)s->entries + at + done, n,
-					(const void *)(uintptr_t)(sp + done)))
+		void *to = behind(s, at + done);
+
+		if (n > STACK_BYTES - done)
+			n = STACK_BYTES - done;
+		FORGET(n);
+		if (!to || n > PAGE_BYTES ||
+		    bpf_probe_read_user(to, n, (const void *)(uintptr_t)(sp + done)))
 			break;
 		done += n;
+		if (done >= STACK_BYTES)
+			break;
 		n = PAGE_BYTES;
 	}
-	return done < STACK_BYTES ? done : STACK_BYTES;
+	return done;
 }
 
 /* Did the walk end where user space has yet to say what is there? Then it gets all it needs to walk
@@ -221,13 +238,15 @@ static __always_inline uint32_t hand_over(struct scratch *s, uint32_t at)
 {
 	uint8_t end = s->walk.native_end;
 	uint32_t stack;
+	void *to;
 
 	s->sample.stack_words = 0;
 	if (end != UNWIND_NATIVE_NOT_LOADED && (end != UNWIND_NATIVE_NO_MAPPING || s->no_stack))
 		return 0;
-	if (at > FRAMES_BYTES - sizeof(s->registers))
+	to = behind(s, at);
+	if (!to)
 		return 0;
-	bpf_probe_read_kernel((uint8_t *)s->entries + at, sizeof(s->registers), &s->registers);
+	bpf_probe_read_kernel(to, sizeof(s->registers), &s->registers);
 	at += sizeof(s->registers);
 	stack = copy_stack(s, at);
 	s->sample.stack_words = stack / 8;
@@ -259,6 +278,7 @@ static __always_inline void submit(void *ctx, struct scratch *s)
 	out->native_end = s->walk.native_end;
 	out->python_end = s->walk.python_end;
 	bytes += hand_over(s, bytes) + sizeof(*out);
+	FORGET(bytes);
 	if (bytes > sizeof(*out) + FRAMES_BYTES + STACK_BYTES)
 		bytes = sizeof(*out) + FRAMES_BYTES + STACK_BYTES;
 	out->record.type = PROBE_SAMPLE;
