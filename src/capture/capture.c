@@ -48,12 +48,46 @@ static void look_for_python(struct capture *c, struct target *t)
 	probe_set_python(c->probe, t->process.pid, &t->python.process);
 }
 
+static void on_mapping(const struct mapping_event *e, void *arg)
+{
+	struct capture *c = arg;
+	struct target *t = e->exec ? NULL : targets_find(&c->targets, e->pid);
+
+	newborns_take(&c->newborns, e, clock_mono_ns());
+	if (t && target_mapped(t, e))
+		vec_push(&c->dirty, e->pid);
+}
+
+/* What processes mapped since the last time. Samples that are read afterwards lie in it. */
+static void follow_mappings(struct capture *c)
+{
+	int64_t now = clock_mono_ns();
+
+	newborns_tick(&c->newborns, now);
+	c->lost_mappings += probe_drain_mappings(c->probe, on_mapping, c);
+	for (size_t i = 0; i < c->dirty.len; i++) {
+		struct target *t = targets_find(&c->targets, c->dirty.data[i]);
+
+		if (!t || !target_refresh(t))
+			continue;
+		natives_changed(&c->natives, t, now);
+		look_for_python(c, t);
+	}
+	vec_clear(&c->dirty);
+}
+
 static struct target *meet(struct capture *c, pid_t pid, uint64_t start_ns, int64_t now)
 {
 	struct target *t = targets_add(&c->targets, pid, start_ns, now);
+	pid_t evicted = c->targets.evicted;
 
-	if (c->targets.evicted)
-		natives_forget(&c->natives, c->targets.evicted, now);
+	if (!t->readable) {
+		/* What it mapped may have been told since we last asked. */
+		follow_mappings(c);
+		t = targets_add(&c->targets, pid, start_ns, now);
+	}
+	if (evicted)
+		natives_forget(&c->natives, evicted, now);
 	look_for_python(c, t);
 	return t;
 }
@@ -159,34 +193,6 @@ static void on_exec(struct capture *c, const struct probe_process_event *e)
 	/* Others are read when they are sampled, with all their mappings. */
 	if (!t->has_python)
 		targets_remove(&c->targets, e->pid);
-}
-
-static void on_mapping(const struct mapping_event *e, void *arg)
-{
-	struct capture *c = arg;
-	struct target *t = e->exec ? NULL : targets_find(&c->targets, e->pid);
-
-	newborns_take(&c->newborns, e, clock_mono_ns());
-	if (t && target_mapped(t, e))
-		vec_push(&c->dirty, e->pid);
-}
-
-/* What processes mapped since the last time. Samples that are read afterwards lie in it. */
-static void follow_mappings(struct capture *c)
-{
-	int64_t now = clock_mono_ns();
-
-	newborns_tick(&c->newborns, now);
-	c->lost_mappings += probe_drain_mappings(c->probe, on_mapping, c);
-	for (size_t i = 0; i < c->dirty.len; i++) {
-		struct target *t = targets_find(&c->targets, c->dirty.data[i]);
-
-		if (!t || !target_refresh(t))
-			continue;
-		natives_changed(&c->natives, t, now);
-		look_for_python(c, t);
-	}
-	vec_clear(&c->dirty);
 }
 
 static void on_record(const struct probe_record *r, void *arg)

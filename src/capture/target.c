@@ -135,6 +135,7 @@ struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int6
 	if (t->list.len >= TARGETS_MAX)
 		remove_oldest(t);
 	n->readable = read_process(t, pid, start_ns, &n->process);
+	n->newborns = t->newborns;
 	n->process.pid = pid;
 	n->start_ns = start_ns;
 	n->seen_ns = now_ns;
@@ -148,20 +149,37 @@ struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int6
 	return n;
 }
 
+bool target_refresh(struct target *t)
+{
+	struct process told;
+	int r = process_refresh(&t->process, NULL);
+
+	t->dirty = false;
+	if (r != -ESRCH || !t->newborns || !newborns_process(t->newborns, t->process.pid, &told))
+		return r > 0;
+	/* It ended: what it mapped since we read it was told. */
+	__typeof__(told.mappings) had = t->process.mappings;
+	bool more = told.mappings.len > had.len;
+
+	if (more) {
+		t->process.mappings = told.mappings;
+		told.mappings = had;
+	}
+	process_fini(&told);
+	return more;
+}
+
 const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t now_ns,
 				     bool *ret_changed)
 {
 	const struct mapping *m;
-	int r;
 
 	if (!t->readable)
 		return NULL;
 	m = process_find_mapping(&t->process, address);
 	if (m || now_ns < t->next_refresh_ns)
 		return m;
-	r = process_refresh(&t->process, NULL);
-	if (r > 0)
-		*ret_changed = true;
+	*ret_changed |= target_refresh(t);
 	m = process_find_mapping(&t->process, address);
 	t->refresh_wait_ns = m ? REFRESH_WAIT_MIN : MIN(t->refresh_wait_ns * 2, REFRESH_WAIT_MAX);
 	t->next_refresh_ns = now_ns + t->refresh_wait_ns;
@@ -180,12 +198,6 @@ bool target_mapped(struct target *t, const struct mapping_event *e)
 		return false;
 	t->dirty = true;
 	return true;
-}
-
-bool target_refresh(struct target *t)
-{
-	t->dirty = false;
-	return process_refresh(&t->process, NULL) > 0;
 }
 
 static const struct code_entry *find_code(const struct target *t, uint64_t address, uint32_t check)

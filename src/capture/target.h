@@ -29,7 +29,8 @@ struct target {
 	int64_t next_refresh_ns;
 	int64_t refresh_wait_ns;
 	pid_t parent; /* it was forked from; 0: it was not, or called exec since */
-	bool dirty;   /* it mapped something since the mappings were read */
+	const struct newborns *newborns; /* not ours, or NULL */
+	bool dirty;			 /* it mapped something since the mappings were read */
 	bool has_python;
 	struct python python;
 	VEC(struct code_entry) codes;
@@ -60,7 +61,7 @@ const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t
 /* The process mapped something: is it news? Then it is dirty, and its mappings are to be read
  * again. */
 bool target_mapped(struct target *t, const struct mapping_event *e);
-/* Read the mappings again; true when they differ. */
+/* Read the mappings again, or take what was told of a process that ended; true when they differ. */
 bool target_refresh(struct target *t);
 /* The code object's text, read at the first call. The result says in failed whether there is one;
  * it lives until the next call. */
