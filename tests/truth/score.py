@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 
 LIBRARY = "..."
 OWN = "[own]"  # a function of the program, and nobody knows which
+# What happens to a goroutine anywhere: a signal takes the CPU away, its stack grows.
+PREEMPTION = re.compile(r"^runtime\.(asyncPreempt|morestack|cgoSigtramp|sigtramp|sigreturn)")
 WARM = re.compile(r"(^|[.:])truth_warm$")
 # Where a walk may end: the first instruction of a program, of a thread, of a goroutine.
 ROOTS = {
@@ -153,9 +155,9 @@ class Truth:
             if a is None or b is None:  # something is missing there, and it is said
                 continue
             if a in self.own and b in self.own:
-                good = (a, b) in self.edges or WARM.search(b)
+                good = (a, b) in self.edges or WARM.search(a) or WARM.search(b)
             elif a in self.own:
-                good = a in self.calls_library or WARM.search(a)
+                good = a in self.calls_library or WARM.search(a) or PREEMPTION.search(b)
             elif b in self.own:
                 good = b in self.called_by_library or b in self.roots or WARM.search(b)
             else:

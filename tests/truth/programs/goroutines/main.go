@@ -3,6 +3,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand"
 	"os"
 	"runtime"
 	"strconv"
@@ -18,11 +19,11 @@ type place struct {
 }
 
 var places = []place{
-	{"main.worker main.outer main.frameless", 300, 0},
-	{"main.worker main.big main.frameless", 200, 0},
-	{"main.worker main.(*square).area main.frameless", 150, 0},
-	{"main.worker main.calls main.calls.func1 main.frameless", 100, 0},
-	{"main.other main.outer main.frameless", 200, 0},
+	{"main.main.func1 main.worker main.outer main.frameless", 300, 0},
+	{"main.main.func1 main.worker main.big main.frameless", 200, 0},
+	{"main.main.func1 main.worker main.(*square).area main.frameless", 150, 0},
+	{"main.main.func1 main.worker main.calls main.apply main.calls.func1 main.frameless", 100, 0},
+	{"main.main.func2 main.other main.outer main.frameless", 200, 0},
 }
 
 func clock() uint64 {
@@ -88,7 +89,9 @@ func worker(wanted uint64) {
 	for sum < wanted {
 		for i := 0; i < 4; i++ {
 			start := clock()
-			for now := start; now < start+places[i].us*1000; now = clock() {
+			// Never in step with the sampler.
+			end := start + uint64(rand.ExpFloat64()*float64(places[i].us)*1000)
+			for now := start; now < end; now = clock() {
 				switch i {
 				case 0:
 					x += outer(x)
