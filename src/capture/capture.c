@@ -48,6 +48,20 @@ static void look_for_python(struct capture *c, struct target *t)
 	probe_set_python(c->probe, t->process.pid, &t->python.process);
 }
 
+static void look_for_go(struct capture *c, struct target *t)
+{
+	if (t->has_go || !t->readable || runtimes_find_go(c->runtimes, &t->process, &t->go) <= 0)
+		return;
+	t->has_go = true;
+	probe_set_go(c->probe, t->process.pid, &t->go);
+}
+
+static void look_for_runtimes(struct capture *c, struct target *t)
+{
+	look_for_python(c, t);
+	look_for_go(c, t);
+}
+
 static void on_mapping(const struct mapping_event *e, void *arg)
 {
 	struct capture *c = arg;
@@ -71,7 +85,7 @@ static void follow_mappings(struct capture *c)
 		if (!t || !target_refresh(t))
 			continue;
 		natives_changed(&c->natives, t, now);
-		look_for_python(c, t);
+		look_for_runtimes(c, t);
 	}
 	vec_clear(&c->dirty);
 }
@@ -88,7 +102,10 @@ static struct target *meet(struct capture *c, pid_t pid, uint64_t start_ns, int6
 	}
 	if (evicted)
 		natives_forget(&c->natives, evicted, now);
-	look_for_python(c, t);
+	look_for_runtimes(c, t);
+	/* It may have called exec while we looked at it the last time. */
+	if (!t->has_go)
+		probe_forget_go(c->probe, pid);
 	return t;
 }
 
@@ -113,7 +130,7 @@ static void on_sample(struct capture *c, const struct probe_sample *s)
 	}
 	window_add(&c->window, s, &native, t, &result);
 	if (changed)
-		look_for_python(c, t);
+		look_for_runtimes(c, t);
 	c->samples++;
 	c->outcomes[result.outcome]++;
 	c->native_cut += result.native_cut;
@@ -127,7 +144,7 @@ static bool try_newcomer(struct capture *c, struct newcomer *n, int64_t now)
 	if (t && t->has_python)
 		return false;
 	if (t && t->readable && process_refresh(&t->process, NULL) >= 0)
-		look_for_python(c, t);
+		look_for_runtimes(c, t);
 	else
 		t = meet(c, n->pid, 0, now);
 	if (!t->readable)
@@ -366,6 +383,7 @@ void capture_stats(struct capture *c, struct capture_stats *ret)
 		.native_cut = c->native_cut,
 		.lost_ring = p.counters.lost_ring,
 		.lost_scratch = p.counters.lost_scratch,
+		.lost_labels = c->window.labels.lost,
 		.lost_mappings = c->lost_mappings + c->newborns.dropped,
 		.processes = c->targets.list.len,
 		.bpf_run_ns = p.run_ns,

@@ -25,6 +25,7 @@ struct capture_stats {
 	uint64_t lost_ring;	/* the ring was full */
 	uint64_t lost_scratch;	/* a sample met another one on the same CPU */
 	uint64_t lost_mappings; /* news of mappings: names may be missing for a moment */
+	uint64_t lost_labels;	/* samples whose goroutine had others when they were to be read */
 	uint64_t processes, python_processes; /* known now */
 	uint64_t bpf_run_ns, bpf_runs; /* from the kernel, 0 while kernel.bpf_stats_enabled is 0 */
 	uint64_t map_bytes;	       /* memory of BPF maps */
@@ -39,8 +40,8 @@ int capture_fd(const struct capture *c);
 /* Take all waiting samples in; bounded work a call. Returns how many. */
 int capture_drain(struct capture *c, struct err *e);
 /* Hand out the profile of the window since the last call (type cpu, unit nanoseconds, labels
- * process, pid, thread; Python frames with function, file and line; cut stacks carry a FRAME_MARK
- * at their root end). The caller frees it. */
+ * process, pid, thread and those of Go's runtime/pprof; Python frames with function, file and line;
+ * cut stacks carry a FRAME_MARK at their root end). The caller frees it. */
 struct profile *capture_take(struct capture *c);
 void capture_stats(struct capture *c, struct capture_stats *ret);
 

@@ -95,6 +95,8 @@ static void inherit(struct target *child, const struct target *parent)
 {
 	child->has_python = parent->has_python;
 	child->python = parent->python;
+	child->has_go = parent->has_go;
+	child->go = parent->go;
 	if (child->readable || !parent->readable)
 		return;
 	/* It ended before we looked, but its code lay where its parent's does. */

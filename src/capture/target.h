@@ -33,6 +33,8 @@ struct target {
 	bool dirty;			 /* it mapped something since the mappings were read */
 	bool has_python;
 	struct python python;
+	bool has_go;
+	struct go_layout go;
 	VEC(struct code_entry) codes;
 	struct hash_index code_index;
 };

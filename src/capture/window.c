@@ -28,6 +28,7 @@ static void forget_frames(struct window *w)
 	map64_fini(&w->kernel);
 	map64_fini(&w->python);
 	vec_fini(&w->inlined);
+	labels_clear(&w->labels);
 }
 
 void window_fini(struct window *w)
@@ -36,6 +37,7 @@ void window_fini(struct window *w)
 	forget_frames(w);
 	vec_fini(&w->files);
 	hash_index_fini(&w->file_index);
+	labels_fini(&w->labels);
 	free(w->stack);
 	free(w->joined);
 }
@@ -346,19 +348,20 @@ static uint32_t comm_string(struct profile *p, const char comm[PROBE_COMM])
 	return profile_string_n(p, (const char *)out.data, out.len);
 }
 
-static uint32_t label_set(struct profile *p, const struct probe_sample *s)
+static uint32_t label_set(struct window *w, const struct probe_sample *s, const struct target *t)
 {
-	struct profile_label labels[3];
+	struct profile *p = w->profile;
+	struct profile_label all[GO_LABELS_MAX + 3];
 	char pid[16];
+	size_t n = t && t->has_go ? labels_of_goroutine(&w->labels, p, s, &t->go, all) : 0;
 
 	snprintf(pid, sizeof(pid), "%u", s->pid);
-	labels[0].key = profile_string(p, "process");
-	labels[0].value = comm_string(p, s->process_comm);
-	labels[1].key = profile_string(p, "pid");
-	labels[1].value = profile_string(p, pid);
-	labels[2].key = profile_string(p, "thread");
-	labels[2].value = comm_string(p, s->thread_comm);
-	return profile_labels(p, labels, ARRAY_SIZE(labels));
+	all[n++] = (struct profile_label){profile_string(p, "process"),
+					  comm_string(p, s->process_comm)};
+	all[n++] = (struct profile_label){profile_string(p, "pid"), profile_string(p, pid)};
+	all[n++] =
+		(struct profile_label){profile_string(p, "thread"), comm_string(p, s->thread_comm)};
+	return profile_labels(p, all, n);
 }
 
 void window_add(struct window *w, const struct probe_sample *s, const struct native_stack *native,
@@ -380,5 +383,5 @@ void window_add(struct window *w, const struct probe_sample *s, const struct nat
 		st->frames[st->len++] = mark_frame(p, ret->outcome);
 	for (size_t i = st->len; i-- > 0;)
 		stack = profile_stack(p, stack, st->frames[i]);
-	profile_add(p, stack, label_set(p, s), 1, p->period);
+	profile_add(p, stack, label_set(w, s, t), 1, p->period);
 }

@@ -6,6 +6,7 @@
 #ifndef GLIM_CAPTURE_WINDOW_H
 #define GLIM_CAPTURE_WINDOW_H
 
+#include "capture/labels.h"
 #include "capture/natives.h"
 #include "profile/profile.h"
 #include "symbol/symbol.h"
@@ -39,6 +40,7 @@ struct window {
 	struct map64 python;	    /* by code id << 32 | byte offset */
 	struct window_stack *stack; /* of the sample being added; too large for ours */
 	struct join_stack *joined;
+	struct labels labels;
 	/* Files by dev and inode; kept over windows. */
 	VEC(struct window_file) files;
 	struct hash_index file_index;

@@ -12,6 +12,7 @@
 #include "probe/mappings.h"
 #include "probe/probe_abi.h"
 
+struct go_layout;
 struct probe; /* opaque */
 struct probe_open_config {
 	unsigned int hz; /* samples a second and CPU */
@@ -35,6 +36,9 @@ int probe_drain(struct probe *p, probe_record_fn cb, void *arg);
 /* What the programs know of Python: by process, and which programs have none. */
 int probe_set_python(struct probe *p, pid_t pid, const struct python_process *py);
 void probe_forget_python(struct probe *p, pid_t pid);
+/* Where the programs find the labels of goroutines. -E2BIG: too many processes have them. */
+int probe_set_go(struct probe *p, pid_t pid, const struct go_layout *layout);
+void probe_forget_go(struct probe *p, pid_t pid);
 void probe_set_plain(struct probe *p, uint64_t dev, uint64_t inode);
 
 /* The unwind tables that the programs read (unwind_table_abi.h), shared memory of the probe. */

@@ -25,6 +25,7 @@ enum {
 	PROBE_STACK_WORDS = 8192, /* at most copied from the user's stack pointer on */
 	PROBE_MAX_PROCESSES = 16384,
 	PROBE_MAX_PYTHON = 2048,
+	PROBE_MAX_GO = 1024,
 	PROBE_MAX_PROGRAMS = 1024,
 };
 
@@ -63,8 +64,10 @@ struct probe_sample {
 	uint32_t stack_words;	 /* uint64_t from registers[UNWIND_RSP] on, follow them */
 	char process_comm[PROBE_COMM];
 	char thread_comm[PROBE_COMM];
+	/* struct go_labelled: 0 where the process is not known to run Go. */
+	uint64_t goroutine, goroutine_labels;
 };
-_Static_assert(sizeof(struct probe_sample) == 88, "shared with BPF");
+_Static_assert(sizeof(struct probe_sample) == 104, "shared with BPF");
 
 /* Of the interrupted user code; follows the kernel addresses. */
 struct probe_registers {

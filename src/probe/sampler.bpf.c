@@ -103,6 +103,9 @@ static __always_inline struct unwind_file *table_file(uint32_t id)
 #define TABLE_CHUNK(i)	 chunk_rows(i)
 #include "unwind/walk.h"
 
+#define GO_READ(dst, size, address) WALK_READ(dst, size, address)
+#include "unwind/native/go_labels_walk.h"
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 enum {
@@ -134,7 +137,8 @@ struct scratch {
 	uint32_t no_stack; /* PROBE_NO_STACK */
 	uint32_t rounds;
 	uint32_t busy;
-	uint32_t wake; /* the reader, whatever waits in the ring */
+	uint32_t wake;			/* the reader, whatever waits in the ring */
+	struct go_labelled last_labels; /* that were sampled here */
 };
 
 struct {
@@ -163,6 +167,13 @@ struct {
 	__type(key, uint32_t);
 	__type(value, struct python_process);
 } pythons SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PROBE_MAX_GO);
+	__type(key, uint32_t);
+	__type(value, struct go_layout);
+} gos SEC(".maps");
 
 /* Programs without Python, by file. */
 struct {
@@ -411,11 +422,33 @@ static __always_inline void meet_process(struct scratch *s)
 		s->wake = 1;
 }
 
+/* Which labels the goroutine has. They may be gone soon: new ones are read at once. */
+static __always_inline void find_labels(struct scratch *s)
+{
+	struct probe_sample *out = &s->sample;
+	const struct go_layout *layout;
+	struct go_labelled found;
+	uint32_t pid = out->pid;
+
+	layout = bpf_map_lookup_elem(&gos, &pid);
+	if (!layout)
+		return;
+	go_labels_find(layout, s->walk.thread_base, &found);
+	out->goroutine = found.goroutine;
+	out->goroutine_labels = found.labels;
+	if (!found.labels ||
+	    (found.labels == s->last_labels.labels && found.goroutine == s->last_labels.goroutine))
+		return;
+	s->last_labels = found;
+	s->wake = 1;
+}
+
 static __always_inline void scratch_reset(struct scratch *s)
 {
 	struct probe_sample *out = &s->sample;
 
 	out->flags = 0;
+	out->goroutine = out->goroutine_labels = 0;
 	__builtin_memset(&s->walk, 0, WALK_ZEROES);
 	s->no_stack = 0;
 	s->has_python = 0;
@@ -456,6 +489,7 @@ int sample(struct perf_context *ctx)
 	identify(&s->sample, task);
 	if (user_state(ctx, s, task)) {
 		meet_process(s);
+		find_labels(s);
 		walk_start(&s->walk, s->has_python ? &s->python : NULL);
 		go_on(ctx, s);
 		walk_give_up(&s->walk);
@@ -559,6 +593,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct probe_program program;
 	bool known = !bpf_map_delete_elem(&processes, &pid);
 	bool python = !bpf_map_delete_elem(&pythons, &pid);
+	bool go = !bpf_map_delete_elem(&gos, &pid);
 
 	program.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	program.inode = BPF_CORE_READ(inode, i_ino);
@@ -566,7 +601,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (!bpf_map_lookup_elem(&plain_programs, &program))
 		send_event(PROBE_EXEC, pid, 0, &program, BPF_RB_FORCE_WAKEUP);
-	else if (known || python)
+	else if (known || python || go)
 		send_event(PROBE_EXEC_PLAIN, pid, 0, &program, BPF_RB_NO_WAKEUP);
 	return 0;
 }
@@ -581,12 +616,17 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	uint32_t from = BPF_CORE_READ(parent, tgid), to = BPF_CORE_READ(child, tgid);
 	struct probe_process *known;
 	struct python_process *py;
+	struct go_layout *go;
+	uint32_t inherits;
 
 	if (from == to)
 		return 0;
 	known = bpf_map_lookup_elem(&processes, &from);
 	py = bpf_map_lookup_elem(&pythons, &from);
-	if ((!known || !known->run.count) && !py)
+	go = bpf_map_lookup_elem(&gos, &from);
+	inherits = (known && known->run.count) || py;
+	FORGET(inherits); /* else the compiler joins two pointers to see whether both are none */
+	if (!inherits && !go)
 		return 0;
 	if (!send_event(PROBE_FORK, to, from, NULL, BPF_RB_NO_WAKEUP))
 		return 0;
@@ -594,6 +634,8 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 		bpf_map_update_elem(&processes, &to, known, BPF_ANY);
 	if (py)
 		bpf_map_update_elem(&pythons, &to, py, BPF_ANY);
+	if (go)
+		bpf_map_update_elem(&gos, &to, go, BPF_ANY);
 	return 0;
 }
 
@@ -603,13 +645,14 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	uint32_t pid = BPF_CORE_READ(task, tgid);
-	bool known, python;
+	bool known, python, go;
 
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	known = !bpf_map_delete_elem(&processes, &pid);
 	python = !bpf_map_delete_elem(&pythons, &pid);
-	if (known || python)
+	go = !bpf_map_delete_elem(&gos, &pid);
+	if (known || python || go)
 		send_event(PROBE_EXIT, pid, 0, NULL, BPF_RB_NO_WAKEUP);
 	return 0;
 }

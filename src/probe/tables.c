@@ -125,6 +125,22 @@ void probe_forget_python(struct probe *p, pid_t pid)
 	bpf_map_delete_elem(bpf_map__fd(p->skeleton->maps.pythons), &key);
 }
 
+int probe_set_go(struct probe *p, pid_t pid, const struct go_layout *layout)
+{
+	uint32_t key = pid;
+
+	if (bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.gos), &key, layout, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+void probe_forget_go(struct probe *p, pid_t pid)
+{
+	uint32_t key = pid;
+
+	bpf_map_delete_elem(bpf_map__fd(p->skeleton->maps.gos), &key);
+}
+
 void probe_set_plain(struct probe *p, uint64_t dev, uint64_t inode)
 {
 	struct probe_program key = {.dev = dev, .inode = inode};

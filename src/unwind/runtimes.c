@@ -1,6 +1,7 @@
 #include "unwind/unwind.h"
 
 #include "base/hash.h"
+#include "unwind/native/go_labels.h"
 #include "unwind/python/layout.h"
 #include "unwind/python/python_file.h"
 
@@ -12,6 +13,8 @@ enum {
 struct file_entry {
 	uint64_t dev, inode;
 	struct python_file python;
+	bool has_go;
+	struct go_layout go;
 };
 struct runtimes {
 	VEC(struct file_entry) files;
@@ -38,9 +41,9 @@ static void close_elf(struct elf_file **f)
 		elf_file_close(*f);
 }
 
-/* 0 where the file was looked at (now or before). */
+/* 0 where the file was looked at (now or before); the entry lives until the next call. */
 static int look_at(struct runtimes *r, const struct process *p, const struct mapping *m,
-		   struct python_file *ret)
+		   const struct file_entry **ret)
 {
 	uint64_t hash = hash_mix(m->dev, m->inode);
 	struct file_entry new = {.dev = m->dev, .inode = m->inode};
@@ -52,21 +55,23 @@ static int look_at(struct runtimes *r, const struct process *p, const struct map
 	for (i = hash_index_first(&r->index, hash, &it); i != HASH_NONE;
 	     i = hash_index_next(&r->index, &it))
 		if (r->files.data[i].dev == m->dev && r->files.data[i].inode == m->inode) {
-			*ret = r->files.data[i].python;
+			*ret = &r->files.data[i];
 			return 0;
 		}
 	fd = process_open_mapping(p, m);
 	if (fd < 0)
 		return fd;
-	if (!elf_file_open(fd, &f, NULL))
+	if (!elf_file_open(fd, &f, NULL)) {
 		python_file_read(f, &new.python);
+		new.has_go = !go_layout_read(f, &new.go);
+	}
 	if (r->files.len >= MAX_FILES) {
 		vec_clear(&r->files);
 		hash_index_clear(&r->index);
 	}
 	hash_index_add(&r->index, hash, r->files.len);
 	vec_push(&r->files, new);
-	*ret = new.python;
+	*ret = &r->files.data[r->files.len - 1];
 	return 0;
 }
 
@@ -145,25 +150,39 @@ int runtimes_find_python(struct runtimes *r, const struct process *p, struct pyt
 
 	for (size_t i = 0; i < p->mappings.len; i++) {
 		const struct mapping *m = &p->mappings.data[i];
-		struct python_file f;
+		const struct file_entry *f;
 
 		if (!m->inode || (last && last->inode == m->inode && last->dev == m->dev))
 			continue;
 		last = m;
-		if (look_at(r, p, m, &f) || !f.found)
+		if (look_at(r, p, m, &f) || !f->python.found)
 			continue;
-		return make_python(p, m, &f, ret);
+		return make_python(p, m, &f->python, ret);
+	}
+	return 0;
+}
+
+int runtimes_find_go(struct runtimes *r, const struct process *p, struct go_layout *ret)
+{
+	const struct file_entry *f;
+
+	for (size_t i = 0; i < p->mappings.len; i++) {
+		if (!p->mappings.data[i].inode || look_at(r, p, &p->mappings.data[i], &f) ||
+		    !f->has_go)
+			continue;
+		*ret = f->go;
+		return 1;
 	}
 	return 0;
 }
 
 bool runtimes_expect_python(struct runtimes *r, const struct process *p)
 {
-	struct python_file f;
+	const struct file_entry *f;
 
 	for (size_t i = 0; i < p->mappings.len; i++)
 		if (p->mappings.data[i].inode && !look_at(r, p, &p->mappings.data[i], &f) &&
-		    f.needs_python)
+		    f->python.needs_python)
 			return true;
 	return false;
 }

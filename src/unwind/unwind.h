@@ -8,6 +8,7 @@
 #define GLIM_UNWIND_H
 
 #include "process/process.h"
+#include "unwind/native/go_labels_walk.h"
 #include "unwind/unwind_abi.h"
 
 enum { PYTHON_EVAL_RANGES = 4 };
@@ -27,6 +28,10 @@ struct python {
 /* Look for a Python interpreter among the mappings of p. Returns 1 and fills ret, 0 when there is
  * none (yet). */
 int runtimes_find_python(struct runtimes *r, const struct process *p, struct python *ret);
+
+/* Look for a Go program whose labels can be found among the mappings of p. Returns 1 and fills ret,
+ * 0 when there is none; a version that is not known is none. */
+int runtimes_find_go(struct runtimes *r, const struct process *p, struct go_layout *ret);
 
 /* Whether a program that just started will map an interpreter by itself: it is linked with one. */
 bool runtimes_expect_python(struct runtimes *r, const struct process *p);

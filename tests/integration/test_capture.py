@@ -359,3 +359,37 @@ def test_a_process_that_starts_later_and_ends(glim, run, tmp_path, name):
     brief = sum(n for frames, n in stacks if any(f.startswith("brief (") for f in frames))
     # 0.3 s at 99 Hz are 29 samples.
     assert brief > 15, stacks
+
+
+# --- labels of goroutines -----------------------------------------------------------------------
+
+
+def test_labels_of_goroutines(glim, run, tmp_path):
+    """60, 30 and 10 of 100 parts; a key that is ours stands under another name, and what a terminal
+    must not see is escaped."""
+    program = tmp_path / comm("go-labels")
+    subprocess.run(
+        ["go", "build", "-ldflags=-s -w", "-o", program, TARGETS / "labels.go"],
+        check=True,
+        env={**os.environ, "GO111MODULE": "off", "GOTOOLCHAIN": "local"},
+    )
+    child = run([program])
+    child.wait_line("^ready$")
+    shares = Counter()
+    while shares.total() < 900:
+        for sample in pprof.samples(gzip.decompress(record(glim, 5, 199, form="pprof"))):
+            labels = dict(sample.labels)
+            if labels.pop("pid", None) != str(child.pid):
+                continue
+            assert labels.pop("process") == comm("go-labels")
+            labels.pop("thread")
+            if "main.burn" in sample.functions:
+                shares[tuple(sorted(labels.items()))] += sample.values[0]
+    acme = shares.pop((("route", "/cart"), ("tenant", "acme")))
+    other = shares.pop((("go.process", "mine"), ("tenant", r"bl\x1bau")))
+    none = shares.pop(())
+    assert not shares
+    whole = acme + other + none
+    assert abs(acme * 100 / whole - 60) < 6, (acme, other, none)
+    assert abs(other * 100 / whole - 30) < 6, (acme, other, none)
+    assert abs(none * 100 / whole - 10) < 6, (acme, other, none)

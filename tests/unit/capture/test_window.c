@@ -131,6 +131,58 @@ static void test_hostile_names(void **state)
 	profile_free(p);
 }
 
+/* A goroutine of Go 1.24 as its memory is, here in ours. */
+static void test_labels_of_a_goroutine(void **state)
+{
+	static const struct {
+		const char *key;
+		uint64_t key_len;
+		const char *value;
+		uint64_t value_len;
+	} pairs[] = {
+		{"tenant", 6, "blue\n", 5},
+		{"process", 7, "mine", 4},
+		{"host.name", 9, "other", 5},
+		{"hostess", 7, "free", 4},
+	};
+	const struct {
+		const void *data;
+		uint64_t len, cap;
+	} slice = {pairs, ARRAY_SIZE(pairs), ARRAY_SIZE(pairs)};
+	volatile uint64_t goroutine = (uintptr_t)&slice;
+	struct profile *p;
+	uint32_t set;
+
+	window_start(&window, 1);
+	make_record();
+	us->has_go = true;
+	us->go = (struct go_layout){.minor = 24};
+	record.sample.flags = PROBE_NO_REGISTERS;
+	record.sample.time_ns = 1;
+	record.sample.goroutine = (uintptr_t)&goroutine;
+	record.sample.goroutine_labels = goroutine;
+	add(us);
+	/* It has others now, but in the same second the set is known; not in the next. */
+	goroutine = 0;
+	add(us);
+	assert_int_equal(window.labels.lost, 0);
+	record.sample.time_ns = INT64_MAX;
+	add(us);
+	assert_int_equal(window.labels.lost, 1);
+	p = window_take(&window);
+	assert_int_equal(p->samples.len, 2);
+	assert_int_equal(p->samples.data[0].count, 2);
+	set = p->samples.data[0].labels;
+	assert_string_equal(profile_label_value(p, set, "tenant"), "blue\\x0a");
+	assert_string_equal(profile_label_value(p, set, "process"), "proc");
+	assert_string_equal(profile_label_value(p, set, "go.process"), "mine");
+	assert_string_equal(profile_label_value(p, set, "go.host.name"), "other");
+	assert_string_equal(profile_label_value(p, set, "hostess"), "free");
+	assert_null(profile_label_value(p, p->samples.data[1].labels, "tenant"));
+	us->has_go = false;
+	profile_free(p);
+}
+
 static void expect_mark(enum outcome outcome, struct target *t)
 {
 	char mark[128];
@@ -253,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kernel_thread),
 		cmocka_unit_test(test_hostile_names),
+		cmocka_unit_test(test_labels_of_a_goroutine),
 		cmocka_unit_test(test_cut_stacks_say_why),
 		cmocka_unit_test(test_native_frames),
 		cmocka_unit_test(test_python_outcomes),
