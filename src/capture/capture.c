@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "capture/news.h"
 #include "capture/window.h"
 #include "probe/probe.h"
 
@@ -28,7 +29,7 @@ struct capture {
 	struct natives natives;
 	struct newborns newborns;
 	VEC(pid_t) dirty; /* targets that mapped something */
-	uint64_t lost_mappings;
+	struct news news;
 	struct targets targets;
 	struct window window;
 	VEC(struct newcomer) newcomers;
@@ -62,28 +63,46 @@ static void look_for_runtimes(struct capture *c, struct target *t)
 	look_for_go(c, t);
 }
 
-static void on_mapping(const struct mapping_event *e, void *arg)
+static void on_mapping(struct capture *c, const struct mapping_event *e)
 {
-	struct capture *c = arg;
 	struct target *t = e->exec ? NULL : targets_find(&c->targets, e->pid);
 
-	newborns_take(&c->newborns, e, clock_mono_ns());
-	if (t && target_mapped(t, e))
-		vec_push(&c->dirty, e->pid);
+	newborns_take(&c->newborns, e, (int64_t)e->time_ns);
+	if (!t || !target_mapped(t, e) || t->dirty)
+		return;
+	t->dirty = true;
+	vec_push(&c->dirty, e->pid);
 }
 
-/* What processes mapped since the last time. Samples that are read afterwards lie in it. */
-static void follow_mappings(struct capture *c)
+static void read_news(struct capture *c)
+{
+	if (news_read(&c->news, c->probe))
+		newborns_clear(&c->newborns);
+}
+
+/* Take in what was mapped up to that moment. */
+static void follow_mappings(struct capture *c, uint64_t until_ns)
+{
+	const struct mapping_event *e;
+
+	if (until_ns > c->news.until_ns)
+		read_news(c);
+	while ((e = news_next(&c->news, until_ns)))
+		on_mapping(c, e);
+}
+
+/* Tell the kernel what changed. */
+static void publish_mappings(struct capture *c)
 {
 	int64_t now = clock_mono_ns();
 
 	newborns_tick(&c->newborns, now);
-	c->lost_mappings += probe_drain_mappings(c->probe, on_mapping, c);
 	for (size_t i = 0; i < c->dirty.len; i++) {
 		struct target *t = targets_find(&c->targets, c->dirty.data[i]);
 
-		if (!t || !target_refresh(t))
+		if (!t)
 			continue;
+		t->dirty = false;
 		natives_changed(&c->natives, t, now);
 		look_for_runtimes(c, t);
 	}
@@ -93,15 +112,9 @@ static void follow_mappings(struct capture *c)
 static struct target *meet(struct capture *c, pid_t pid, uint64_t start_ns, int64_t now)
 {
 	struct target *t = targets_add(&c->targets, pid, start_ns, now);
-	pid_t evicted = c->targets.evicted;
 
-	if (!t->readable) {
-		/* What it mapped may have been told since we last asked. */
-		follow_mappings(c);
-		t = targets_add(&c->targets, pid, start_ns, now);
-	}
-	if (evicted)
-		natives_forget(&c->natives, evicted, now);
+	if (c->targets.evicted)
+		natives_forget(&c->natives, c->targets.evicted, now);
 	look_for_runtimes(c, t);
 	/* It may have called exec while we looked at it the last time. */
 	if (!t->has_go)
@@ -117,6 +130,7 @@ static void on_sample(struct capture *c, const struct probe_sample *s)
 	int64_t now = clock_mono_ns();
 	bool changed = false;
 
+	follow_mappings(c, s->time_ns);
 	if (!(s->flags &
 	      (PROBE_KERNEL_THREAD | PROBE_COMPAT | PROBE_NO_REGISTERS | PROBE_IN_EXEC))) {
 		t = targets_find(&c->targets, s->pid);
@@ -325,6 +339,7 @@ void capture_close(struct capture *c)
 	runtimes_free(c->runtimes);
 	symbolizer_free(c->symbolizer);
 	newborns_fini(&c->newborns);
+	news_fini(&c->news);
 	vec_fini(&c->dirty);
 	vec_fini(&c->newcomers);
 	if (c->timer_fd >= 0)
@@ -351,12 +366,16 @@ int capture_drain(struct capture *c, struct err *e)
 
 	if (read(c->timer_fd, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
 		return err_sys(e, -errno, "cannot read a timer");
-	follow_mappings(c);
+	read_news(c);
 	look_at_newcomers(c);
 	natives_tick(&c->natives, clock_mono_ns());
 	r = probe_drain(c->probe, on_record, c);
 	if (r < 0)
 		return err_sys(e, r, "cannot read samples");
+	/* No sample waits that is older than the news. */
+	if (r < PROBE_DRAIN_MAX)
+		follow_mappings(c, c->news.until_ns);
+	publish_mappings(c);
 	if (c->newcomers.len)
 		arm_timer(c, clock_mono_ns());
 	return c->samples - before;
@@ -384,7 +403,7 @@ void capture_stats(struct capture *c, struct capture_stats *ret)
 		.lost_ring = p.counters.lost_ring,
 		.lost_scratch = p.counters.lost_scratch,
 		.lost_labels = c->window.labels.lost,
-		.lost_mappings = c->lost_mappings + c->newborns.dropped,
+		.lost_mappings = c->news.lost + c->newborns.dropped,
 		.processes = c->targets.list.len,
 		.bpf_run_ns = p.run_ns,
 		.bpf_runs = p.runs,

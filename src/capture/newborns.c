@@ -3,18 +3,17 @@
 enum { MAX_NEWBORNS = 4096, MAX_MAPPINGS = 256 };
 #define LIFE_NS (2 * NSEC_PER_SEC)
 
-static void clear(struct newborn *b)
-{
-	for (size_t i = 0; i < b->mappings.len; i++)
-		free(b->mappings.data[i].path);
-	vec_clear(&b->mappings);
-}
-
 static void free_newborn(struct newborn *b)
 {
-	clear(b);
-	vec_fini(&b->mappings);
+	process_fini(&b->told);
 	free(b);
+}
+
+void newborns_clear(struct newborns *n)
+{
+	newborns_fini(n);
+	n->list = (__typeof__(n->list)){};
+	n->by_pid = (struct map64){};
 }
 
 void newborns_fini(struct newborns *n)
@@ -45,7 +44,9 @@ static void start(struct newborns *n, pid_t pid, int64_t now_ns)
 		memmove(n->list.data + i, n->list.data + i + 1,
 			(n->list.len - i - 1) * sizeof(struct newborn *));
 		n->list.len--;
-		clear(b);
+		process_fini(&b->told);
+		b->told = (struct process){};
+		b->partial = false;
 	} else if (n->list.len >= MAX_NEWBORNS) {
 		n->dropped++;
 		return;
@@ -58,39 +59,24 @@ static void start(struct newborns *n, pid_t pid, int64_t now_ns)
 	vec_push(&n->list, b);
 }
 
-/* What was at that place is gone. */
-static void insert(struct newborn *b, const struct mapping_event *e)
+struct mapping mapping_of_event(const struct mapping_event *e)
 {
-	size_t kept = 0, at = 0;
+	/* The kernel calls memory without a file so; /proc has no name for it, and no offset. */
+	bool anonymous = !e->inode && e->path[0] != '[';
 
-	for (size_t i = 0; i < b->mappings.len; i++) {
-		struct mapping m = b->mappings.data[i];
-
-		if (m.start < e->end && m.end > e->start) {
-			free(m.path);
-			continue;
-		}
-		at += m.start < e->start;
-		b->mappings.data[kept++] = m;
-	}
-	b->mappings.len = kept;
-	vec_reserve(&b->mappings, 1);
-	memmove(b->mappings.data + at + 1, b->mappings.data + at,
-		(kept - at) * sizeof(struct mapping));
-	b->mappings.data[at] = (struct mapping){
+	return (struct mapping){
 		.start = e->start,
 		.end = e->end,
-		.offset = e->offset,
+		.offset = anonymous ? 0 : e->offset,
 		.dev = e->dev,
 		.inode = e->inode,
-		/* The kernel calls memory without a file so; /proc has no name for it. */
-		.path = mem_strdup(!e->inode && e->path[0] != '[' ? "" : e->path),
+		.path = (char *)(anonymous ? "" : e->path),
 	};
-	b->mappings.len++;
 }
 
 void newborns_take(struct newborns *n, const struct mapping_event *e, int64_t now_ns)
 {
+	struct mapping mapping = mapping_of_event(e);
 	struct newborn *b;
 
 	if (e->exec) {
@@ -100,25 +86,22 @@ void newborns_take(struct newborns *n, const struct mapping_event *e, int64_t no
 	b = find(n, e->pid);
 	if (!b || e->start >= e->end)
 		return;
-	if (b->mappings.len < MAX_MAPPINGS)
-		insert(b, e);
-	else
+	if (b->told.mappings.len < MAX_MAPPINGS) {
+		process_map(&b->told, &mapping);
+	} else {
+		b->partial = true;
 		n->dropped++;
+	}
 }
 
 bool newborns_process(const struct newborns *n, pid_t pid, struct process *ret)
 {
 	const struct newborn *b = find(n, pid);
 
-	if (!b || !b->mappings.len)
+	if (!b || b->partial || !b->told.mappings.len)
 		return false;
 	*ret = (struct process){.pid = pid};
-	for (size_t i = 0; i < b->mappings.len; i++) {
-		struct mapping m = b->mappings.data[i];
-
-		m.path = mem_strdup(m.path);
-		vec_push(&ret->mappings, m);
-	}
+	process_copy_mappings(ret, &b->told);
 	return true;
 }
 

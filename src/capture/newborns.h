@@ -12,8 +12,9 @@
 
 struct newborn {
 	pid_t pid;
-	int64_t born_ns;	      /* its last exec */
-	VEC(struct mapping) mappings; /* sorted by start, none over another */
+	int64_t born_ns;     /* its last exec */
+	struct process told; /* its mappings */
+	bool partial;	     /* not all of them */
 };
 struct newborns {
 	VEC(struct newborn *) list; /* oldest first */
@@ -21,10 +22,15 @@ struct newborns {
 	uint64_t dropped;	    /* for lack of room */
 };
 
+/* As /proc would show it; the path is borrowed. */
+struct mapping mapping_of_event(const struct mapping_event *e);
+
 void newborns_fini(struct newborns *n);
 /* An exec starts a process anew; a mapping counts only for processes that did. */
 void newborns_take(struct newborns *n, const struct mapping_event *e, int64_t now_ns);
-/* Fill in a process that cannot be read any more; false when nothing is known. */
+/* Some news were lost: forget all. */
+void newborns_clear(struct newborns *n);
+/* Fill in the mappings of a process; false when not all of them are known. */
 bool newborns_process(const struct newborns *n, pid_t pid, struct process *ret);
 /* Forget the old. */
 void newborns_tick(struct newborns *n, int64_t now_ns);

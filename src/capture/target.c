@@ -77,11 +77,9 @@ static void remove_oldest(struct targets *t)
 }
 
 /* /proc counts clock ticks since boot. */
-static bool same_start(const struct process *p, uint64_t start_ns)
+static uint64_t ticks_of(uint64_t start_ns)
 {
-	uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
-
-	return p->start_time == start_ns / (NSEC_PER_SEC / ticks);
+	return start_ns / (NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
 void targets_forked(struct targets *t, pid_t parent, pid_t child)
@@ -101,27 +99,26 @@ static void inherit(struct target *child, const struct target *parent)
 		return;
 	/* It ended before we looked, but its code lay where its parent's does. */
 	child->readable = true;
-	for (size_t i = 0; i < parent->process.mappings.len; i++) {
-		struct mapping m = parent->process.mappings.data[i];
-
-		m.path = mem_strdup(m.path);
-		vec_push(&child->process.mappings, m);
-	}
+	process_copy_mappings(&child->process, &parent->process);
 }
 
+/* What was told of a process that started lately is of the sample's moment, /proc is of now: it may
+ * be another program by now, or none. */
 static bool read_process(const struct targets *t, pid_t pid, uint64_t start_ns, struct process *ret)
 {
-	bool other = false;
-
+	if (start_ns && t->newborns && newborns_process(t->newborns, pid, ret)) {
+		ret->start_time = ticks_of(start_ns);
+		return true;
+	}
 	if (!process_read(pid, ret, NULL)) {
-		other = start_ns && !same_start(ret, start_ns);
-		if (!other && ret->mappings.len)
+		bool same = !start_ns || ret->start_time == ticks_of(start_ns);
+
+		if (same && ret->mappings.len)
 			return true;
 		process_fini(ret);
 	}
 	*ret = (struct process){};
-	/* It ended, or is a zombie; when its number is in use again, others know no more of it. */
-	return !other && t->newborns && newborns_process(t->newborns, pid, ret);
+	return false;
 }
 
 struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int64_t now_ns)
@@ -137,7 +134,6 @@ struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int6
 	if (t->list.len >= TARGETS_MAX)
 		remove_oldest(t);
 	n->readable = read_process(t, pid, start_ns, &n->process);
-	n->newborns = t->newborns;
 	n->process.pid = pid;
 	n->start_ns = start_ns;
 	n->seen_ns = now_ns;
@@ -151,26 +147,6 @@ struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int6
 	return n;
 }
 
-bool target_refresh(struct target *t)
-{
-	struct process told;
-	int r = process_refresh(&t->process, NULL);
-
-	t->dirty = false;
-	if (r != -ESRCH || !t->newborns || !newborns_process(t->newborns, t->process.pid, &told))
-		return r > 0;
-	/* It ended: what it mapped since we read it was told. */
-	__typeof__(told.mappings) had = t->process.mappings;
-	bool more = told.mappings.len > had.len;
-
-	if (more) {
-		t->process.mappings = told.mappings;
-		told.mappings = had;
-	}
-	process_fini(&told);
-	return more;
-}
-
 const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t now_ns,
 				     bool *ret_changed)
 {
@@ -181,7 +157,7 @@ const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t
 	m = process_find_mapping(&t->process, address);
 	if (m || now_ns < t->next_refresh_ns)
 		return m;
-	*ret_changed |= target_refresh(t);
+	*ret_changed |= process_refresh(&t->process, NULL) > 0;
 	m = process_find_mapping(&t->process, address);
 	t->refresh_wait_ns = m ? REFRESH_WAIT_MIN : MIN(t->refresh_wait_ns * 2, REFRESH_WAIT_MAX);
 	t->next_refresh_ns = now_ns + t->refresh_wait_ns;
@@ -191,14 +167,14 @@ const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t
 bool target_mapped(struct target *t, const struct mapping_event *e)
 {
 	const struct mapping *m = process_find_mapping(&t->process, e->start);
-	bool same = m && m->inode == e->inode && m->dev == e->dev &&
-		    e->start - m->start + m->offset == e->offset;
+	const struct mapping new = mapping_of_event(e);
 
-	/* Code made at run time comes and goes, and has nothing to look up; walks that miss it say
-	 * so. */
-	if (!t->readable || t->dirty || same || (!e->inode && !m))
+	if (!t->readable || new.start >= new.end)
 		return false;
-	t->dirty = true;
+	if (m && m->end >= new.end && m->inode == new.inode && m->dev == new.dev &&
+	    (!new.inode || new.start - m->start + m->offset == new.offset))
+		return false;
+	process_map(&t->process, &new);
 	return true;
 }
 

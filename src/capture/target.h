@@ -29,8 +29,7 @@ struct target {
 	int64_t next_refresh_ns;
 	int64_t refresh_wait_ns;
 	pid_t parent; /* it was forked from; 0: it was not, or called exec since */
-	const struct newborns *newborns; /* not ours, or NULL */
-	bool dirty;			 /* it mapped something since the mappings were read */
+	bool dirty;   /* its mappings changed, and are to be published */
 	bool has_python;
 	struct python python;
 	bool has_go;
@@ -60,11 +59,8 @@ void targets_forked(struct targets *t, pid_t parent, pid_t child);
  * Sets *ret_changed when they were read and differ. */
 const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t now_ns,
 				     bool *ret_changed);
-/* The process mapped something: is it news? Then it is dirty, and its mappings are to be read
- * again. */
+/* The process mapped something; true when that was news. */
 bool target_mapped(struct target *t, const struct mapping_event *e);
-/* Read the mappings again, or take what was told of a process that ended; true when they differ. */
-bool target_refresh(struct target *t);
 /* The code object's text, read at the first call. The result says in failed whether there is one;
  * it lives until the next call. */
 const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,

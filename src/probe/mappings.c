@@ -175,10 +175,11 @@ static int by_time(const void *a, const void *b)
 	return x->number < y->number ? -1 : 1;
 }
 
-static void hand_over(struct mapping_events *m, const struct perf_event_header *h,
-		      mapping_event_fn cb, void *arg)
+static void hand_over(struct mapping_events *m, const struct waiting *w, mapping_event_fn cb,
+		      void *arg)
 {
-	struct mapping_event e = {.path = ""};
+	const struct perf_event_header *h = (const void *)(m->records.data + w->at);
+	struct mapping_event e = {.time_ns = w->time, .path = ""};
 
 	if (h->type == PERF_RECORD_LOST && h->size >= sizeof(struct lost_record)) {
 		m->lost += ((const struct lost_record *)h)->lost;
@@ -193,6 +194,7 @@ static void hand_over(struct mapping_events *m, const struct perf_event_header *
 		if (strnlen(r->path, room) == room || r->start + r->length < r->start)
 			return;
 		e = (struct mapping_event){
+			.time_ns = w->time,
 			.pid = (pid_t)r->pid,
 			.start = r->start,
 			.end = r->start + r->length,
@@ -215,6 +217,6 @@ uint64_t mapping_events_drain(struct mapping_events *m, mapping_event_fn cb, voi
 	if (m->waiting.len)
 		qsort(m->waiting.data, m->waiting.len, sizeof(*m->waiting.data), by_time);
 	for (size_t i = 0; i < m->waiting.len; i++)
-		hand_over(m, (const void *)(m->records.data + m->waiting.data[i].at), cb, arg);
+		hand_over(m, &m->waiting.data[i], cb, arg);
 	return m->lost;
 }

@@ -14,6 +14,7 @@
 struct mapping_events; /* opaque */
 
 struct mapping_event {
+	uint64_t time_ns; /* CLOCK_MONOTONIC, as samples have it */
 	pid_t pid;
 	bool exec;	     /* all that was mapped is gone; the rest is empty then */
 	uint64_t start, end; /* addresses */

@@ -18,7 +18,6 @@ enum {
 	MAX_CPUS = 8192, /* NR_CPUS of Linux on x86-64, at most */
 	RING_MIN = 1 << 20,
 	RING_MAX = 16 << 20,
-	DRAIN_MAX = 16384,	/* records; some tens of milliseconds of naming */
 	SAMPLE_BYTES = 8 << 10, /* of a sample with a deep stack */
 	LOG_BYTES = 64 << 10,
 	LOG_LINES_SHOWN = 3,
@@ -363,9 +362,9 @@ int probe_drain(struct probe *p, probe_record_fn cb, void *arg)
 
 	p->cb = cb;
 	p->arg = arg;
-	p->room = DRAIN_MAX;
+	p->room = PROBE_DRAIN_MAX;
 	r = ring_buffer__consume(p->ring);
-	return r == -ECANCELED ? DRAIN_MAX : r;
+	return r == -ECANCELED ? PROBE_DRAIN_MAX : r;
 }
 
 uint64_t probe_drain_mappings(struct probe *p, mapping_event_fn cb, void *arg)

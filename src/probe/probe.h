@@ -12,6 +12,9 @@
 #include "probe/mappings.h"
 #include "probe/probe_abi.h"
 
+/* Records a drain: some tens of milliseconds of naming. */
+enum { PROBE_DRAIN_MAX = 16384 };
+
 struct go_layout;
 struct probe; /* opaque */
 struct probe_open_config {

@@ -15,6 +15,51 @@ void maps_free(struct process *p)
 	vec_fini(&p->mappings);
 }
 
+static void push_copy(struct process *p, struct mapping m)
+{
+	m.path = mem_strdup(m.path);
+	vec_push(&p->mappings, m);
+}
+
+void process_copy_mappings(struct process *to, const struct process *from)
+{
+	for (size_t i = 0; i < from->mappings.len; i++)
+		push_copy(to, from->mappings.data[i]);
+}
+
+void process_map(struct process *p, const struct mapping *m)
+{
+	struct process before = {.mappings = p->mappings};
+	bool placed = false;
+
+	p->mappings = (__typeof__(p->mappings)){};
+	for (size_t i = 0; i < before.mappings.len; i++) {
+		struct mapping left = before.mappings.data[i], right = left;
+
+		if (!placed && left.end > m->start) {
+			/* What is left of the one that the new one begins in. */
+			if (left.start < m->start) {
+				left.end = m->start;
+				push_copy(p, left);
+			}
+			push_copy(p, *m);
+			placed = true;
+		} else if (left.end <= m->start) {
+			push_copy(p, left);
+		}
+		if (right.end > m->end && right.end > m->start) {
+			if (right.start < m->end) {
+				right.offset += m->end - right.start;
+				right.start = m->end;
+			}
+			push_copy(p, right);
+		}
+	}
+	if (!placed)
+		push_copy(p, *m);
+	maps_free(&before);
+}
+
 /* A number up to the character that must end it; NULL when the text is not like that. */
 static const char *number(const char *s, const char *end, unsigned int base, char stop,
 			  uint64_t *ret)

@@ -38,6 +38,11 @@ void process_fini(struct process *p);
 /* The executable mapping that holds the address, or NULL. */
 const struct mapping *process_find_mapping(const struct process *p, uint64_t address);
 
+/* Something was mapped, of which the path is copied: what lay in its place is gone. */
+void process_map(struct process *p, const struct mapping *m);
+/* Append copies of all mappings of another process. */
+void process_copy_mappings(struct process *to, const struct process *from);
+
 /* Open the file behind a mapping for reading, even when it was deleted, replaced, or lives in
  * another mount namespace; the vdso is copied into a file in memory. Returns a descriptor; only
  * regular files are opened (-ENODEV), and never another file of the same name (-ESTALE). */

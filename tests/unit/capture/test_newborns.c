@@ -109,15 +109,17 @@ static void test_replaced(void **state)
 	event(1, 0x1000, 0x2000, 1, 0);
 	event(1, 0x3000, 0x4000, 3, 0);
 	expect(1, 3, 0x1000, 1, 0x3000, 3, 0x5000, 5);
-	/* Over two others, and a part of one. */
-	event(1, 0x3000, 0x5001, 4, 0);
-	expect(1, 2, 0x1000, 1, 0x3000, 4);
+	/* Over one, and a part of another; within one. */
+	event(1, 0x2800, 0x5800, 4, 0);
+	expect(1, 3, 0x1000, 1, 0x2800, 4, 0x5800, 5);
 	event(1, 0x1800, 0x1900, 0, 0);
-	expect(1, 2, 0x1800, 0, 0x3000, 4);
+	expect(1, 5, 0x1000, 1, 0x1800, 0, 0x1900, 1, 0x2800, 4, 0x5800, 5);
+	event(1, 0x1000, 0x2800, 6, 0);
+	expect(1, 3, 0x1000, 6, 0x2800, 4, 0x5800, 5);
 	/* Nonsense. */
 	event(1, 0x9000, 0x9000, 1, 0);
 	event(1, 0x9000, 0x8000, 1, 0);
-	expect(1, 2, 0x1800, 0, 0x3000, 4);
+	expect(1, 3, 0x1000, 6, 0x2800, 4, 0x5800, 5);
 	event(1, 0, 0, 0, 0);
 	expect(1, 0);
 	newborns_fini(&newborns);
