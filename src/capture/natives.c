@@ -131,7 +131,7 @@ void natives_walk(struct natives *n, const struct probe_sample *s, struct target
 	};
 	if (s->native_end == UNWIND_NATIVE_NO_MAPPING && !(s->flags & PROBE_STACK) && ret->count)
 		target_mapping(t, ret->entries[ret->count - 1].address, now_ns, &changed);
-	if (changed ||
+	if (changed || t->dirty ||
 	    ((s->flags & PROBE_STACK) &&
 	     ((s->flags & PROBE_NEW_PROCESS) || !table_store_run(n->store, t->process.pid, &run))))
 		table_store_process(n->store, &t->process, now_ns);

@@ -7,8 +7,7 @@ static void forget_taken(struct news *n)
 	for (size_t i = 0; i < n->next; i++)
 		free((char *)n->events.data[i].path);
 	n->events.len -= n->next;
-	memmove(n->events.data, n->events.data + n->next,
-		n->events.len * sizeof(*n->events.data));
+	memmove(n->events.data, n->events.data + n->next, n->events.len * sizeof(*n->events.data));
 	n->next = 0;
 }
 
