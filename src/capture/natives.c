@@ -115,7 +115,7 @@ static void take_copied(struct natives *n, const struct probe_sample *s, const s
 	r->registers = registers->general;
 	r->words = (const void *)(registers + 1);
 	r->nwords = s->stack_words;
-	r->pid = t->process.pid;
+	r->pid = process_tid(&t->process);
 }
 
 void natives_walk(struct natives *n, const struct probe_sample *s, struct target *t, int64_t now_ns,

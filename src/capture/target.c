@@ -201,8 +201,8 @@ const struct code_entry *target_code(struct targets *all, struct target *t, uint
 	if (t->codes.len >= MAX_CODES)
 		codes_clear(t);
 	new.id = ++all->last_code_id;
-	new.failed = python_code_read(t->process.pid, t->python.version, &t->python.process.layout,
-				      address, check, &new.code);
+	new.failed = python_code_read(process_tid(&t->process), t->python.version,
+				      &t->python.process.layout, address, check, &new.code);
 	hash_index_add(&t->code_index, hash_mix(address, check), t->codes.len);
 	vec_push(&t->codes, new);
 	return &t->codes.data[t->codes.len - 1];

@@ -63,7 +63,7 @@ static int open_map_files(const struct process *p, const struct mapping *m)
 {
 	char name[80];
 
-	snprintf(name, sizeof(name), "/proc/%d/map_files/%lx-%lx", (int)p->pid,
+	snprintf(name, sizeof(name), "/proc/%d/map_files/%lx-%lx", (int)process_tid(p),
 		 (unsigned long)m->start, (unsigned long)m->end);
 	cleanup_close int fd = open(name, O_PATH | O_CLOEXEC);
 
@@ -110,7 +110,7 @@ static int open_path(const struct process *p, const struct mapping *m)
 
 	if (m->path[0] != '/' || m->deleted)
 		return -ENOENT;
-	snprintf(root, sizeof(root), "/proc/%d/root", (int)p->pid);
+	snprintf(root, sizeof(root), "/proc/%d/root", (int)process_tid(p));
 	int fd = open_below(root, m, true);
 
 	if (fd >= 0)
@@ -122,7 +122,7 @@ static int open_path(const struct process *p, const struct mapping *m)
 
 int process_read_vdso(const struct process *p, const struct mapping *m, void *buf, size_t n)
 {
-	int r = process_read_memory(p->pid, m->start, buf, n);
+	int r = process_read_memory(process_tid(p), m->start, buf, n);
 	unsigned long own = getauxval(AT_SYSINFO_EHDR);
 
 	if (r != -ESRCH || !own || n > m->end - m->start)

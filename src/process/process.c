@@ -1,8 +1,11 @@
 #include "process/process.h"
 #include "process/process_priv.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+enum { MAX_THREADS = 64 }; /* that are asked for the mappings */
 
 /* Move past one blank-separated field that is a number; false at the end of the text. */
 static bool next_number(const char **s, const char *end, uint64_t *ret)
@@ -89,6 +92,39 @@ int stat_line_read(int proc_fd, pid_t pid, struct stat_line *ret)
 	return read_stat_file(proc_fd, name, ret);
 }
 
+static int read_maps(int dir_fd, const char *name, struct process *p)
+{
+	cleanup_close int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? gone(errno) : maps_read(fd, p);
+}
+
+/* The main thread of a process may end before the others: ask one of them. */
+static int read_threads(int dir_fd, struct process *p)
+{
+	int fd = openat(dir_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *d;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	for (int i = 0; i < MAX_THREADS && !p->mappings.len && (d = readdir(dir)); i++) {
+		pid_t tid = atoi(d->d_name);
+		char name[40];
+
+		snprintf(name, sizeof(name), "task/%d/maps", (int)tid);
+		if (tid > 0 && tid != p->pid && !read_maps(dir_fd, name, p))
+			p->thread = tid;
+	}
+	closedir(dir);
+	if (!p->mappings.len)
+		p->thread = 0;
+	return 0;
+}
+
 static int read_parts(pid_t pid, struct process *p)
 {
 	char path[32];
@@ -108,9 +144,8 @@ static int read_parts(pid_t pid, struct process *p)
 	p->pid = pid;
 	p->start_time = l.start_time;
 	memcpy(p->comm, l.comm, sizeof(p->comm));
-	cleanup_close int fd = openat(dir_fd, "maps", O_RDONLY | O_CLOEXEC);
-
-	return fd < 0 ? gone(errno) : maps_read(fd, p);
+	r = read_maps(dir_fd, "maps", p);
+	return r || p->mappings.len || l.state != 'Z' ? r : read_threads(dir_fd, p);
 }
 
 int process_read(pid_t pid, struct process *ret, struct err *e)

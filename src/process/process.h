@@ -27,7 +27,13 @@ struct process {
 	char comm[16];
 	VEC(struct mapping) mappings; /* sorted by start; only executable ones */
 	size_t mappings_dropped;      /* left out: more than a bound, or torn while reading */
+	pid_t thread; /* to ask for memory and files when the main thread ended; 0: that one */
 };
+/* The number by which /proc and the memory of the process are found. */
+static inline pid_t process_tid(const struct process *p)
+{
+	return p->thread ? p->thread : p->pid;
+}
 
 /* Kernel threads and zombies have no mappings: not an error. */
 int process_read(pid_t pid, struct process *ret, struct err *e);

@@ -198,7 +198,7 @@ static int open_kind(const struct made *m, const struct process *p, enum source_
 	if (kind == JITDUMP)
 		return open_jitdump(p);
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)m->inner);
-	return process_open_path(p->pid, path, false);
+	return process_open_path(process_tid(p), path, false);
 }
 
 /* Hash of the last bytes that were read: another file may have taken the place of this one. */

@@ -357,7 +357,7 @@ static struct debug_search debug_search(const struct symbolizer *s, const struct
 					const struct mapping *m)
 {
 	return (struct debug_search){
-		.pid = p->pid,
+		.pid = process_tid(p),
 		.path = m->path,
 		.folder = s->debug_folder,
 		.fetched = s->fetched,

@@ -139,7 +139,8 @@ static int make_python(const struct process *p, const struct mapping *m,
 		py.eval_end[i] = f->eval_end[i] + bias;
 	}
 	if (f->layout.style != PYTHON_UNSUPPORTED)
-		py.process.search_threads = f->search_threads || !key_works(p->pid, &py.process);
+		py.process.search_threads =
+			f->search_threads || !key_works(process_tid(p), &py.process);
 	*ret = py;
 	return 1;
 }

@@ -9,6 +9,9 @@
 enum {
 	MAX_SECTION = 256 << 20,
 	MAX_UNPACKED = 32 << 20,
+	CONTEXT_START_MIN = 20, /* bytes of code */
+	CONTEXT_START_MAX = 48,
+	NO_PROGRAM = 8,	   /* bytes of padding */
 	COMPRESS_ZSTD = 2, /* ELFCOMPRESS_ZSTD, newer than some elf.h */
 	CODE_ALIGN = 16,   /* of functions, by all compilers for x86-64; what is shorter than that
 			      between two functions is padding */
@@ -348,7 +351,7 @@ static const struct {
 	{".plt.got", {.cfa = UNWIND_CFA_REGISTER}},
 };
 /* "section" of a struct function; fde is the index above, or of a run of Go code. */
-enum { JUMP_TABLES = 2, GO_CODE = 3 };
+enum { JUMP_TABLES = 2, GO_CODE = 3, OUTERMOST = 4 };
 
 static void collect_jump_tables(struct builder *b, const struct elf_file *f)
 {
@@ -479,10 +482,41 @@ static int run_jump_table(struct builder *b, const struct function *f)
 	return unwind_writer_add(&b->writer, b->floor, &rule);
 }
 
+/* Functions of makecontext() return to the start of glibc's __start_context (2.36
+ * sysdeps/unix/sysv/linux/x86_64/__start_context.S), of which the call frame information says that
+ * it was called. Nobody called it, and it is looked up by the byte before. */
+static void find_context_start(struct builder *b, const struct elf_file *elf)
+{
+	/* mov %rbx,%rsp; mov (%rsp),%rdi; test %rdi,%rdi; je */
+	static const uint8_t code[] = {0x48, 0x89, 0xdc, 0x48, 0x8b, 0x3c,
+				       0x24, 0x48, 0x85, 0xff, 0x74};
+
+	for (size_t i = 0; i < b->functions.len; i++) {
+		struct function *f = &b->functions.data[i];
+		uint8_t bytes[sizeof(code)];
+		uint64_t size = f->end - f->start;
+		bool apart = !i || b->functions.data[i - 1].end < f->start;
+
+		if (!f->section && apart && size >= CONTEXT_START_MIN &&
+		    size <= CONTEXT_START_MAX &&
+		    b->sections[0].fdes.data[f->fde].program_size <= NO_PROGRAM &&
+		    !elf_file_read_address(elf, f->start, bytes, sizeof(bytes)) &&
+		    !memcmp(bytes, code, sizeof(code))) {
+			f->section = OUTERMOST;
+			f->start--;
+		}
+	}
+}
+
 static int run_function(struct builder *b, const struct function *f)
 {
 	if (f->section == JUMP_TABLES)
 		return run_jump_table(b, f);
+	if (f->section == OUTERMOST) {
+		const struct unwind_rule outermost = {.ra = UNWIND_PLACE_UNDEFINED};
+
+		return unwind_writer_add(&b->writer, b->floor, &outermost);
+	}
 	if (f->section == GO_CODE)
 		return go_table_write(b->go, f->fde, b->floor, &b->writer);
 
@@ -567,6 +601,7 @@ int unwind_table_build(const struct elf_file *f, const struct elf_file *debug,
 		return err_sys(e, r, "cannot read Go's function table");
 	unwind_code_read(f, &b.code);
 	collect(&b, f);
+	find_context_start(&b, f);
 	find_flow(&b, f);
 	r = run_functions(&b);
 	if (r) {

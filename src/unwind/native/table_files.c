@@ -57,7 +57,7 @@ static int identify(const struct process *p, const struct mapping *m, struct tab
 						       .changed = hash_bytes(start, sizeof(start))};
 		return r;
 	}
-	snprintf(name, sizeof(name), "/proc/%d/map_files/%lx-%lx", (int)p->pid,
+	snprintf(name, sizeof(name), "/proc/%d/map_files/%lx-%lx", (int)process_tid(p),
 		 (unsigned long)m->start, (unsigned long)m->end);
 	if (stat(name, &st))
 		return -errno;
@@ -258,13 +258,10 @@ int table_files_find(struct table_store *s, const struct process *p, const struc
 	int r = identify(p, m, &identity);
 	uint32_t known = r ? HASH_NONE : find_known(s, &identity);
 
-	if (r == -ESRCH)
-		return r;
+	/* Of a process that ended, and whose mappings were told, the path is left. */
 	if (known == HASH_NONE) {
 		int fd = open_mapping(p, m, &identity);
 
-		if (fd == -ESRCH)
-			return fd;
 		if (fd < 0)
 			s->stats.refused[TABLE_REFUSED_UNREADABLE]++;
 		else

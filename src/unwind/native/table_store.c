@@ -409,7 +409,8 @@ static int take_table(struct table_store *s, uint32_t file, int rows, const stru
 static struct elf_file *open_debug(const struct process *p, const struct mapping *m,
 				   const struct elf_file *f)
 {
-	struct debug_search where = {.pid = p->pid, .path = m->path, .folder = DEBUG_FOLDER};
+	struct debug_search where = {
+		.pid = process_tid(p), .path = m->path, .folder = DEBUG_FOLDER};
 	struct elf_file *debug = NULL;
 	struct debug_link link;
 

@@ -93,7 +93,7 @@ struct table_store {
 void table_files_init(struct table_store *s);
 void table_files_fini(struct table_store *s);
 /* The number of the file behind a mapping, and the index of how it is known. TABLE_FILE_NONE, with
- * the reason counted, where it can have no table. -ESRCH: the process is gone. */
+ * the reason counted, where it can have no table. */
 int table_files_find(struct table_store *s, const struct process *p, const struct mapping *m,
 		     int64_t now_ns, uint32_t *ret_identity);
 /* The file that a mapping was known to be of, by index; negative where it is not the one. */
