@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "unwind/native/go_labels_walk.h"
+#include "unwind/unwind.h"
 
 enum { MAX_ENTRIES = 1024, BELIEVED_NS = 1000 * 1000 * 1000 };
 
