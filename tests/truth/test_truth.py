@@ -15,23 +15,34 @@ NAMES = [
     "omit-fp", "fp", "o0", "lto", "clang", "static", "static-pie", "no-pie", "stripped", "debugframe", "no-header",
     "inlined", "inlined4", "tail", "deep200", "deep1000", "objects", "signals", "threads", "crowd", "mappings", "forks",
     "vdso", "calls", "asm-fp", "anonymous", "memfd", "deleted", "replaced", "namespace", "rust", "rust-v0",
-    "asm-bare", "go", "go-strip",
+    "asm-bare", "go", "go-strip", "contexts", "dlopened", "mainless", "reexec", "short50", "short20",
 ]
+
+
+def build(name, folder):
+    return cases.build(cases.BY_NAME[name], folder / name, recorders.suffix())
+
+
+def record(programs, folder):
+    """{case: (Run, what glim saw of everything)} of one recording over these cases."""
+    with recorders.Glim(folder) as glim:
+        runs = {name: cases.run(cases.BY_NAME[name], program, CPU_MS) for name, program in programs.items()}
+    return {name: (run, glim.folded) for name, run in runs.items()}
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
-    """{case: (Run, what glim saw of everything)} of one recording over all cases."""
     folder = tmp_path_factory.mktemp("truth")
-    programs = {name: cases.build(cases.BY_NAME[name], folder / name, recorders.suffix()) for name in NAMES}
-    with recorders.Glim(folder) as glim:
-        runs = {name: cases.run(cases.BY_NAME[name], programs[name], CPU_MS) for name in NAMES}
-    return {name: (run, glim.folded) for name, run in runs.items()}
+    return record({name: build(name, folder) for name in NAMES}, folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_stacks_are_the_true_ones(seen, name):
+def test_stacks_are_the_true_ones(seen, name, tmp_path):
     run, folded = seen[name]
     result = score.score_run(run, folded, recorders.HZ)
+    # On a loaded machine the first samples of a program may wait too long: it gets a recording of its own.
+    if result.failures(CASES_REACH):
+        run, folded = record({name: build(name, tmp_path)}, tmp_path)[name]
+        result = score.score_run(run, folded, recorders.HZ)
     assert result.samples > CPU_MS * recorders.HZ / 1000 * 0.5
     assert not result.failures(CASES_REACH), score.row(name, result) + "\n" + score.details(result)
