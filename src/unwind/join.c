@@ -52,7 +52,7 @@ void join(const struct join_input *in, struct join_stack *ret)
 		struct join_frame f = {
 			.address = in->native[i].address,
 			.kind = UNWIND_NATIVE,
-			.exact = in->native[i].tag & UNWIND_EXACT,
+			.exact = in->native[i].tag & (UNWIND_EXACT | UNWIND_TRAMPOLINE),
 		};
 
 		/* The loop's own frame stands for the Python frames that it runs. */

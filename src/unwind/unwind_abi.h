@@ -34,6 +34,9 @@ enum unwind_kind {
 /* Flags of a native entry. */
 enum {
 	UNWIND_EXACT = 0x100, /* its instruction was interrupted; others are return addresses */
+	/* Left as a signal handler is: its own pc says what it is, though nobody called from there.
+	 */
+	UNWIND_TRAMPOLINE = 0x400,
 	UNWIND_BLIND = 0x200, /* found by the frame pointer of code that no table describes */
 };
 

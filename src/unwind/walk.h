@@ -71,19 +71,29 @@ WALK_INLINE int walk_emit(struct walk *w, struct unwind_entry *entries, uint64_t
 #include "unwind/native/native_walk.h"
 #include "unwind/python/python_walk.h"
 
+/* The next instruction was interrupted: it was a signal that came to this frame. */
+WALK_INLINE void walk_native_step(struct walk *w, struct unwind_entry *entries)
+{
+	uint32_t last = w->count - 1;
+
+	native_step(w);
+	if (w->native.exact && !w->native_end && last < UNWIND_MAX_ENTRIES)
+		entries[last].tag |= UNWIND_TRAMPOLINE;
+}
+
 WALK_INLINE void walk_native(struct walk *w, struct unwind_entry *entries)
 {
 	uint32_t tag = UNWIND_NATIVE;
 
 	if (w->native.exact)
 		tag |= UNWIND_EXACT;
-	if (w->blind)
+	if (w->blind || w->native.derived)
 		tag |= UNWIND_BLIND;
 	if (!walk_emit(w, entries, w->native.pc, 0, tag) ||
 	    (w->python_frame && w->count >= UNWIND_MAX_BESIDE_PYTHON))
 		w->native_end = UNWIND_NATIVE_DEEP;
 	else
-		native_step(w);
+		walk_native_step(w, entries);
 	if (!w->native_end)
 		return;
 	w->native_count = w->count;

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 LIBRARY = "..."
 OWN = "[own]"  # a function of the program, and nobody knows which
 # What happens to a goroutine anywhere: a signal takes the CPU away, its stack grows.
-PREEMPTION = re.compile(r"^runtime\.(asyncPreempt|morestack|cgoSigtramp|sigtramp|sigreturn)")
+PREEMPTION = re.compile(r"^runtime\.(asyncPreempt|morestack|cgoSigtramp|sigtramp|sigreturn)|^__restore_rt$")
 WARM = re.compile(r"(^|[.:])truth_warm$")
 # Where a walk may end: the first instruction of a program, of a thread, of a goroutine.
 ROOTS = {

@@ -84,6 +84,7 @@ WALK_INLINE uint8_t native_step_blind(struct walk *w)
 WALK_INLINE void native_step(struct walk *w)
 {
 	w->blind = 0;
+	w->native.derived = 0;
 	table_step(&w->native);
 	switch (w->native.end) {
 	case UNWIND_TABLE_GOING:

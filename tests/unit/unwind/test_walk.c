@@ -311,6 +311,32 @@ static void test_native_by_table(void **state)
 	assert_int_equal(entries[2].tag, UNWIND_NATIVE | UNWIND_BLIND);
 }
 
+/* A frame that a signal came to is exact, and the trampoline between says what it is by its own pc;
+ * what only instructions say is marked. */
+static void test_native_signal(void **state)
+{
+	struct unwind_rule signal = by_rsp(4), derived = by_rsp(2);
+
+	world(0x030b0000, KEY);
+	signal.ra |= UNWIND_SIGNAL;
+	derived.ra |= UNWIND_DERIVED;
+	table_rule(0x100, by_rsp(1));
+	table_rule(0x1ff, signal); /* looked up by the byte before the trampoline */
+	table_rule(0x300, derived);
+	w.native.pc = TABLED + 0x100;
+	memory_put(STACK, TABLED + 0x200, 8);
+	memory_put(STACK + 8 + 0x18, TABLED + 0x300, 8);
+	memory_put(STACK + 8 + 0x20 + 8, NATIVE + 8, 8);
+	w.native.rbp = 0;
+	ends(4, UNWIND_NATIVE_COMPLETE);
+	assert_int_equal(entries[0].tag, UNWIND_NATIVE | UNWIND_EXACT);
+	assert_int_equal(entries[1].tag, UNWIND_NATIVE | UNWIND_TRAMPOLINE);
+	assert_int_equal(entries[2].tag, UNWIND_NATIVE | UNWIND_EXACT);
+	assert_int_equal(entries[3].tag, UNWIND_NATIVE | UNWIND_BLIND);
+	native_entry(2, TABLED + 0x300);
+	native_entry(3, NATIVE + 8);
+}
+
 /* Every way in which a walk by tables can end. */
 static void test_native_table_ends(void **state)
 {
@@ -635,6 +661,7 @@ int main(void)
 		cmocka_unit_test(test_native_too_deep),
 		cmocka_unit_test(test_native_around_the_frame),
 		cmocka_unit_test(test_native_by_table),
+		cmocka_unit_test(test_native_signal),
 		cmocka_unit_test(test_native_table_ends),
 		cmocka_unit_test(test_python_38_to_310),
 		cmocka_unit_test(test_python_311),
