@@ -127,7 +127,7 @@ WALK_INLINE void python_find_thread(struct walk *w, const struct python_process 
 /* A word of the frame that was read into w->frame. */
 WALK_INLINE uint64_t python_frame_word(const struct walk *w, uint32_t offset)
 {
-	if (offset > PYTHON_FRAME_BYTES - 8)
+	if (offset > PYTHON_FRAME_BYTES - 8 || (offset & 7))
 		return 0;
 	return *(const uint64_t *)(w->frame + offset);
 }

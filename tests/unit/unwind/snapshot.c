@@ -143,9 +143,9 @@ static void join_reads(void)
 		struct snapshot_stretch *last = n ? &reads.data[n - 1] : NULL, s = reads.data[i];
 
 		if (last && s.address <= last->address + last->size)
-			last->size = (uint32_t)(MAX(last->address + last->size,
-						    s.address + s.size) -
-						last->address);
+			last->size =
+				(uint32_t)(MAX(last->address + last->size, s.address + s.size) -
+					   last->address);
 		else
 			reads.data[n++] = s;
 	}
