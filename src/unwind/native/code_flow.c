@@ -81,9 +81,14 @@ static int decode(const struct flow *w, const struct piece *p, uint64_t address,
 			  ret);
 }
 
+/* Pieces rise and do not touch, so that their rules do: segments and sections of strangers need
+ * not. */
 static void add_piece(struct flow *w, uint64_t start, uint64_t end)
 {
-	if (end - start < FEWEST || end - start > MAX_CODE - w->size)
+	uint64_t last = w->pieces.len ? w->pieces.data[w->pieces.len - 1].end : 0;
+
+	if (start < last || end <= start || end - start < FEWEST ||
+	    end - start > MAX_CODE - w->size)
 		return;
 	vec_push(&w->pieces, (struct piece){start, end, w->size});
 	w->size += (size_t)(end - start);
@@ -100,10 +105,8 @@ static void add_gap(struct flow *w, const struct code_range *gap)
 			continue;
 		uint64_t start = MAX(gap->start, h->sh_addr);
 		uint64_t end = MIN(gap->end, h->sh_addr + h->sh_size);
-		uint64_t last = w->pieces.len ? w->pieces.data[w->pieces.len - 1].end : 0;
 
-		if (start < end && start >= last)
-			add_piece(w, start, end);
+		add_piece(w, start, end);
 	}
 	if (!w->elf->sections.len)
 		add_piece(w, gap->start, gap->end);
