@@ -37,6 +37,23 @@ static inline uint64_t byte_fixed(struct byte_reader *r, unsigned int n)
 	return v;
 }
 
+/* Where the bytes are known to be there, aligned or not. */
+static inline uint32_t byte_u32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint64_t byte_u64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
 /* LEB128: seven bits a byte, the low ones first. What is over 64 bits is lost. */
 static inline uint64_t byte_uleb(struct byte_reader *r)
 {

@@ -77,7 +77,7 @@ static void on_mapping(struct capture *c, const struct mapping_event *e)
 static void read_news(struct capture *c)
 {
 	if (news_read(&c->news, c->probe))
-		newborns_clear(&c->newborns);
+		newborns_fini(&c->newborns);
 }
 
 /* Take in what was mapped up to that moment. */

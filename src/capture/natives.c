@@ -83,20 +83,9 @@ static void walk_again(struct natives *n, struct target *t, int64_t now_ns, bool
 	}
 }
 
-/* The kernel knew no mapping where we know one: what it was told went when the process called exec,
- * or came before the kernel had met the process. */
-static void tell_again(struct natives *n, pid_t pid)
+static void tell_kernel(struct natives *n, pid_t pid, uint32_t flags)
 {
-	struct probe_process is = {};
-
-	if (table_store_run(n->store, pid, &is.run))
-		probe_set_process(n->probe, pid, &is);
-}
-
-/* Code that is nowhere: until its mappings change, samples of this process need no copied stack. */
-static void spare_stacks(struct natives *n, pid_t pid)
-{
-	struct probe_process is = {.flags = PROBE_NO_STACK};
+	struct probe_process is = {.flags = flags};
 
 	if (table_store_run(n->store, pid, &is.run))
 		probe_set_process(n->probe, pid, &is);
@@ -141,10 +130,13 @@ void natives_walk(struct natives *n, const struct probe_sample *s, struct target
 	take_copied(n, s, t);
 	walk_again(n, t, now_ns, ret_changed);
 	*ret = (struct native_stack){n->replay->entries, n->replay->count, n->replay->end};
+	/* Code that is nowhere: until its mappings change, samples of this process need no copied
+	 * stack. Where only the kernel knew none, what it was told went when the process called
+	 * exec, or came before the kernel had met it. */
 	if (ret->end == UNWIND_NATIVE_NO_MAPPING)
-		spare_stacks(n, t->process.pid);
+		tell_kernel(n, t->process.pid, PROBE_NO_STACK);
 	else if (s->native_end == UNWIND_NATIVE_NO_MAPPING)
-		tell_again(n, t->process.pid);
+		tell_kernel(n, t->process.pid, 0);
 }
 
 void natives_changed(struct natives *n, const struct target *t, int64_t now_ns)

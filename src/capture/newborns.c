@@ -9,13 +9,6 @@ static void free_newborn(struct newborn *b)
 	free(b);
 }
 
-void newborns_clear(struct newborns *n)
-{
-	newborns_fini(n);
-	n->list = (__typeof__(n->list)){};
-	n->by_pid = (struct map64){};
-}
-
 void newborns_fini(struct newborns *n)
 {
 	for (size_t i = 0; i < n->list.len; i++)

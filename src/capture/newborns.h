@@ -25,11 +25,10 @@ struct newborns {
 /* As /proc would show it; the path is borrowed. */
 struct mapping mapping_of_event(const struct mapping_event *e);
 
+/* Forget all; also when some news were lost. */
 void newborns_fini(struct newborns *n);
 /* An exec starts a process anew; a mapping counts only for processes that did. */
 void newborns_take(struct newborns *n, const struct mapping_event *e, int64_t now_ns);
-/* Some news were lost: forget all. */
-void newborns_clear(struct newborns *n);
 /* Fill in the mappings of a process; false when not all of them are known. */
 bool newborns_process(const struct newborns *n, pid_t pid, struct process *ret);
 /* Forget the old. */

@@ -38,7 +38,6 @@ int probe_drain(struct probe *p, probe_record_fn cb, void *arg);
 
 /* What the programs know of Python: by process, and which programs have none. */
 int probe_set_python(struct probe *p, pid_t pid, const struct python_process *py);
-void probe_forget_python(struct probe *p, pid_t pid);
 /* Where the programs find the labels of goroutines. -E2BIG: too many processes have them. */
 int probe_set_go(struct probe *p, pid_t pid, const struct go_layout *layout);
 void probe_forget_go(struct probe *p, pid_t pid);
@@ -54,11 +53,8 @@ struct probe_tables {
 const struct probe_tables *probe_tables(const struct probe *p);
 /* The rows of a chunk, made at the first call, zeroed; NULL: no memory for it. */
 unwind_row *probe_table_chunk(struct probe *p, uint32_t number);
-/* Before the mappings of a process are read that was not sampled yet: a process that the programs
- * know tells when it becomes another program. */
-void probe_expect_process(struct probe *p, pid_t pid);
-/* The mappings of a process. -ENOENT: it ended, called exec or was forgotten since it was sampled
- * or expected, so that what was read of it is old. */
+/* The mappings of a process. -ENOENT: it ended, called exec or was forgotten since it was sampled,
+ * so that what was read of it is old. */
 int probe_set_process(struct probe *p, pid_t pid, const struct probe_process *is);
 /* The programs will call it a new process when they meet it again. */
 void probe_forget_process(struct probe *p, pid_t pid);

@@ -5,6 +5,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum {
+	MAPPINGS_BYTES = UNWIND_MAX_MAPPINGS * sizeof(struct unwind_mapping),
+	PAGES_BYTES = UNWIND_MAX_PAGES * sizeof(struct unwind_page),
+	RULES_BYTES = UNWIND_MAX_RULES * sizeof(struct unwind_rule),
+	FILES_BYTES = UNWIND_MAX_FILES * sizeof(struct unwind_file),
+};
+
 static void *map_array(const struct bpf_map *map, size_t bytes)
 {
 	void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
@@ -15,14 +22,10 @@ static void *map_array(const struct bpf_map *map, size_t bytes)
 int probe_map_tables(struct probe *p, struct err *e)
 {
 	const struct probe_tables t = {
-		.mappings = map_array(p->skeleton->maps.table_mappings,
-				      UNWIND_MAX_MAPPINGS * sizeof(struct unwind_mapping)),
-		.pages = map_array(p->skeleton->maps.table_pages,
-				   UNWIND_MAX_PAGES * sizeof(struct unwind_page)),
-		.rules = map_array(p->skeleton->maps.table_rules,
-				   UNWIND_MAX_RULES * sizeof(struct unwind_rule)),
-		.files = map_array(p->skeleton->maps.table_files,
-				   UNWIND_MAX_FILES * sizeof(struct unwind_file)),
+		.mappings = map_array(p->skeleton->maps.table_mappings, MAPPINGS_BYTES),
+		.pages = map_array(p->skeleton->maps.table_pages, PAGES_BYTES),
+		.rules = map_array(p->skeleton->maps.table_rules, RULES_BYTES),
+		.files = map_array(p->skeleton->maps.table_files, FILES_BYTES),
 	};
 
 	p->tables = t;
@@ -38,10 +41,10 @@ void probe_unmap_tables(struct probe *p)
 		void *at;
 		size_t bytes;
 	} maps[] = {
-		{t->mappings, UNWIND_MAX_MAPPINGS * sizeof(struct unwind_mapping)},
-		{t->pages, UNWIND_MAX_PAGES * sizeof(struct unwind_page)},
-		{t->rules, UNWIND_MAX_RULES * sizeof(struct unwind_rule)},
-		{t->files, UNWIND_MAX_FILES * sizeof(struct unwind_file)},
+		{t->mappings, MAPPINGS_BYTES},
+		{t->pages, PAGES_BYTES},
+		{t->rules, RULES_BYTES},
+		{t->files, FILES_BYTES},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
@@ -85,60 +88,43 @@ unwind_row *probe_table_chunk(struct probe *p, uint32_t number)
 	return rows;
 }
 
-void probe_expect_process(struct probe *p, pid_t pid)
+static int set_entry(const struct bpf_map *map, pid_t pid, const void *value, uint64_t flags)
 {
-	const struct probe_process none = {};
 	uint32_t key = pid;
 
-	bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.processes), &key, &none, BPF_NOEXIST);
+	return bpf_map_update_elem(bpf_map__fd(map), &key, value, flags) ? -errno : 0;
+}
+
+static void forget_entry(const struct bpf_map *map, pid_t pid)
+{
+	uint32_t key = pid;
+
+	bpf_map_delete_elem(bpf_map__fd(map), &key);
 }
 
 int probe_set_process(struct probe *p, pid_t pid, const struct probe_process *is)
 {
-	uint32_t key = pid;
-
-	if (bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.processes), &key, is, BPF_EXIST))
-		return -errno;
-	return 0;
+	return set_entry(p->skeleton->maps.processes, pid, is, BPF_EXIST);
 }
 
 void probe_forget_process(struct probe *p, pid_t pid)
 {
-	uint32_t key = pid;
-
-	bpf_map_delete_elem(bpf_map__fd(p->skeleton->maps.processes), &key);
+	forget_entry(p->skeleton->maps.processes, pid);
 }
 
 int probe_set_python(struct probe *p, pid_t pid, const struct python_process *py)
 {
-	uint32_t key = pid;
-
-	if (bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.pythons), &key, py, BPF_ANY))
-		return -errno;
-	return 0;
-}
-
-void probe_forget_python(struct probe *p, pid_t pid)
-{
-	uint32_t key = pid;
-
-	bpf_map_delete_elem(bpf_map__fd(p->skeleton->maps.pythons), &key);
+	return set_entry(p->skeleton->maps.pythons, pid, py, BPF_ANY);
 }
 
 int probe_set_go(struct probe *p, pid_t pid, const struct go_layout *layout)
 {
-	uint32_t key = pid;
-
-	if (bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.gos), &key, layout, BPF_ANY))
-		return -errno;
-	return 0;
+	return set_entry(p->skeleton->maps.gos, pid, layout, BPF_ANY);
 }
 
 void probe_forget_go(struct probe *p, pid_t pid)
 {
-	uint32_t key = pid;
-
-	bpf_map_delete_elem(bpf_map__fd(p->skeleton->maps.gos), &key);
+	forget_entry(p->skeleton->maps.gos, pid);
 }
 
 void probe_set_plain(struct probe *p, uint64_t dev, uint64_t inode)

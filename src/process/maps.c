@@ -30,34 +30,34 @@ void process_copy_mappings(struct process *to, const struct process *from)
 void process_map(struct process *p, const struct mapping *m)
 {
 	struct process before = {.mappings = p->mappings};
-	bool placed = false;
+	size_t i = 0;
 
 	p->mappings = (__typeof__(p->mappings)){};
-	for (size_t i = 0; i < before.mappings.len; i++) {
-		struct mapping left = before.mappings.data[i], right = left;
+	vec_reserve(&p->mappings, before.mappings.len + 2);
+	while (i < before.mappings.len && before.mappings.data[i].end <= m->start)
+		vec_push(&p->mappings, before.mappings.data[i++]);
+	/* What is left of the one that the new one begins in. */
+	if (i < before.mappings.len && before.mappings.data[i].start < m->start) {
+		struct mapping left = before.mappings.data[i];
 
-		if (!placed && left.end > m->start) {
-			/* What is left of the one that the new one begins in. */
-			if (left.start < m->start) {
-				left.end = m->start;
-				push_copy(p, left);
-			}
-			push_copy(p, *m);
-			placed = true;
-		} else if (left.end <= m->start) {
-			push_copy(p, left);
-		}
-		if (right.end > m->end && right.end > m->start) {
-			if (right.start < m->end) {
-				right.offset += m->end - right.start;
-				right.start = m->end;
-			}
-			push_copy(p, right);
-		}
+		left.end = m->start;
+		push_copy(p, left);
 	}
-	if (!placed)
-		push_copy(p, *m);
-	maps_free(&before);
+	push_copy(p, *m);
+	for (; i < before.mappings.len; i++) {
+		struct mapping right = before.mappings.data[i];
+
+		if (right.end <= m->end) {
+			free(right.path);
+			continue;
+		}
+		if (right.start < m->end) {
+			right.offset += m->end - right.start;
+			right.start = m->end;
+		}
+		vec_push(&p->mappings, right);
+	}
+	vec_fini(&before.mappings);
 }
 
 /* A number up to the character that must end it; NULL when the text is not like that. */

@@ -94,12 +94,11 @@ static bool right_checksum(const struct elf_file *f, struct debug_link *l)
 	return true;
 }
 
-static bool trusted_owner(const struct elf_file *f, const struct debug_link *l)
+bool debug_file_trusted(int fd, uint32_t owner)
 {
 	struct stat st;
 
-	return !fstat(f->fd, &st) &&
-	       (st.st_uid == 0 || st.st_uid == l->owner || st.st_uid == geteuid());
+	return !fstat(fd, &st) && (st.st_uid == 0 || st.st_uid == owner || st.st_uid == geteuid());
 }
 
 /* Is this open file the one? Takes fd over in any case. */
@@ -116,7 +115,7 @@ static int take_right(int fd, struct debug_link *l, struct elf_file **ret)
 			    ? its.len == l->id.len && !memcmp(its.bytes, l->id.bytes, its.len)
 			    : right_checksum(f, l);
 
-	if (!same || !trusted_owner(f, l)) {
+	if (!same || !debug_file_trusted(f->fd, l->owner)) {
 		elf_file_close(f);
 		return -ESTALE;
 	}

@@ -35,6 +35,8 @@ struct debug_link {
 	} checked;
 };
 
+/* Only a file of root, ours, or of the program's owner may speak for a program. */
+bool debug_file_trusted(int fd, uint32_t owner);
 /* Read it from the file; empty where it says nothing, or nonsense. */
 void debug_link_read(const struct elf_file *f, struct debug_link *ret);
 void debug_link_fini(struct debug_link *l);

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include "base/bytes.h"
+
 enum {
 	MAX_TEXT = 64 << 10,
 	MAX_RUN = 1 << 20, /* bytes of one run of values: generated functions have 100 KiB */
@@ -18,14 +20,6 @@ static size_t read_part(const struct pclntab_part *part, int fd, uint64_t offset
 	ssize_t got = pread(fd, buf, MIN(n, part->size - offset), (off_t)(part->offset + offset));
 
 	return got > 0 ? (size_t)got : 0;
-}
-
-static uint32_t u32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
 }
 
 void pclntab_fini(struct pclntab *t)
@@ -120,26 +114,26 @@ int pclntab_function(const struct pclntab *t, const uint8_t *record, size_t size
 
 	if (size < head)
 		return -EBADMSG;
-	uint32_t runs = u32(record + 28), data = record[head - 1];
+	uint32_t runs = byte_u32(record + 28), data = record[head - 1];
 
 	if ((uint64_t)runs * 4 > size - head || data * 4 > size - head - runs * 4)
 		return -EBADMSG;
 	*ret = (struct pclntab_function){
-		.start = t->text + u32(record),
-		.name = u32(record + 4),
-		.stack = u32(record + 16),
-		.file = u32(record + 20),
-		.line = u32(record + 24),
-		.unit = u32(record + 32),
-		.start_line = t->start_lines ? u32(record + 36) : 0,
+		.start = t->text + byte_u32(record),
+		.name = byte_u32(record + 4),
+		.stack = byte_u32(record + 16),
+		.file = byte_u32(record + 20),
+		.line = byte_u32(record + 24),
+		.unit = byte_u32(record + 32),
+		.start_line = t->start_lines ? byte_u32(record + 36) : 0,
 		.flags = record[head - 3],
 		.id = record[head - 4],
 		.inline_tree = UINT32_MAX,
 	};
 	if (runs > INLINE_INDEX)
-		ret->inline_index = u32(record + head + INLINE_INDEX * 4);
+		ret->inline_index = byte_u32(record + head + INLINE_INDEX * 4);
 	if (data > INLINE_TREE)
-		ret->inline_tree = u32(record + head + (runs + INLINE_TREE) * 4);
+		ret->inline_tree = byte_u32(record + head + (runs + INLINE_TREE) * 4);
 	return 0;
 }
 
@@ -168,14 +162,14 @@ static int find_entry(const struct pclntab *t, int fd, uint64_t place, uint32_t 
 	for (high = n; high - at > 1;) {
 		size_t middle = (at + high) / 2;
 
-		if (u32(entries + middle * ENTRY) <= place)
+		if (byte_u32(entries + middle * ENTRY) <= place)
 			at = middle;
 		else
 			high = middle;
 	}
-	*ret_record = u32(entries + at * ENTRY + 4);
-	*ret_end = u32(entries + (at + 1) * ENTRY);
-	return u32(entries + at * ENTRY) <= place && place < *ret_end ? 0 : -ENOENT;
+	*ret_record = byte_u32(entries + at * ENTRY + 4);
+	*ret_end = byte_u32(entries + (at + 1) * ENTRY);
+	return byte_u32(entries + at * ENTRY) <= place && place < *ret_end ? 0 : -ENOENT;
 }
 
 static int find_function(const struct pclntab *t, int fd, uint64_t address,
@@ -231,9 +225,9 @@ static size_t inlined_new(const struct pclntab *t, int fd, const struct pclntab_
 				       sizeof(call)) < sizeof(call))
 			break;
 		locate(t, fd, f, *address, &ret[n]);
-		ret[n].name = u32(call + 4);
-		ret[n].start_line = u32(call + 12);
-		*address = f->start + u32(call + 8);
+		ret[n].name = byte_u32(call + 4);
+		ret[n].start_line = byte_u32(call + 12);
+		*address = f->start + byte_u32(call + 8);
 	}
 	return n;
 }
@@ -253,10 +247,10 @@ static size_t inlined_old(const struct pclntab *t, int fd, const struct pclntab_
 			      sizeof(call)) < sizeof(call))
 			break;
 		ret[n] = *outer;
-		ret[n].name = u32(call + 12);
-		outer->file = file_of(t, fd, f->unit, (int32_t)u32(call + 4));
-		outer->line = u32(call + 8);
-		i = (int16_t)(u32(call) & 0xffff);
+		ret[n].name = byte_u32(call + 12);
+		outer->file = file_of(t, fd, f->unit, (int32_t)byte_u32(call + 4));
+		outer->line = byte_u32(call + 8);
+		i = (int16_t)(byte_u32(call) & 0xffff);
 	}
 	return n;
 }

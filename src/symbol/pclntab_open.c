@@ -2,6 +2,7 @@
  * of the module, which says where code and inlined calls are. */
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "symbol/pclntab.h"
 
 enum {
@@ -16,14 +17,6 @@ enum {
 	HEADER = 72,
 };
 static const uint32_t MAGIC_118 = 0xfffffff0, MAGIC_120 = 0xfffffff1;
-
-static uint64_t u64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 /* Bytes of the file from an address to the end of its segment, and their place; 0: no such. */
 static uint64_t address_to_offset(const struct elf_file *f, uint64_t address, uint64_t *ret)
@@ -77,10 +70,10 @@ static bool read_header(const struct elf_file *f, uint64_t address, struct heade
 	if ((magic != MAGIC_118 && magic != MAGIC_120) || memcmp(bytes + 4, "\0\0\1\10", 4))
 		return false;
 	h.start_lines = magic == MAGIC_120;
-	h.functions = u64(bytes + 8);
-	h.text = u64(bytes + 24);
+	h.functions = byte_u64(bytes + 8);
+	h.text = byte_u64(bytes + 24);
 	for (size_t i = 0; i < ARRAY_SIZE(h.parts); i++) {
-		h.parts[i] = u64(bytes + 32 + i * 8);
+		h.parts[i] = byte_u64(bytes + 32 + i * 8);
 		if (h.parts[i] > h.size || (i && h.parts[i] < h.parts[i - 1]))
 			return false;
 	}
@@ -182,7 +175,7 @@ static int take_pointer(uint64_t address, const uint8_t *word, void *arg)
 {
 	struct modules *m = arg;
 
-	if (u64(word) == m->h->address)
+	if (byte_u64(word) == m->h->address)
 		add_module(m, address);
 	return 0;
 }

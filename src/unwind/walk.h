@@ -101,8 +101,7 @@ WALK_INLINE void walk_native(struct walk *w, struct unwind_entry *entries)
 }
 
 /* w holds native.pc, sp, rbp, rbx, registers and process, thread_base, and zeroes as far as
- * WALK_ZEROES. py: NULL where
- * the process runs no Python. */
+ * WALK_ZEROES. py: NULL where the process runs no Python. */
 WALK_INLINE void walk_start(struct walk *w, const struct python_process *py)
 {
 	w->phase = WALK_NATIVE;

@@ -1,5 +1,6 @@
 #include "unwind/native/go_table.h"
 
+#include "base/bytes.h"
 #include "symbol/pclntab.h"
 
 enum {
@@ -25,27 +26,19 @@ struct go_table {
 	VEC(struct run) runs;
 };
 
-static uint32_t u32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 /* --- functions ---------------------------------------------------------------------------------*/
 
 /* False for what is no Go code or damaged. */
 static bool function_at(const struct go_table *t, uint32_t i, struct pclntab_function *ret)
 {
 	const uint8_t *entry = t->table + (uint64_t)i * ENTRY;
-	uint32_t record = u32(entry + 4);
+	uint32_t record = byte_u32(entry + 4);
 
 	if (record >= t->names.table.size ||
 	    pclntab_function(&t->names, t->table + record, t->names.table.size - record, ret))
 		return false;
-	ret->start = t->names.text + u32(entry);
-	ret->end = t->names.text + u32(entry + ENTRY);
+	ret->start = t->names.text + byte_u32(entry);
+	ret->end = t->names.text + byte_u32(entry + ENTRY);
 	return ret->stack && ret->stack < t->names.values.size && ret->start < ret->end &&
 	       ret->end <= t->names.text_end;
 }
