@@ -1,6 +1,7 @@
 /* Call frame information of anybody's files: it must become a table that keeps its promises, and a
  * walk by it over memory that lies must end. */
 #include "fuzz.h"
+#include "fuzz_table.h"
 #include "unwind/native/cfi.h"
 #include "unwind/native/eh_frame.h"
 
@@ -31,33 +32,6 @@ static struct {
 #define TABLE_FILE(id)		       ((id) ? NULL : &world.file)
 #define TABLE_CHUNK(i)		       ((i) ? NULL : (const unwind_row *)world.rows)
 #include "unwind/native/table_walk.h"
-
-static void check_table(const struct unwind_table *t, const struct unwind_rules *r)
-{
-	size_t next = 0;
-
-	for (size_t i = 0; i < t->pages.len; i++) {
-		const struct unwind_table_page *p = &t->pages.data[i];
-
-		CHECK(!p->count || p->first == next);
-		next += p->count;
-		CHECK(next <= t->rows.len);
-		for (size_t k = 0; k < p->count; k++) {
-			unwind_row row = t->rows.data[p->first + k];
-			const struct unwind_rule *rule = &r->rules.data[row & 0xffff];
-			int steps = 1;
-
-			CHECK((row & 0xffff) < r->rules.len);
-			CHECK(k ? row >> 16 > t->rows.data[p->first + k - 1] >> 16 : !(row >> 16));
-			for (; rule->from; steps++) {
-				CHECK(r->rules.data[rule->earlier].from < rule->from);
-				rule = &r->rules.data[rule->earlier];
-			}
-			CHECK(steps <= UNWIND_RULE_STEPS);
-		}
-	}
-	CHECK(next == t->rows.len);
-}
 
 /* Both look-ups agree, and walks end. */
 static void walk_table(const struct unwind_table *t, const struct unwind_rules *r)

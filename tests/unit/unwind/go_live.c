@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "native_tables.h"
+#include "registers.h"
 #include "symbol/pclntab.h"
 #include "unwind/native/eh_frame.h"
 
@@ -137,11 +138,7 @@ static void walk(struct session *s, pid_t tid)
 	w.rbp = r.rbp;
 	w.rbx = r.rbx;
 	w.thread_base = r.fs_base;
-	/* System V ABI, table 3.36. */
-	const uint64_t all[] = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp,
-				r.r8,  r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15};
-
-	memcpy(w.registers, all, sizeof(all));
+	dwarf_registers(&r, w.registers);
 	table_start(&w);
 	s->frames = 0;
 	while (!w.end && s->frames < MAX_FRAMES) {

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "native_tables.h"
+#include "registers.h"
 #include "unwind/native/eh_frame.h"
 
 static pid_t target;
@@ -153,11 +154,7 @@ static void walk(struct session *s)
 	w.sp = r.rsp;
 	w.rbp = r.rbp;
 	w.rbx = r.rbx;
-	/* System V ABI, table 3.36. */
-	const uint64_t all[] = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp,
-				r.r8,  r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15};
-
-	memcpy(w.registers, all, sizeof(all));
+	dwarf_registers(&r, w.registers);
 	table_start(&w);
 	s->frames = 0;
 	while (!w.end && s->frames < MAX_FRAMES) {
@@ -309,19 +306,24 @@ static bool compile(const char *command, const char *source, const char *path)
 	return system(line) == 0;
 }
 
-static void run_c(const char *command)
+/* A mode has that many stops, and single steps after each. */
+static void run_modes(const char *command, bool with_libraries)
 {
+	static const char *const modes[] = {"calls", "signals", "faults", "clocks", "thread"};
 	cleanup_free char *path = mem_asprintf("%s/target", folder);
 
 	assert_true(compile(command, source_c, path));
-	run(path, command, "calls", 20, 100);
-	run(path, command, "signals", 20, 100);
-	run(path, command, "faults", 20, 100);
-	run(path, command, "clocks", 20, 100);
-	run(path, command, "libraries", 20, 100);
-	run(path, command, "thread", 20, 100);
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		run(path, command, modes[i], 20, 100);
+	if (with_libraries)
+		run(path, command, "libraries", 20, 100);
 	run(path, command, "deep", 20, 2);
 	unlink(path);
+}
+
+static void run_c(const char *command)
+{
+	run_modes(command, true);
 }
 
 static void test_gcc(void **state)
@@ -353,17 +355,7 @@ static void test_clang(void **state)
  * printf, whose cases of a switch nothing leads to. */
 static void test_musl(void **state)
 {
-	static const char command[] = "musl-gcc -O2 -pthread";
-	cleanup_free char *path = mem_asprintf("%s/target", folder);
-
-	assert_true(compile(command, source_c, path));
-	run(path, command, "calls", 20, 100);
-	run(path, command, "signals", 20, 100);
-	run(path, command, "faults", 20, 100);
-	run(path, command, "clocks", 20, 100);
-	run(path, command, "thread", 20, 100);
-	run(path, command, "deep", 20, 2);
-	unlink(path);
+	run_modes("musl-gcc -O2 -pthread", false);
 }
 
 static void test_cplusplus(void **state)

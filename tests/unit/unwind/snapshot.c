@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "native_tables.h"
+#include "registers.h"
 #include "snapshot_format.h"
 #include "unwind/unwind.h"
 
@@ -197,11 +198,7 @@ static void stop_thread(pid_t tid)
 	CHECK(!ptrace(PTRACE_INTERRUPT, tid, NULL, NULL));
 	CHECK(waitpid(tid, &status, __WALL) == tid);
 	CHECK(!ptrace(PTRACE_GETREGS, tid, NULL, &r));
-	/* System V ABI, table 3.36. */
-	const uint64_t all[] = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp,
-				r.r8,  r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15};
-
-	memcpy(header.registers, all, sizeof(all));
+	dwarf_registers(&r, header.registers);
 	header.pc = r.rip;
 	header.thread_base = r.fs_base;
 }
