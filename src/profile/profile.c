@@ -309,6 +309,21 @@ int64_t profile_total_count(const struct profile *p)
 	return total;
 }
 
+int profile_check_values(const struct profile *p, struct err *e)
+{
+	int64_t total = 0;
+
+	for (size_t i = 0; i < p->samples.len; i++) {
+		int64_t v = p->samples.data[i].value;
+
+		if (v < 0)
+			return err_set(e, -EINVAL, "a sample has a negative value");
+		if (__builtin_add_overflow(total, v, &total))
+			return err_set(e, -EINVAL, "the total is too large");
+	}
+	return 0;
+}
+
 size_t profile_memory(const struct profile *p)
 {
 	/* An element and its share of the index that finds it, with room to grow. */

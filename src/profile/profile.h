@@ -131,6 +131,9 @@ size_t profile_unroll(const struct profile *p, uint32_t stack, uint32_t *ret_fra
 void profile_put_frame_name(const struct profile *p, uint32_t frame, struct buf *out);
 int64_t profile_total_value(const struct profile *p);
 int64_t profile_total_count(const struct profile *p);
+/* -EINVAL where a value is negative or no number can hold the total: sums of any samples are safe
+ * in others. */
+int profile_check_values(const struct profile *p, struct err *e);
 /* Bytes that the profile holds, roughly; for limits. */
 size_t profile_memory(const struct profile *p);
 

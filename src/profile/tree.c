@@ -2,10 +2,12 @@
 
 #include <math.h>
 
+#include "profile/functions.h"
+
 /* A node while the tree is built. Parents come before their children. */
 struct draft {
 	uint32_t parent;
-	uint32_t function; /* of struct builder */
+	uint32_t function; /* of the builder */
 	uint32_t line;	   /* the first one seen, and its value; others are in lines */
 	int64_t line_value;
 	int64_t self;
@@ -23,18 +25,10 @@ struct place {
 	uint32_t node;
 	int64_t total;
 };
-/* A function as the tree tells them apart; functions without a name by their address. */
-struct shown {
-	struct profile_function f;
-	uint32_t name; /* in strings, 0: the profile has it */
-	uint32_t rank; /* by text */
-};
-
 struct builder {
 	const struct profile *p;
-	struct strtab strings;
-	VEC(struct shown) shown;
-	uint32_t *shown_of; /* frame -> shown */
+	struct functions functions; /* and behind them the processes */
+	uint32_t *rank;		    /* function -> its place by text */
 	VEC(struct draft) nodes;
 	struct hash_index node_index; /* by parent and function */
 	VEC(struct line) lines;
@@ -49,9 +43,8 @@ struct builder {
 
 static void builder_fini(struct builder *b)
 {
-	strtab_fini(&b->strings);
-	vec_fini(&b->shown);
-	free(b->shown_of);
+	functions_fini(&b->functions);
+	free(b->rank);
 	vec_fini(&b->nodes);
 	hash_index_fini(&b->node_index);
 	vec_fini(&b->lines);
@@ -63,81 +56,23 @@ static void builder_fini(struct builder *b)
 	free(b->order);
 }
 
-/* --- functions ---------------------------------------------------------------------------------
- */
-
-static const char *shown_name(const struct builder *b, const struct shown *s)
+static int compare_functions(const void *a, const void *b, void *ctx)
 {
-	return s->name ? strtab_get(&b->strings, s->name) : profile_text(b->p, s->f.name);
+	return functions_compare(ctx, *(const uint32_t *)a, *(const uint32_t *)b);
 }
 
-/* Functions with a name are one for all their frames; the others one an address. */
-static void find_shown(struct builder *b)
+static void rank_functions(struct builder *b)
 {
-	const struct profile *p = b->p;
-	cleanup_free uint32_t *of_function =
-		mem_reallocarray(NULL, p->functions.len, sizeof(uint32_t));
-	cleanup_buf struct buf name = {};
-	struct map64 of_address = {};
-
-	memset(of_function, 0xff, p->functions.len * sizeof(uint32_t));
-	b->shown_of = mem_reallocarray(NULL, p->frames.len, sizeof(uint32_t));
-	for (uint32_t i = 0; i < p->frames.len; i++) {
-		const struct profile_frame *frame = &p->frames.data[i];
-		struct shown s = {.f = p->functions.data[frame->function]};
-		uint64_t key = hash_mix(frame->function, frame->address);
-		uint64_t *known = s.f.name ? NULL : map64_get(&of_address, key);
-
-		if (s.f.name && of_function[frame->function] != HASH_NONE) {
-			b->shown_of[i] = of_function[frame->function];
-			continue;
-		}
-		if (!s.f.name) {
-			name.len = 0;
-			profile_put_frame_name(p, i, &name);
-			s.name = strtab_put(&b->strings, (const char *)name.data, name.len);
-		}
-		if (known && b->shown.data[*known].name == s.name) {
-			b->shown_of[i] = (uint32_t)*known;
-			continue;
-		}
-		b->shown_of[i] = of_function[frame->function] = (uint32_t)b->shown.len;
-		if (!s.f.name)
-			map64_set(&of_address, key, b->shown.len);
-		vec_push(&b->shown, s);
-	}
-	map64_fini(&of_address);
-}
-
-static int compare_shown(const void *pa, const void *pb, void *ctx)
-{
-	const struct builder *b = ctx;
-	const struct shown *x = &b->shown.data[*(const uint32_t *)pa];
-	const struct shown *y = &b->shown.data[*(const uint32_t *)pb];
-	int c = strcmp(shown_name(b, x), shown_name(b, y));
-
-	if (!c)
-		c = strcmp(profile_text(b->p, x->f.file), profile_text(b->p, y->f.file));
-	if (!c)
-		c = (x->f.kind > y->f.kind) - (x->f.kind < y->f.kind);
-	if (!c)
-		c = strcmp(profile_text(b->p, x->f.module), profile_text(b->p, y->f.module));
-	if (!c)
-		c = (x->f.start_line > y->f.start_line) - (x->f.start_line < y->f.start_line);
-	return c;
-}
-
-static void rank_shown(struct builder *b)
-{
-	size_t n = b->shown.len;
+	size_t n = b->functions.list.len;
 	cleanup_free uint32_t *order = mem_reallocarray(NULL, n, sizeof(*order));
 
+	b->rank = mem_reallocarray(NULL, n, sizeof(*b->rank));
 	for (uint32_t i = 0; i < n; i++)
 		order[i] = i;
 	if (n)
-		qsort_r(order, n, sizeof(*order), compare_shown, b);
+		qsort_r(order, n, sizeof(*order), compare_functions, &b->functions);
 	for (uint32_t i = 0; i < n; i++)
-		b->shown.data[order[i]].rank = i;
+		b->rank[order[i]] = i;
 }
 
 /* --- nodes -------------------------------------------------------------------------------------
@@ -173,7 +108,8 @@ static struct place *find_place(struct builder *b, uint32_t process_node, uint32
 		const struct profile_stack *ps = &b->p->stacks.data[s];
 
 		if (s)
-			node = find_node(b, b->places[ps->parent].node, b->shown_of[ps->frame],
+			node = find_node(b, b->places[ps->parent].node,
+					 b->functions.of_frame[ps->frame],
 					 b->p->frames.data[ps->frame].line);
 		b->places[s] = (struct place){.epoch = b->epoch, .node = node};
 		vec_push(&b->touched, s);
@@ -255,25 +191,27 @@ static void add_processes(struct builder *b)
 	const struct profile *p = b->p;
 	cleanup_free uint32_t *process_of = mem_calloc(p->label_sets.len, sizeof(uint32_t));
 	cleanup_free uint32_t *order = mem_calloc(p->samples.len, sizeof(uint32_t));
-	uint32_t first = (uint32_t)b->shown.len;
+	uint32_t first = (uint32_t)b->functions.list.len;
 	struct map64 known = {}; /* name -> process */
 
 	for (uint32_t i = 0; i < p->label_sets.len; i++) {
 		const char *name = profile_label_value(p, i, "process");
-		uint32_t string = strtab_puts(&b->strings, name && *name ? name : "unknown");
+		uint32_t string =
+			strtab_puts(&b->functions.names, name && *name ? name : "unknown");
 		uint64_t *at = map64_get(&known, string);
 
-		process_of[i] = at ? (uint32_t)*at : (uint32_t)b->shown.len - first;
+		process_of[i] = at ? (uint32_t)*at : (uint32_t)b->functions.list.len - first;
 		if (at)
 			continue;
 		map64_set(&known, string, process_of[i]);
-		vec_push(&b->shown, (struct shown){.f = {.kind = FRAME_PROCESS}, .name = string});
+		vec_push(&b->functions.list,
+			 (struct function){.f = {.kind = FRAME_PROCESS}, .name = string});
 	}
 	map64_fini(&known);
-	size_t n = b->shown.len - first, start = 0;
+	size_t n = b->functions.list.len - first, start = 0;
 	cleanup_free size_t *ends = mem_calloc(n + 1, sizeof(size_t));
 
-	rank_shown(b);
+	rank_functions(b);
 	sort_by_process(p, process_of, n, order, ends);
 	for (uint32_t i = 0; i < n; i++) {
 		if (ends[i] > start)
@@ -302,14 +240,14 @@ static void choose_lines(struct builder *b)
 /* Order all nodes by parent and rank with two counting sorts. */
 static void sort_children(struct builder *b)
 {
-	size_t n = b->nodes.len, nranks = b->shown.len;
+	size_t n = b->nodes.len, nranks = b->functions.list.len;
 	cleanup_free uint32_t *by_rank = mem_calloc(n, sizeof(uint32_t));
 	cleanup_free uint32_t *at = mem_calloc(nranks + 1, sizeof(uint32_t));
 
 	b->first = mem_calloc(n + 1, sizeof(uint32_t));
 	b->order = mem_calloc(n, sizeof(uint32_t));
 	for (size_t i = 1; i < n; i++) {
-		at[b->shown.data[b->nodes.data[i].function].rank + 1]++;
+		at[b->rank[b->nodes.data[i].function] + 1]++;
 		b->first[b->nodes.data[i].parent + 1]++;
 	}
 	for (size_t i = 1; i <= nranks; i++)
@@ -317,7 +255,7 @@ static void sort_children(struct builder *b)
 	for (size_t i = 1; i <= n; i++)
 		b->first[i] += b->first[i - 1];
 	for (uint32_t i = 1; i < n; i++)
-		by_rank[at[b->shown.data[b->nodes.data[i].function].rank]++] = i;
+		by_rank[at[b->rank[b->nodes.data[i].function]]++] = i;
 	cleanup_free uint32_t *next = mem_calloc(n, sizeof(uint32_t));
 
 	memcpy(next, b->first, n * sizeof(uint32_t));
@@ -396,18 +334,19 @@ static int32_t show_function(const struct builder *b, uint32_t function, int32_t
 {
 	if (number_of[function] < 0) {
 		number_of[function] = (int32_t)t->functions.len;
-		vec_push(&t->functions, b->shown.data[function].f);
-		vec_push(&t->names, b->shown.data[function].name);
+		vec_push(&t->functions, b->functions.list.data[function].f);
+		vec_push(&t->names, b->functions.list.data[function].name);
 	}
 	return number_of[function];
 }
 
 static void emit(const struct builder *b, int64_t limit, struct tree *t)
 {
-	cleanup_free int32_t *number_of = mem_reallocarray(NULL, b->shown.len, sizeof(int32_t));
+	cleanup_free int32_t *number_of =
+		mem_reallocarray(NULL, b->functions.list.len, sizeof(int32_t));
 	visit_vec todo = {};
 
-	memset(number_of, 0xff, b->shown.len * sizeof(int32_t));
+	memset(number_of, 0xff, b->functions.list.len * sizeof(int32_t));
 	vec_push(&todo, (struct visit){});
 	while (todo.len) {
 		struct visit v = todo.data[--todo.len];
@@ -448,32 +387,17 @@ static int64_t value_of_cut(const struct profile *p)
 	return sum;
 }
 
-static int check_values(const struct profile *p, struct err *e)
-{
-	int64_t total = 0;
-
-	for (size_t i = 0; i < p->samples.len; i++) {
-		int64_t v = p->samples.data[i].value;
-
-		if (v < 0)
-			return err_set(e, -EINVAL, "a sample has a negative value");
-		if (__builtin_add_overflow(total, v, &total))
-			return err_set(e, -EINVAL, "the total is too large");
-	}
-	return 0;
-}
-
 int tree_build(const struct profile *p, double min_share, size_t max_nodes, struct tree *ret_tree,
 	       struct err *e)
 {
 	cleanup(builder_fini) struct builder b = {.p = p};
-	int rc = check_values(p, e);
+	int rc = profile_check_values(p, e);
 
 	if (rc < 0)
 		return rc;
 	b.places = mem_calloc(p->stacks.len, sizeof(*b.places));
 	vec_push(&b.nodes, (struct draft){});
-	find_shown(&b);
+	functions_init(&b.functions, p);
 	add_processes(&b);
 	choose_lines(&b);
 	sort_children(&b);
@@ -483,8 +407,8 @@ int tree_build(const struct profile *p, double min_share, size_t max_nodes, stru
 	int64_t limit = share < (double)t.total ? (int64_t)share : t.total;
 
 	emit(&b, raise_limit(&b, limit, max_nodes), &t);
-	t.strings = b.strings;
-	b.strings = (struct strtab){};
+	t.strings = b.functions.names;
+	b.functions.names = (struct strtab){};
 	*ret_tree = t;
 	return 0;
 }

@@ -7,41 +7,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-
-static uint32_t frame(struct profile *p, const char *name, uint32_t line, uint8_t kind)
-{
-	struct profile_function f = {.name = profile_string(p, name), .kind = kind};
-	struct profile_frame fr = {.function = profile_function(p, &f), .line = line};
-
-	return profile_frame(p, &fr);
-}
-
-static uint32_t process_label(struct profile *p, const char *process)
-{
-	struct profile_label l = {profile_string(p, "process"), profile_string(p, process)};
-
-	return profile_labels(p, &l, 1);
-}
-
-/* Add `text`, frames parted by ';', each "name" or "name:line"; marks in brackets. */
-static void add(struct profile *p, const char *process, const char *text, int64_t value)
-{
-	cleanup_free char *copy = mem_strdup(text);
-	char *save = NULL;
-	uint32_t stack = 0;
-
-	for (char *s = strtok_r(copy, ";", &save); s; s = strtok_r(NULL, ";", &save)) {
-		char *colon = strchr(s, ':');
-		uint8_t kind = *s == '[' ? FRAME_MARK : FRAME_NATIVE;
-
-		if (colon)
-			*colon = '\0';
-		stack = profile_stack(
-			p, stack,
-			frame(p, s, colon ? (uint32_t)strtoul(colon + 1, NULL, 10) : 0, kind));
-	}
-	profile_add(p, stack, process ? process_label(p, process) : 0, 1, value);
-}
+#include "stacks.h"
 
 /* The tree as text: a line a node, indented by depth. */
 static void expect(const struct tree *t, const char *want)
@@ -74,12 +40,12 @@ static void test_order_and_sums(void **state)
 	cleanup_profile struct profile *p = profile_new("cpu", "nanoseconds", 1);
 	cleanup(tree_fini) struct tree t = {};
 
-	add(p, "web", "main;zeta", 1);
-	add(p, "web", "main;alpha;deep", 2);
-	add(p, "web", "main", 4);
-	add(p, "db", "main;alpha", 8);
-	add(p, NULL, "idle", 16);
-	add(p, "web", "", 32);
+	stacks_add(p, "web", "main;zeta", 1);
+	stacks_add(p, "web", "main;alpha;deep", 2);
+	stacks_add(p, "web", "main", 4);
+	stacks_add(p, "db", "main;alpha", 8);
+	stacks_add(p, NULL, "idle", 16);
+	stacks_add(p, "web", "", 32);
 	assert_int_equal(tree_build(p, 0, 0, &t, NULL), 0);
 	expect(&t, "all 0/63\n"
 		   " db 0/8\n"
@@ -102,10 +68,10 @@ static void test_same_tree_after_merge(void **state)
 	cleanup_profile struct profile *b = profile_new("cpu", "nanoseconds", 1);
 	cleanup(tree_fini) struct tree t = {}, u = {};
 
-	add(a, "x", "m:1;b:2;c", 5);
-	add(a, "x", "m:3;a:4", 5);
-	add(a, "y", "m:1", 5);
-	add(b, "y", "unused", 0);
+	stacks_add(a, "x", "m:1;b:2;c", 5);
+	stacks_add(a, "x", "m:3;a:4", 5);
+	stacks_add(a, "y", "m:1", 5);
+	stacks_add(b, "y", "unused", 0);
 	assert_int_equal(profile_merge(b, a, NULL, 0, NULL), 0);
 	assert_int_equal(profile_merge(b, a, NULL, 0, NULL), 0);
 	assert_int_equal(tree_build(a, 0, 0, &t, NULL), 0);
@@ -128,11 +94,11 @@ static void test_hottest_line(void **state)
 	cleanup_profile struct profile *p = profile_new("cpu", "nanoseconds", 1);
 	cleanup(tree_fini) struct tree t = {};
 
-	add(p, "x", "m:1;f:10", 3);
-	add(p, "x", "m:2;f:11", 2);
-	add(p, "x", "m:2;f:12", 2);
+	stacks_add(p, "x", "m:1;f:10", 3);
+	stacks_add(p, "x", "m:2;f:11", 2);
+	stacks_add(p, "x", "m:2;f:12", 2);
 	/* Recursion: the inner f is another node, the outer one keeps its own lines. */
-	add(p, "x", "m:2;f:11;f:99", 2);
+	stacks_add(p, "x", "m:2;f:11;f:99", 2);
 	assert_int_equal(tree_build(p, 0, 0, &t, NULL), 0);
 	expect(&t, "all 0/9\n x 0/9\n  m:2 0/9\n   f:11 7/9\n    f:99 2/2\n");
 }
@@ -142,9 +108,9 @@ static void test_hottest_line_tie_is_the_smaller(void **state)
 	cleanup_profile struct profile *p = profile_new("cpu", "nanoseconds", 1);
 	cleanup(tree_fini) struct tree t = {};
 
-	add(p, "x", "f:7", 1);
-	add(p, "x", "f:5", 1);
-	add(p, "x", "f:6", 1);
+	stacks_add(p, "x", "f:7", 1);
+	stacks_add(p, "x", "f:5", 1);
+	stacks_add(p, "x", "f:6", 1);
 	assert_int_equal(tree_build(p, 0, 0, &t, NULL), 0);
 	expect(&t, "all 0/3\n x 0/3\n  f:5 3/3\n");
 }
@@ -154,10 +120,10 @@ static void test_rest(void **state)
 	cleanup_profile struct profile *p = profile_new("cpu", "nanoseconds", 1);
 	cleanup(tree_fini) struct tree t = {};
 
-	add(p, "x", "m;a;a1", 90);
-	add(p, "x", "m;b;b1", 3);
-	add(p, "x", "m;c", 4);
-	add(p, "y", "m", 3);
+	stacks_add(p, "x", "m;a;a1", 90);
+	stacks_add(p, "x", "m;b;b1", 3);
+	stacks_add(p, "x", "m;c", 4);
+	stacks_add(p, "y", "m", 3);
 	assert_int_equal(tree_build(p, 0.05, 0, &t, NULL), 0);
 	expect(&t, "all 0/100\n"
 		   " x 0/97\n"
@@ -178,7 +144,7 @@ static void test_max_nodes(void **state)
 		char text[64];
 
 		snprintf(text, sizeof(text), "m;f%03d;g", i);
-		add(p, "x", text, 1000 + i);
+		stacks_add(p, "x", text, 1000 + i);
 	}
 	for (size_t max = 1; max < 500; max = max * 3 / 2 + 1) {
 		cleanup(tree_fini) struct tree t = {};
@@ -218,9 +184,9 @@ static void test_cut(void **state)
 	cleanup_profile struct profile *p = profile_new("cpu", "nanoseconds", 1);
 	cleanup(tree_fini) struct tree t = {};
 
-	add(p, "x", "[cut];a;b", 3);
-	add(p, "x", "a;b", 4);
-	add(p, "x", "[cut]", 5);
+	stacks_add(p, "x", "[cut];a;b", 3);
+	stacks_add(p, "x", "a;b", 4);
+	stacks_add(p, "x", "[cut]", 5);
 	assert_int_equal(tree_build(p, 0, 0, &t, NULL), 0);
 	assert_int_equal(t.cut, 8);
 	assert_int_equal(t.total, 12);
@@ -232,14 +198,14 @@ static void test_refuses(void **state)
 	struct tree t = {};
 	struct err e = {};
 
-	add(p, "x", "a", -1);
+	stacks_add(p, "x", "a", -1);
 	assert_int_equal(tree_build(p, 0, 0, &t, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "negative"));
-	add(p, "x", "a", 1);
-	add(p, "x", "b", INT64_MAX);
+	stacks_add(p, "x", "a", 1);
+	stacks_add(p, "x", "b", INT64_MAX);
 	assert_int_equal(tree_build(p, 0, 0, &t, &e), 0);
 	tree_fini(&t);
-	add(p, "x", "c", 1);
+	stacks_add(p, "x", "c", 1);
 	assert_int_equal(tree_build(p, 0, 0, &t, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "too large"));
 }
@@ -255,11 +221,11 @@ static void test_million_nodes(void **state)
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(frames); i++) {
 		snprintf(name, sizeof(name), "function_%u", i);
-		frames[i] = frame(p, name, i, FRAME_NATIVE);
+		frames[i] = stacks_frame(p, name, i, FRAME_NATIVE);
 	}
 	for (uint32_t i = 0; i < ARRAY_SIZE(labels); i++) {
 		snprintf(name, sizeof(name), "process_%u", i);
-		labels[i] = process_label(p, name);
+		labels[i] = stacks_process(p, name);
 	}
 	for (uint32_t i = 0; i < 10000; i++) {
 		uint32_t stack = 0;
