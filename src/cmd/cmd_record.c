@@ -10,6 +10,7 @@
 #include "cmd/fetch.h"
 #include "cmd/cache.h"
 #include "cmd/options.h"
+#include "cmd/output.h"
 #include "sink/file.h"
 
 enum {
@@ -203,30 +204,6 @@ static int record_run(struct record *r, struct err *e)
 
 /* ---- options ---- */
 
-static int find_format(const struct record_options *o, const struct format **ret, struct err *e)
-{
-	const struct format *f;
-
-	if (o->format)
-		f = format_by_name(o->format);
-	else if (o->output && strcmp(o->output, "-"))
-		f = format_by_file_name(o->output);
-	else
-		f = &format_pprof;
-	if (!f && o->format)
-		return err_set(e, -EINVAL, "there is no format \"%.40s\": use folded or pprof",
-			       o->format);
-	if (!f)
-		return err_set(
-			e, -EINVAL,
-			"the name %.200s does not tell the format: add -f folded or -f pprof",
-			o->output);
-	if (!f->write)
-		return err_set(e, -EINVAL, "the format %s cannot be written", f->name);
-	*ret = f;
-	return 0;
-}
-
 static int check_options(const struct record_options *o, bool operands, struct record *r,
 			 struct err *e)
 {
@@ -248,8 +225,10 @@ static int check_options(const struct record_options *o, bool operands, struct r
 		code = options_number("-F", o->frequency, 1, MAX_HZ, &r->hz, e);
 	if (!code && o->seconds)
 		code = options_number("-d", o->seconds, 1, MAX_SECONDS, &r->seconds, e);
-	if (!code)
-		code = find_format(o, &r->format, e);
+	if (!code && !o->format && (!o->output || !strcmp(o->output, "-")))
+		r->format = &format_pprof;
+	else if (!code)
+		code = output_format(o->format, o->output, &r->format, e);
 	return code;
 }
 
@@ -268,9 +247,7 @@ static int record(struct record *r, const struct record_options *o)
 	r->path = path;
 	r->shown = buf_cstr(&shown);
 	r->show = isatty(STDERR_FILENO) && !o->quiet;
-	code = file_check(path, &e);
-	if (!code && !strcmp(path, "-") && isatty(STDOUT_FILENO) && r->format == &format_pprof)
-		code = err_set(&e, -EINVAL, "a pprof file is no text for a terminal: use -o FILE");
+	code = output_check(r->format, path, &e);
 	if (!code)
 		code = record_run(r, &e);
 	record_close(r);
@@ -282,12 +259,15 @@ static int record(struct record *r, const struct record_options *o)
 int cmd_record(int argc, char **argv)
 {
 	struct record_options o = {.frequency = "99"};
+	struct arena memory = {};
+	const char *format =
+		arena_printf(&memory, "%s (what FILE's name says)", output_formats(&memory));
 	const struct option_spec specs[] = {
 		{"all", 'a', NULL, "every process of this machine", &o.all},
 		{"duration", 'd', "SECONDS", "end by itself (until Ctrl-C)", &o.seconds},
 		{"frequency", 'F', "HZ", "samples a second and CPU (99)", &o.frequency},
 		{"output", 'o', "FILE", "where to (glim.pb.gz); - is standard output", &o.output},
-		{"format", 'f', "FORMAT", "folded or pprof (what FILE's name says)", &o.format},
+		{"format", 'f', "FORMAT", format, &o.format},
 		{"debuginfod", 0, NULL, "fetch debug files from DEBUGINFOD_URLS", &o.debuginfod},
 		{"quiet", 'q', NULL, "no progress", &o.quiet},
 		{"pid", 'p', "PID", "one process (not possible yet)", &o.pid},
@@ -296,9 +276,10 @@ int cmd_record(int argc, char **argv)
 					   .usage = "-a [OPTION...]",
 					   .about = "Profiles every process of this machine into a "
 						    "file. Ctrl-C ends it; the file is kept.",
+					   .examples = "  glim record -a -d 10 -o cpu.pb.gz\n"
+						       "  glim record -a -d 5 -f folded -o -\n",
 					   .specs = specs,
 					   .n = ARRAY_SIZE(specs)};
-	struct arena memory = {};
 	struct record r = {};
 	struct err e = {};
 	int status = 2, operand = options_parse(&table, argc, argv, &memory, &status);

@@ -20,6 +20,8 @@ static void print_help(const struct option_table *t)
 		printf("  %-26s %s\n", left, s->text);
 	}
 	printf("  %-26s %s\n", "    --help", "this text");
+	if (t->examples)
+		printf("\nExamples:\n%s", t->examples);
 	if (t->settings)
 		fputs("\nAn option --some-name may also be given as GLIM_SOME_NAME in the\n"
 		      "environment, or as a line \"some-name = value\" in the file of --config.\n",

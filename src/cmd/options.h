@@ -19,8 +19,9 @@ struct option_spec {
 };
 struct option_table {
 	const char *command;
-	const char *usage; /* what stands behind "glim COMMAND " */
-	const char *about; /* a sentence or two */
+	const char *usage;    /* what stands behind "glim COMMAND " */
+	const char *about;    /* a sentence or two */
+	const char *examples; /* for the help: lines "  # what it does" and "  glim ...", or NULL */
 	const struct option_spec *specs;
 	size_t n;
 	bool settings; /* the environment and a file count too; an option "config" names the file */

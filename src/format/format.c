@@ -13,6 +13,11 @@ void profile_vec_fini(profile_vec *v)
 	vec_fini(v);
 }
 
+const struct format *format_at(size_t i)
+{
+	return i < ARRAY_SIZE(formats) ? formats[i] : NULL;
+}
+
 const struct format *format_by_name(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)

@@ -28,6 +28,7 @@ struct format {
 	const char *name;   /* as after -f */
 	const char *suffix; /* of file names, with the dot */
 	const char *mime;
+	bool binary; /* no text for a terminal */
 	/* Could these first bytes be this format? */
 	bool (*detect)(const void *p, size_t n);
 	/* Append the profile's encoding to out. NULL: cannot be written. */
@@ -39,6 +40,8 @@ struct format {
 
 extern const struct format format_folded, format_pprof;
 
+/* The formats one by one, NULL at the end. */
+const struct format *format_at(size_t i);
 /* NULL where there is none. */
 const struct format *format_by_name(const char *name);
 const struct format *format_by_file_name(const char *path);

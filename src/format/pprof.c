@@ -15,6 +15,7 @@ const struct format format_pprof = {
 	.name = "pprof",
 	.suffix = ".pb.gz",
 	.mime = "application/octet-stream",
+	.binary = true,
 	.detect = pprof_detect,
 	.write = pprof_write,
 	.read = pprof_read,
