@@ -41,9 +41,11 @@ struct capture {
 
 static void look_for_python(struct capture *c, struct target *t)
 {
+	const struct memory memory = memory_of_process(process_tid(&t->process));
+
 	if (t->has_python || !t->readable)
 		return;
-	if (runtimes_find_python(c->runtimes, &t->process, &t->python) <= 0)
+	if (runtimes_find_python(c->runtimes, &t->process, &memory, &t->python) <= 0)
 		return;
 	t->has_python = true;
 	probe_set_python(c->probe, t->process.pid, &t->python.process);

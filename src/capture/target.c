@@ -195,14 +195,16 @@ const struct code_entry *target_code(struct targets *all, struct target *t, uint
 {
 	const struct code_entry *known = find_code(t, address, check);
 	struct code_entry new = {.address = address, .check = check};
+	struct memory memory;
 
 	if (known)
 		return known;
 	if (t->codes.len >= MAX_CODES)
 		codes_clear(t);
 	new.id = ++all->last_code_id;
-	new.failed = python_code_read(process_tid(&t->process), t->python.version,
-				      &t->python.process.layout, address, check, &new.code);
+	memory = memory_of_process(process_tid(&t->process));
+	new.failed = python_code_read(&memory, t->python.version, &t->python.process.layout,
+				      address, check, &new.code);
 	hash_index_add(&t->code_index, hash_mix(address, check), t->codes.len);
 	vec_push(&t->codes, new);
 	return &t->codes.data[t->codes.len - 1];

@@ -214,7 +214,8 @@ static bool python_of(struct runtimes *r, pid_t pid, struct version *ret)
 
 	if (process_read(pid, &p, NULL))
 		return false;
-	bool found = runtimes_find_python(r, &p, &py) == 1;
+	const struct memory memory = memory_of_process(process_tid(&p));
+	bool found = runtimes_find_python(r, &p, &memory, &py) == 1;
 
 	if (found)
 		*ret = (struct version){.number = py.version >> 16,

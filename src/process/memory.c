@@ -1,3 +1,5 @@
+#include "process/memory.h"
+
 #include "process/process_priv.h"
 
 #include <fcntl.h>
@@ -74,4 +76,14 @@ int process_read_string(pid_t pid, uint64_t address, char *buf, size_t max)
 		len += n;
 	}
 	return -ENAMETOOLONG;
+}
+
+static int read_live(const struct memory *m, uint64_t address, void *buf, size_t n)
+{
+	return process_read_memory(m->pid, address, buf, n);
+}
+
+struct memory memory_of_process(pid_t pid)
+{
+	return (struct memory){.read = read_live, .pid = pid};
 }

@@ -86,46 +86,45 @@ static bool load_bias(const struct mapping *m, const struct python_file *f, uint
 	return true;
 }
 
-static bool read_word(pid_t pid, uint64_t address, uint64_t *ret)
+static bool read_word(const struct memory *m, uint64_t address, uint64_t *ret)
 {
-	return process_read_memory(pid, address, ret, sizeof(*ret)) >= 0;
+	return memory_read(m, address, ret, sizeof(*ret)) >= 0;
 }
 
 /* Try the thread key on threads that are listed: does glibc's block hold their state? True where it
  * does, or where there is no thread to try it on yet. */
-static bool key_works(pid_t pid, const struct python_process *py)
+static bool key_works(const struct memory *m, const struct python_process *py)
 {
 	const struct python_layout *l = &py->layout;
 	uint64_t key, interpreter, thread, base, at, value, seen = 0;
 
-	if (!read_word(pid, py->runtime + l->runtime_key, &key) || !(uint32_t)key ||
-	    !read_word(pid, py->runtime + l->runtime_interpreters, &interpreter) || !interpreter ||
-	    !read_word(pid, interpreter + l->interpreter_threads, &thread))
+	if (!read_word(m, py->runtime + l->runtime_key, &key) || !(uint32_t)key ||
+	    !read_word(m, py->runtime + l->runtime_interpreters, &interpreter) || !interpreter ||
+	    !read_word(m, interpreter + l->interpreter_threads, &thread))
 		return true;
 	key >>= 32;
 	for (int i = 0; i < CHECKED_THREADS && thread; i++) {
-		if (!read_word(pid, thread + l->thread_id, &base))
+		if (!read_word(m, thread + l->thread_id, &base))
 			break;
 		at = base + GLIBC_TSD_FIRST + key * 16;
 		if (key >= UNWIND_TSD_FIRST_KEYS) {
-			if (!read_word(pid,
-				       base + GLIBC_TSD_SECOND + key / UNWIND_TSD_FIRST_KEYS * 8,
+			if (!read_word(m, base + GLIBC_TSD_SECOND + key / UNWIND_TSD_FIRST_KEYS * 8,
 				       &at))
 				break;
 			at += key % UNWIND_TSD_FIRST_KEYS * 16;
 		}
-		if (base && read_word(pid, at + 8, &value)) {
+		if (base && read_word(m, at + 8, &value)) {
 			if (value == thread)
 				return true;
 			seen++;
 		}
-		if (!read_word(pid, thread + l->thread_next, &thread))
+		if (!read_word(m, thread + l->thread_next, &thread))
 			break;
 	}
 	return !seen;
 }
 
-static int make_python(const struct process *p, const struct mapping *m,
+static int make_python(const struct mapping *m, const struct memory *memory,
 		       const struct python_file *f, struct python *ret)
 {
 	struct python py = {.version = f->version, .process.layout = f->layout};
@@ -139,13 +138,13 @@ static int make_python(const struct process *p, const struct mapping *m,
 		py.eval_end[i] = f->eval_end[i] + bias;
 	}
 	if (f->layout.style != PYTHON_UNSUPPORTED)
-		py.process.search_threads =
-			f->search_threads || !key_works(process_tid(p), &py.process);
+		py.process.search_threads = f->search_threads || !key_works(memory, &py.process);
 	*ret = py;
 	return 1;
 }
 
-int runtimes_find_python(struct runtimes *r, const struct process *p, struct python *ret)
+int runtimes_find_python(struct runtimes *r, const struct process *p, const struct memory *memory,
+			 struct python *ret)
 {
 	const struct mapping *last = NULL;
 
@@ -158,7 +157,7 @@ int runtimes_find_python(struct runtimes *r, const struct process *p, struct pyt
 		last = m;
 		if (look_at(r, p, m, &f) || !f->python.found)
 			continue;
-		return make_python(p, m, &f->python, ret);
+		return make_python(m, memory, &f->python, ret);
 	}
 	return 0;
 }

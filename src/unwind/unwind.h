@@ -7,6 +7,7 @@
 #ifndef GLIM_UNWIND_H
 #define GLIM_UNWIND_H
 
+#include "process/memory.h"
 #include "process/process.h"
 #include "unwind/native/go_labels_walk.h"
 #include "unwind/unwind_abi.h"
@@ -25,9 +26,10 @@ struct python {
 	uint64_t eval_start[PYTHON_EVAL_RANGES]; /* code of the interpreter's loop */
 	uint64_t eval_end[PYTHON_EVAL_RANGES];
 };
-/* Look for a Python interpreter among the mappings of p. Returns 1 and fills ret, 0 when there is
- * none (yet). */
-int runtimes_find_python(struct runtimes *r, const struct process *p, struct python *ret);
+/* Look for a Python interpreter among the mappings of p, whose memory is m. Returns 1 and fills
+ * ret, 0 when there is none (yet). */
+int runtimes_find_python(struct runtimes *r, const struct process *p, const struct memory *m,
+			 struct python *ret);
 
 /* Look for a Go program whose labels can be found among the mappings of p. Returns 1 and fills ret,
  * 0 when there is none; a version that is not known is none. */
@@ -36,7 +38,7 @@ int runtimes_find_go(struct runtimes *r, const struct process *p, struct go_layo
 /* Whether a program that just started will map an interpreter by itself: it is linked with one. */
 bool runtimes_expect_python(struct runtimes *r, const struct process *p);
 
-/* A code object's text, read from the live process. Everything belongs to the struct. */
+/* A code object's text. Everything belongs to the struct. */
 struct python_code {
 	char *name; /* qualified where the version knows that (3.11); UTF-8 */
 	char *file;
@@ -47,7 +49,7 @@ struct python_code {
 };
 /* -EFAULT, -ESRCH...: not readable; -ESTALE: another object lies there now (its check differs);
  * -EINVAL: what is there is no code object. */
-int python_code_read(pid_t pid, uint32_t version, const struct python_layout *layout,
+int python_code_read(const struct memory *m, uint32_t version, const struct python_layout *layout,
 		     uint64_t address, uint32_t check, struct python_code *ret);
 void python_code_fini(struct python_code *c);
 /* Line of the instruction at this byte offset; the first line where the table has none. */

@@ -46,13 +46,14 @@ static void put_utf8(struct buf *out, uint32_t c)
 }
 
 /* The text of a str object as UTF-8, long ones cut. */
-static int read_str(pid_t pid, const struct python_text_layout *l, uint64_t address, char **ret)
+static int read_str(const struct memory *m, const struct python_text_layout *l, uint64_t address,
+		    char **ret)
 {
 	uint8_t header[STR_HEADER], text[MAX_TEXT * 4];
 	cleanup_buf struct buf out = {};
 	uint32_t state, kind;
 	uint64_t length;
-	int r = process_read_memory(pid, address, header, sizeof(header));
+	int r = memory_read(m, address, header, sizeof(header));
 
 	if (r < 0)
 		return r;
@@ -63,8 +64,8 @@ static int read_str(pid_t pid, const struct python_text_layout *l, uint64_t addr
 	    length > INT64_MAX / 4)
 		return -EINVAL;
 	length = MIN(length, (uint64_t)MAX_TEXT);
-	r = process_read_memory(pid, address + (state & STATE_ASCII ? l->ascii_data : l->wide_data),
-				text, length * kind);
+	r = memory_read(m, address + (state & STATE_ASCII ? l->ascii_data : l->wide_data), text,
+			length * kind);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < length; i++) {
@@ -77,18 +78,18 @@ static int read_str(pid_t pid, const struct python_text_layout *l, uint64_t addr
 	return 0;
 }
 
-static int read_bytes(pid_t pid, uint64_t address, uint8_t **ret, size_t *ret_len)
+static int read_bytes(const struct memory *m, uint64_t address, uint8_t **ret, size_t *ret_len)
 {
 	cleanup_free uint8_t *data = NULL;
 	uint64_t size;
-	int r = process_read_memory(pid, address + BYTES_SIZE, &size, sizeof(size));
+	int r = memory_read(m, address + BYTES_SIZE, &size, sizeof(size));
 
 	if (r < 0)
 		return r;
 	if (size > MAX_LINES)
 		return -EINVAL;
 	data = mem_calloc(size + 1, 1);
-	r = process_read_memory(pid, address + BYTES_DATA, data, size);
+	r = memory_read(m, address + BYTES_DATA, data, size);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(data);
@@ -104,7 +105,7 @@ void python_code_fini(struct python_code *c)
 	*c = (struct python_code){};
 }
 
-int python_code_read(pid_t pid, uint32_t version, const struct python_layout *layout,
+int python_code_read(const struct memory *m, uint32_t version, const struct python_layout *layout,
 		     uint64_t address, uint32_t check, struct python_code *ret)
 {
 	const struct python_text_layout *l = python_text_layout_of(version);
@@ -115,20 +116,20 @@ int python_code_read(pid_t pid, uint32_t version, const struct python_layout *la
 
 	if (!l || layout->code_flags + sizeof(words) > sizeof(code))
 		return -EINVAL;
-	r = process_read_memory(pid, address, code, sizeof(code));
+	r = memory_read(m, address, code, sizeof(code));
 	if (r < 0)
 		return r;
 	memcpy(words, code + layout->code_flags, sizeof(words));
 	if (python_code_check(words, layout) != check)
 		return -ESTALE;
 	c.first_line = words[layout->code_line_index];
-	r = read_str(pid, l, word(code + l->code_name), &c.name);
+	r = read_str(m, l, word(code + l->code_name), &c.name);
 	if (r < 0)
 		return r;
-	r = read_str(pid, l, word(code + l->code_file), &c.file);
+	r = read_str(m, l, word(code + l->code_file), &c.file);
 	if (r < 0)
 		return r;
-	r = read_bytes(pid, word(code + l->code_lines), &c.lines, &c.lines_len);
+	r = read_bytes(m, word(code + l->code_lines), &c.lines, &c.lines_len);
 	if (r < 0)
 		return r;
 	*ret = c;

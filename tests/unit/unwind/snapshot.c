@@ -207,6 +207,7 @@ int main(int argc, char **argv)
 {
 	struct runtimes *runtimes = runtimes_new();
 	struct python python = {};
+	struct memory memory;
 	struct process p;
 	struct walk w = {};
 
@@ -217,7 +218,8 @@ int main(int argc, char **argv)
 	target = atoi(argv[1]);
 	stop_thread(atoi(argv[2]));
 	CHECK(!process_read(target, &p, NULL));
-	header.has_python = runtimes_find_python(runtimes, &p, &python) == 1;
+	memory = memory_of_process(target);
+	header.has_python = runtimes_find_python(runtimes, &p, &memory, &python) == 1;
 	if (header.has_python)
 		header.python = python.process;
 	tables_init(256 << 20, UNWIND_MAX_CHUNKS);

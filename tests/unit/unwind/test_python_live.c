@@ -18,6 +18,7 @@
 #include "unwind/python/layout.h"
 
 static pid_t target;
+static struct memory memory; /* of it */
 #define WALK_READ(dst, size, address) (process_read_memory(target, (address), (dst), (size)) < 0)
 #include "unwind/walk.h"
 
@@ -107,7 +108,8 @@ static void find(struct session *s)
 	struct runtimes *r = runtimes_new();
 
 	assert_int_equal(process_read(s->child.pid, &s->process, NULL), 0);
-	assert_int_equal(runtimes_find_python(r, &s->process, &s->python), 1);
+	memory = memory_of_process(s->child.pid);
+	assert_int_equal(runtimes_find_python(r, &s->process, &memory, &s->python), 1);
 	assert_int_not_equal(s->python.process.layout.style, PYTHON_UNSUPPORTED);
 	assert_false(s->python.process.search_threads);
 	assert_true(s->python.eval_start[0] && s->python.eval_end[0] > s->python.eval_start[0]);
@@ -125,10 +127,10 @@ static void compare_code(struct session *s, uint64_t address, uint32_t first_lin
 	python_code_fini(&s->code);
 	unhex(name_hex, name, sizeof(name));
 	unhex(file_hex, file, sizeof(file));
-	assert_int_equal(python_code_read(target, s->python.version, &s->python.process.layout,
+	assert_int_equal(python_code_read(&memory, s->python.version, &s->python.process.layout,
 					  address, check ^ 1, &s->code),
 			 -ESTALE);
-	assert_int_equal(python_code_read(target, s->python.version, &s->python.process.layout,
+	assert_int_equal(python_code_read(&memory, s->python.version, &s->python.process.layout,
 					  address, check, &s->code),
 			 0);
 	assert_string_equal(s->code.name, name);
@@ -232,7 +234,7 @@ static void compare_stack(struct session *s, bool by_key)
 			continue;
 		assert_true(n < s->frames.len);
 		assert_int_equal(entries[i].address, s->frames.data[n].code);
-		assert_int_equal(python_code_read(target, s->python.version,
+		assert_int_equal(python_code_read(&memory, s->python.version,
 						  &s->python.process.layout, entries[i].address,
 						  entries[i].tag >> 8, &code),
 				 0);
@@ -275,6 +277,7 @@ static int found_in(const char *program, uint8_t *ret_style)
 {
 	struct runtimes *r = runtimes_new();
 	struct python py = {};
+	struct memory other;
 	struct process p;
 	struct child c;
 	char byte = 'x';
@@ -286,7 +289,8 @@ static int found_in(const char *program, uint8_t *ret_style)
 	assert_int_equal(write(c.in, &byte, 1), 1);
 	assert_int_equal(fgetc(c.out), 'x');
 	assert_int_equal(process_read(c.pid, &p, NULL), 0);
-	found = runtimes_find_python(r, &p, &py);
+	other = memory_of_process(p.pid);
+	found = runtimes_find_python(r, &p, &other, &py);
 	assert_false(runtimes_expect_python(r, &p) && !found);
 	*ret_style = py.process.layout.style;
 	process_fini(&p);

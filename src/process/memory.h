@@ -1,0 +1,26 @@
+/* process/memory.h - memory that is read from outside: of a live process, of a core file, of a
+ * recorded stack.
+ *
+ * What lies there is from strangers and may change at any moment. Memory: who makes one owns what
+ * its read needs. Threads: as its maker says; of a live process any. */
+#ifndef GLIM_PROCESS_MEMORY_H
+#define GLIM_PROCESS_MEMORY_H
+
+#include <sys/types.h>
+
+#include "base/base.h"
+
+struct memory {
+	/* Copy n bytes: all of them, or a negative errno (-EFAULT, -ESRCH, -EPERM). */
+	int (*read)(const struct memory *m, uint64_t address, void *buf, size_t n);
+	pid_t pid; /* of a live process; 0: none */
+};
+
+struct memory memory_of_process(pid_t pid);
+
+static inline int memory_read(const struct memory *m, uint64_t address, void *buf, size_t n)
+{
+	return m->read(m, address, buf, n);
+}
+
+#endif
