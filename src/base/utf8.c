@@ -33,6 +33,17 @@ size_t utf8_len(const char *s, size_t len)
 	return 0;
 }
 
+uint32_t utf8_point(const char *s, size_t n)
+{
+	const uint8_t *p = (const uint8_t *)s;
+	/* Of the first byte, a bit less a byte that follows, after those that say how many. */
+	uint32_t point = n > 1 ? p[0] & (0x7f >> n) : p[0];
+
+	for (size_t i = 1; i < n; i++)
+		point = point << 6 | (p[i] & 0x3f);
+	return point;
+}
+
 void utf8_put_printable(struct buf *out, const char *s, size_t len)
 {
 	for (size_t i = 0; i < len;) {

@@ -6,6 +6,10 @@
 
 /* Bytes of the well-formed character at s (1 to 4), 0 when there is none within len bytes. */
 size_t utf8_len(const char *s, size_t len);
+/* The number of the well-formed character at s, of n bytes (utf8_len). */
+uint32_t utf8_point(const char *s, size_t n);
+/* Columns of a terminal that a character takes: 0 (it goes with the one before it), 1 or 2. */
+unsigned int utf8_width(uint32_t point);
 /* Append s with control characters and bytes that are not UTF-8 as \xNN: safe on a terminal. */
 void utf8_put_printable(struct buf *out, const char *s, size_t len);
 /* Append s with every byte that is not UTF-8 as U+FFFD: safe where UTF-8 is demanded. */

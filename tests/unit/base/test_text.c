@@ -49,6 +49,38 @@ static void test_utf8_len(void **state)
 		assert_int_equal(utf8_len(cases[i].s, cases[i].len), cases[i].want);
 }
 
+static void test_utf8_width(void **state)
+{
+	static const struct {
+		const char *s;
+		uint32_t point;
+		unsigned int width;
+	} cases[] = {
+		{"a", 'a', 1},
+		{"\xc3\xa9", 0xe9, 1},
+		{"\xcc\x81", 0x301, 0},		  /* an accent that combines */
+		{"\xd7\x90", 0x5d0, 1},		  /* Hebrew */
+		{"\xe1\x84\x80", 0x1100, 2},	  /* Hangul: a first consonant, */
+		{"\xe1\x85\xa1", 0x1161, 0},	  /* and its vowel */
+		{"\xe2\x80\x8b", 0x200b, 0},	  /* a space of no width */
+		{"\xe2\x80\xae", 0x202e, 0},	  /* from right to left from here on */
+		{"\xe2\x82\xac", 0x20ac, 1},	  /* euro */
+		{"\xe6\x97\xa5", 0x65e5, 2},	  /* a sign of Chinese */
+		{"\xef\xbc\xa1", 0xff21, 2},	  /* a wide A */
+		{"\xf0\x9f\x94\xa5", 0x1f525, 2}, /* fire */
+		{"\xf0\xa0\x80\x80", 0x20000, 2}, /* more Chinese */
+		{"\xf3\xa0\x84\x80", 0xe0100, 0}, /* a variation selector */
+		{"\xf4\x8f\xbf\xbf", 0x10ffff, 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		size_t n = utf8_len(cases[i].s, strlen(cases[i].s));
+
+		assert_int_equal(utf8_point(cases[i].s, n), cases[i].point);
+		assert_int_equal(utf8_width(cases[i].point), cases[i].width);
+	}
+}
+
 static void expect_printable(const char *s, size_t len, const char *want)
 {
 	cleanup_buf struct buf b = {};
@@ -163,9 +195,10 @@ static void test_json_numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_utf8_len),     cmocka_unit_test(test_printable),
-		cmocka_unit_test(test_valid),	     cmocka_unit_test(test_json_strings),
-		cmocka_unit_test(test_json_nesting), cmocka_unit_test(test_json_numbers),
+		cmocka_unit_test(test_utf8_len),     cmocka_unit_test(test_utf8_width),
+		cmocka_unit_test(test_printable),    cmocka_unit_test(test_valid),
+		cmocka_unit_test(test_json_strings), cmocka_unit_test(test_json_nesting),
+		cmocka_unit_test(test_json_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
