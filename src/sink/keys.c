@@ -39,8 +39,6 @@ static uint32_t key_of_letter(uint8_t letter)
 		return KEY_HOME;
 	case 'F':
 		return KEY_END;
-	case 'M': /* of the number pad */
-		return KEY_ENTER;
 	default:
 		return KEY_OTHER;
 	}
@@ -100,7 +98,8 @@ static uint32_t escape(struct keys *k, bool ended)
 	if (k->len > 1 && k->bytes[1] == '[') {
 		key = control_sequence(k, &len);
 	} else if (k->len > 2 && k->bytes[1] == 'O') {
-		key = key_of_letter(k->bytes[2]);
+		/* M: Enter of the number pad. */
+		key = k->bytes[2] == 'M' ? KEY_ENTER : key_of_letter(k->bytes[2]);
 		len = 3;
 	} else if (k->len > 1 && k->bytes[1] != 'O') {
 		/* The escape key, and another one soon after it: or one with Alt, which is unused.
