@@ -1,5 +1,7 @@
-/* Text of strangers on its way to a page, a terminal, a protobuf: always well-formed in the end. */
+/* Text of strangers on its way to a page, a terminal, a protobuf: always well-formed in the end;
+ * and JSON of theirs. */
 #include "base/json.h"
+#include "base/json_reader.h"
 #include "base/utf8.h"
 #include "base/wire.h"
 #include "fuzz.h"
@@ -26,6 +28,19 @@ static void check_json(const struct buf *b)
 	}
 }
 
+/* What we wrote is JSON; what a stranger wrote ends at its end or with a reason. */
+static void read_json(const struct buf *ours, const uint8_t *data, size_t size)
+{
+	cleanup(json_reader_fini) struct json_reader r;
+	cleanup(json_reader_fini) struct json_reader theirs;
+	struct err e;
+
+	json_reader_init(&r, ours->data, ours->len);
+	CHECK(json_skip(&r) && json_end(&r));
+	json_reader_init(&theirs, data, size);
+	CHECK((json_skip(&theirs) && json_end(&theirs)) == !json_reader_error(&theirs, &e));
+}
+
 static void walk(struct wire_reader r, int depth)
 {
 	struct wire_field f;
@@ -48,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_text_n(&j, (const char *)data, size);
 	check_utf8(&text, true);
 	check_json(&text);
+	read_json(&text, data, size);
 	walk(wire_reader(data, size), 0);
 	buf_fini(&printable);
 	buf_fini(&valid);
