@@ -109,11 +109,6 @@ static enum outcome failed_outcome(int failed)
 	return failed == -ESRCH ? OUTCOME_PROCESS_GONE : OUTCOME_PYTHON_BAD_READ;
 }
 
-static uint32_t mark_frame(struct profile *p, enum outcome o)
-{
-	return make_frame(p, &(struct frame_facts){.name = outcome_text(o), .kind = FRAME_MARK});
-}
-
 static void put_frames(struct window_stack *st, const uint32_t *frames, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -131,7 +126,7 @@ static void add_native_frame(struct window *w, struct target *t, const struct jo
 
 	/* It was there a moment ago, but the mappings were read again meanwhile. */
 	if (!m) {
-		put_frame(st, mark_frame(w->profile, OUTCOME_UNKNOWN_CODE));
+		put_frame(st, profile_mark(w->profile, OUTCOME_UNKNOWN_CODE));
 		return;
 	}
 	offset = address - m->start + m->offset;
@@ -213,7 +208,7 @@ static void add_python_frame(struct window *w, struct target *t, const struct jo
 
 	if (failed) {
 		st->python_failed = failed;
-		frame = mark_frame(w->profile, failed_outcome(failed));
+		frame = profile_mark(w->profile, failed_outcome(failed));
 		if (!st->len || st->frames[st->len - 1] != frame)
 			put_frame(st, frame);
 		return;
@@ -291,7 +286,7 @@ static void add_user_frames(struct window *w, const struct probe_sample *s,
 			st->python_seen = true;
 			add_python_frame(w, t, f, st);
 		} else if (f->kind == JOIN_GAP) {
-			put_frame(st, mark_frame(w->profile, st->native));
+			put_frame(st, profile_mark(w->profile, st->native));
 		} else {
 			add_native_frame(w, t, f, st);
 		}
@@ -380,7 +375,7 @@ void window_add(struct window *w, const struct probe_sample *s, const struct nat
 			  st->native != OUTCOME_COMPLETE;
 	/* What is missing inside has its mark there. */
 	if (ret->outcome != OUTCOME_COMPLETE && !st->python_failed && !st->gap)
-		st->frames[st->len++] = mark_frame(p, ret->outcome);
+		st->frames[st->len++] = profile_mark(p, ret->outcome);
 	for (size_t i = st->len; i-- > 0;)
 		stack = profile_stack(p, stack, st->frames[i]);
 	profile_add(p, stack, label_set(w, s, t), 1, p->period);

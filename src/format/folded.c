@@ -5,9 +5,9 @@
 #include "format/format.h"
 
 #include "base/utf8.h"
+#include "format/frame_text.h"
 
-#define KERNEL_SUFFIX "_[k]"
-#define NO_PROCESS    "unknown"
+#define NO_PROCESS "unknown"
 
 /* --- writing -----------------------------------------------------------------------------------
  */
@@ -38,19 +38,13 @@ static void put_frame(const struct profile *p, uint32_t frame, struct buf *scrat
 	const struct profile_function *function = &p->functions.data[f->function];
 
 	scratch->len = 0;
-	if (function->kind == FRAME_MARK)
-		buf_putc(scratch, '[');
-	profile_put_frame_name(p, frame, scratch);
-	if (function->kind == FRAME_MARK)
-		buf_putc(scratch, ']');
+	frame_text_put(p, frame, scratch);
 	if (function->kind == FRAME_PYTHON && function->file) {
 		buf_printf(scratch, " (%s", base_name(profile_text(p, function->file)));
 		if (f->line)
 			buf_printf(scratch, ":%u", f->line);
 		buf_putc(scratch, ')');
 	}
-	if (function->kind == FRAME_KERNEL)
-		buf_puts(scratch, KERNEL_SUFFIX);
 	put_escaped(out, (const char *)scratch->data, scratch->len);
 }
 
@@ -216,48 +210,18 @@ static bool split_python(struct text t, struct text *ret_name, struct text *ret_
 	return true;
 }
 
-/* "module+0x12ab" or "0x12ab"; false: a name. */
-static bool split_address(struct text t, struct text *ret_module, uint64_t *ret_address)
-{
-	size_t n = 0;
-	uint64_t v = 0;
-
-	while (n < t.len && n < 16 && strchr("0123456789abcdef", t.p[t.len - 1 - n]))
-		n++;
-	if (!n || t.len < n + 2 || memcmp(t.p + t.len - n - 2, "0x", 2) != 0)
-		return false;
-	for (size_t i = t.len - n; i < t.len; i++)
-		v = v << 4 | (uint64_t)(t.p[i] <= '9' ? t.p[i] - '0' : t.p[i] - 'a' + 10);
-	size_t left = t.len - n - 2;
-
-	if (left == 1 || (left && t.p[left - 1] != '+'))
-		return false;
-	*ret_module = (struct text){t.p, left ? left - 1 : 0};
-	*ret_address = v;
-	return true;
-}
-
 static uint32_t read_frame(struct profile *p, struct text t)
 {
-	struct profile_function f = {.kind = FRAME_NATIVE};
+	struct profile_function f = {.kind = FRAME_PYTHON};
 	struct profile_frame frame = {};
-	struct text module, name = t, file = {};
+	struct text name, file;
 
-	if (ends_with(t, KERNEL_SUFFIX)) {
-		f.kind = FRAME_KERNEL;
-		name.len -= strlen(KERNEL_SUFFIX);
-	} else if (t.len > 2 && t.p[0] == '[' && t.p[t.len - 1] == ']') {
-		f.kind = FRAME_MARK;
-		name = (struct text){t.p + 1, t.len - 2};
-	} else if (split_python(t, &name, &file, &frame.line)) {
-		f.kind = FRAME_PYTHON;
-		f.file = profile_string_n(p, file.p, MIN(file.len, (size_t)FORMAT_MAX_TEXT));
+	if (split_python(t, &name, &file, &frame.line)) {
+		f.name = frame_text_string(p, name.p, name.len);
+		f.file = frame_text_string(p, file.p, file.len);
+	} else {
+		frame_text_parse(p, t.p, t.len, &f, &frame.address);
 	}
-	if (f.kind != FRAME_MARK && f.kind != FRAME_PYTHON &&
-	    split_address(name, &module, &frame.address))
-		f.module = profile_string_n(p, module.p, MIN(module.len, (size_t)FORMAT_MAX_TEXT));
-	else
-		f.name = profile_string_n(p, name.p, MIN(name.len, (size_t)FORMAT_MAX_TEXT));
 	frame.function = profile_function(p, &f);
 	return profile_frame(p, &frame);
 }
@@ -293,17 +257,13 @@ static void read_line(struct profile *p, struct text stack, int64_t count)
 
 	if (process.len &&
 	    !(process.len == strlen(NO_PROCESS) && !memcmp(process.p, NO_PROCESS, process.len))) {
-		struct profile_label l = {
-			profile_string(p, "process"),
-			profile_string_n(p, process.p, MIN(process.len, (size_t)FORMAT_MAX_TEXT))};
+		struct profile_label l = {profile_string(p, "process"),
+					  frame_text_string(p, process.p, process.len)};
 
 		labels = profile_labels(p, &l, 1);
 	}
-	if (depth > FORMAT_MAX_DEPTH) {
-		struct text mark = {"[cut: too deep]", strlen("[cut: too deep]")};
-
-		id = profile_stack(p, id, read_frame(p, mark));
-	}
+	if (depth > FORMAT_MAX_DEPTH)
+		id = profile_stack(p, id, profile_mark(p, OUTCOME_TOO_DEEP));
 	for (size_t i = 0; i < depth; i++) {
 		struct text part = next_part(&stack);
 

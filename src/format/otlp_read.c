@@ -197,15 +197,6 @@ static uint32_t frame_id(struct reader *r, struct profile *p, uint32_t line)
 	return k->id;
 }
 
-static uint32_t mark_frame(struct profile *p, enum outcome outcome)
-{
-	struct profile_function f = {.name = profile_string(p, outcome_text(outcome)),
-				     .kind = FRAME_MARK};
-	struct profile_frame frame = {.function = profile_function(p, &f)};
-
-	return profile_frame(p, &frame);
-}
-
 /* Put the frames of one location before those in frames, which stand at its end, outermost first.
  * false: there is no room left. */
 static bool add_location(struct reader *r, struct profile *p, uint32_t location, uint32_t *frames,
@@ -239,7 +230,7 @@ static size_t collect_frames(struct reader *r, struct profile *p, const struct o
 		if (known.epoch == r->epoch && n < FORMAT_MAX_DEPTH) {
 			frames[FORMAT_MAX_DEPTH - ++n] = known.id;
 		} else if (!add_location(r, p, locations[i], frames, &n)) {
-			frames[0] = mark_frame(p, OUTCOME_TOO_DEEP);
+			frames[0] = profile_mark(p, OUTCOME_TOO_DEEP);
 			break;
 		}
 	}

@@ -370,15 +370,6 @@ static uint32_t frame_of(struct builder *b, const struct location *l, size_t lin
 	return b->frame_of[line] = profile_frame(b->p, &frame);
 }
 
-static uint32_t mark_frame(struct profile *p)
-{
-	struct profile_function f = {.kind = FRAME_MARK,
-				     .name = profile_string(p, outcome_text(OUTCOME_TOO_DEEP))};
-	struct profile_frame frame = {.function = profile_function(p, &f)};
-
-	return profile_frame(p, &frame);
-}
-
 /* Frames of one location before those in frames, which stand at its end, outermost first. false:
  * the stack is full. */
 static bool add_frames(struct builder *b, uint64_t at, uint32_t frames[static FORMAT_MAX_DEPTH],
@@ -388,7 +379,7 @@ static bool add_frames(struct builder *b, uint64_t at, uint32_t frames[static FO
 
 	for (size_t i = 0; i < l->count; i++) {
 		if (*depth == FORMAT_MAX_DEPTH) {
-			frames[0] = mark_frame(b->p);
+			frames[0] = profile_mark(b->p, OUTCOME_TOO_DEEP);
 			return false;
 		}
 		frames[FORMAT_MAX_DEPTH - ++*depth] = frame_of(b, l, l->first + i);

@@ -117,6 +117,15 @@ uint32_t profile_frame(struct profile *p, const struct profile_frame *f)
 	return n;
 }
 
+uint32_t profile_mark(struct profile *p, enum outcome outcome)
+{
+	struct profile_function f = {.name = profile_string(p, outcome_text(outcome)),
+				     .kind = FRAME_MARK};
+	struct profile_frame frame = {.function = profile_function(p, &f)};
+
+	return profile_frame(p, &frame);
+}
+
 static uint32_t find_stack(const struct profile *p, uint32_t parent, uint32_t frame)
 {
 	uint32_t first = p->first_child.data[parent];

@@ -114,6 +114,8 @@ uint32_t profile_string(struct profile *p, const char *s);
 uint32_t profile_string_n(struct profile *p, const char *s, size_t len);
 uint32_t profile_function(struct profile *p, const struct profile_function *f);
 uint32_t profile_frame(struct profile *p, const struct profile_frame *f);
+/* The frame that says why a stack is cut. */
+uint32_t profile_mark(struct profile *p, enum outcome outcome);
 uint32_t profile_stack(struct profile *p, uint32_t parent, uint32_t frame);
 /* The stack of n frames under parent, outermost first. */
 uint32_t profile_path(struct profile *p, uint32_t parent, const uint32_t *frames, size_t n);
