@@ -69,6 +69,8 @@ static void on_mapping(struct capture *c, const struct mapping_event *e)
 {
 	struct target *t = e->exec ? NULL : targets_find(&c->targets, e->pid);
 
+	if (e->exec && c->cfg.pid && !probe_is_chosen(c->probe, e->pid))
+		return;
 	newborns_take(&c->newborns, e, (int64_t)e->time_ns);
 	if (!t || !target_mapped(t, e) || t->dirty)
 		return;
@@ -228,6 +230,12 @@ static void on_exec(struct capture *c, const struct probe_process_event *e)
 		targets_remove(&c->targets, e->pid);
 }
 
+static void forget(struct capture *c, pid_t pid)
+{
+	targets_remove(&c->targets, pid);
+	natives_forget(&c->natives, pid, clock_mono_ns());
+}
+
 static void on_record(const struct probe_record *r, void *arg)
 {
 	const struct probe_process_event *e = (const void *)r;
@@ -244,33 +252,63 @@ static void on_record(const struct probe_record *r, void *arg)
 		targets_forked(&c->targets, e->parent, e->pid);
 		natives_forked(&c->natives, e->parent, e->pid, clock_mono_ns());
 		break;
-	case PROBE_EXEC_PLAIN:
 	case PROBE_EXIT:
-		targets_remove(&c->targets, e->pid);
-		natives_forget(&c->natives, e->pid, clock_mono_ns());
+		if (c->cfg.pid)
+			probe_chosen_ended(c->probe, e->pid);
+		forget(c, e->pid);
+		break;
+	case PROBE_EXEC_PLAIN:
+		forget(c, e->pid);
 		break;
 	default:
 		break;
 	}
 }
 
-/* Interpreters that run already get their record before their first sample. */
-static void scan(struct capture *c)
+/* Choose the one process, and who descends from it, as *ret_pids. What they start from now on is
+ * followed by the probe: when nobody is found any more that was not chosen yet, all are. */
+static int choose(struct capture *c, pid_vec *ret_pids, struct err *e)
 {
-	pid_vec pids = {};
+	struct process p;
+	size_t known;
+	int r = process_read(c->cfg.pid, &p, e);
+
+	if (r < 0)
+		return r;
+	process_fini(&p);
+	vec_push(ret_pids, c->cfg.pid);
+	r = probe_choose(c->probe, c->cfg.pid);
+	do {
+		known = ret_pids->len;
+		if (!r && c->cfg.children)
+			r = process_descendants(ret_pids);
+		for (size_t i = known; !r && i < ret_pids->len; i++)
+			r = probe_choose(c->probe, ret_pids->data[i]);
+	} while (!r && ret_pids->len > known);
+	return r ? err_sys(e, r, "cannot choose the processes to sample") : 0;
+}
+
+/* Interpreters that run already get their record before their first sample. */
+static int scan(struct capture *c, struct err *e)
+{
+	cleanup(pids_fini) pid_vec pids = {};
 	int64_t now = clock_mono_ns();
+	int r = 0;
 
-	if (!process_list(&pids))
-		for (size_t i = 0; i < pids.len && c->targets.list.len < TARGETS_MAX / 2; i++) {
-			struct target *t;
+	if (c->cfg.pid)
+		r = choose(c, &pids, e);
+	else
+		process_list(&pids);
+	for (size_t i = 0; !r && i < pids.len && c->targets.list.len < TARGETS_MAX / 2; i++) {
+		struct target *t;
 
-			if (pids.data[i] == c->cfg.self)
-				continue;
-			t = meet(c, pids.data[i], 0, now);
-			if (!t->has_python)
-				targets_remove(&c->targets, pids.data[i]);
-		}
-	vec_fini(&pids);
+		if (pids.data[i] == c->cfg.self)
+			continue;
+		t = meet(c, pids.data[i], 0, now);
+		if (!t->has_python)
+			targets_remove(&c->targets, pids.data[i]);
+	}
+	return r;
 }
 
 static int open_fds(struct capture *c, struct err *e)
@@ -298,6 +336,8 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 		.hz = cfg->hz,
 		.self = cfg->self,
 		.kernel_stacks = cfg->kernel_stacks,
+		.choosy = cfg->pid,
+		.with_children = cfg->children,
 	};
 	struct symbol symbol;
 	int r;
@@ -320,7 +360,9 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 		return r;
 	/* The kernel's names are many: read them before samples wait. */
 	symbolizer_kernel(c->symbolizer, 0, &symbol);
-	scan(c);
+	r = scan(c, e);
+	if (r < 0)
+		return r;
 	window_start(&c->window, NSEC_PER_SEC / cfg->hz);
 	r = probe_start(c->probe, e);
 	if (r < 0)
@@ -404,6 +446,7 @@ void capture_stats(struct capture *c, struct capture_stats *ret)
 		.native_cut = c->native_cut,
 		.lost_ring = p.counters.lost_ring,
 		.lost_scratch = p.counters.lost_scratch,
+		.lost_children = p.counters.lost_choices,
 		.lost_labels = c->window.labels.lost,
 		.lost_mappings = c->news.lost + c->newborns.dropped,
 		.processes = c->targets.list.len,

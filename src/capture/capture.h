@@ -15,6 +15,8 @@ struct symbolizer;
 struct capture_config {
 	unsigned int hz; /* samples a second and CPU */
 	pid_t self;	 /* never sampled; 0: sample ourselves too */
+	pid_t pid;	 /* only this process; 0: all that can be seen from here */
+	bool children;	 /* with pid: and all that it started, and will start, and so on */
 	bool kernel_stacks;
 	const char *cache; /* folder for unwind tables, made when it is not there; NULL: none */
 };
@@ -25,6 +27,7 @@ struct capture_stats {
 	uint64_t lost_ring;	/* the ring was full */
 	uint64_t lost_scratch;	/* a sample met another one on the same CPU */
 	uint64_t lost_mappings; /* news of mappings: names may be missing for a moment */
+	uint64_t lost_children; /* of capture_config.pid: too many to be sampled */
 	uint64_t lost_labels;	/* samples whose goroutine had others when they were to be read */
 	uint64_t processes, python_processes; /* known now */
 	uint64_t bpf_run_ns, bpf_runs; /* from the kernel, 0 while kernel.bpf_stats_enabled is 0 */
@@ -32,8 +35,9 @@ struct capture_stats {
 };
 
 /* What this host lacks is said in e in one sentence with the cure: -EPERM (privileges), -ENOTSUP
- * (kernel, BTF). Refused RLIMIT_MEMLOCK is not an error, nor is a cache that cannot be used. The
- * calling thread gets a higher priority, where it may: what ends must be read before it is gone. */
+ * (kernel, BTF), -ESRCH (no process has this pid). Refused RLIMIT_MEMLOCK is not an error, nor is a
+ * cache that cannot be used. The calling thread gets a higher priority, where it may: what ends
+ * must be read before it is gone. */
 int capture_open(const struct capture_config *cfg, struct capture **ret, struct err *e);
 void capture_close(struct capture *c);
 int capture_fd(const struct capture *c);

@@ -106,6 +106,8 @@ void newborns_tick(struct newborns *n, int64_t now_ns)
 		map64_remove(&n->by_pid, (uint64_t)n->list.data[old]->pid);
 		free_newborn(n->list.data[old++]);
 	}
+	if (!old)
+		return;
 	n->list.len -= old;
 	memmove(n->list.data, n->list.data + old, n->list.len * sizeof(struct newborn *));
 }

@@ -4,6 +4,8 @@
 
 static void forget_taken(struct news *n)
 {
+	if (!n->next)
+		return;
 	for (size_t i = 0; i < n->next; i++)
 		free((char *)n->events.data[i].path);
 	n->events.len -= n->next;

@@ -24,6 +24,20 @@ struct file {
 	struct inode *f_inode;
 };
 struct mm_struct;
+struct ns_common {
+	unsigned int inum;
+};
+struct pid_namespace {
+	struct ns_common ns;
+};
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+struct pid {
+	unsigned int level; /* the last of its numbers */
+	struct upid numbers[1];
+};
 struct signal_struct {
 	atomic_t live; /* threads that have not ended */
 };
@@ -38,6 +52,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	uint64_t start_boottime;
 	char comm[16];
 	struct signal_struct *signal;
@@ -51,6 +66,9 @@ struct linux_binprm {
 
 /* Linux, include/linux/sched.h: PF_KTHREAD. */
 #define TASK_IS_KERNEL_THREAD 0x00200000
+
+/* Linux, include/linux/pid_namespace.h: MAX_PID_NS_LEVEL. */
+#define MAX_PID_LEVEL 32
 
 /* Registers as Linux saves them on x86-64 (arch/x86/include/asm/ptrace.h); an ABI. */
 struct user_registers {

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -171,6 +172,19 @@ static int set_followers(struct probe *p, struct err *e)
 	return 0;
 }
 
+/* How we and /proc number processes: the inode of our pid namespace, 0 where it is the kernel's
+ * own. */
+static uint32_t pid_namespace(void)
+{
+	/* Linux, include/linux/proc_ns.h: PROC_PID_INIT_INO. */
+	enum { INITIAL = 0xeffffffc - 0x100000000 };
+	struct stat st;
+
+	if (stat("/proc/self/ns/pid", &st) || (uint32_t)st.st_ino == (uint32_t)INITIAL)
+		return 0;
+	return (uint32_t)st.st_ino;
+}
+
 static int load(struct probe *p, const struct probe_open_config *cfg, struct err *e)
 {
 	int r;
@@ -185,6 +199,11 @@ static int load(struct probe *p, const struct probe_open_config *cfg, struct err
 	bpf_map__set_max_entries(p->skeleton->maps.scratches, libbpf_num_possible_cpus());
 	p->skeleton->rodata->config.self = cfg->self;
 	p->skeleton->rodata->config.kernel_stacks = cfg->kernel_stacks;
+	p->skeleton->rodata->config.choosy = cfg->choosy;
+	p->skeleton->rodata->config.with_children = cfg->with_children;
+	p->skeleton->rodata->config.pid_namespace = pid_namespace();
+	if (!cfg->choosy || !cfg->with_children)
+		bpf_map__set_max_entries(p->skeleton->maps.chosen, 1);
 	p->skeleton->rodata->config.wake_bytes = p->ring_bytes / 4;
 	p->skeleton->rodata->config.young_ns = YOUNG_NS;
 	choose_followers(p);

@@ -21,6 +21,8 @@ struct probe_open_config {
 	unsigned int hz; /* samples a second and CPU */
 	pid_t self;	 /* never sampled; 0: nobody */
 	bool kernel_stacks;
+	bool choosy;	    /* only processes given to probe_choose are sampled and followed */
+	bool with_children; /* and those that they start from then on; choosy */
 };
 
 /* -EPERM: privileges; -ENOTSUP: this kernel lacks something; e says what and how to mend it. */
@@ -29,6 +31,12 @@ void probe_close(struct probe *p);
 /* Start sampling. Before this only exec, fork and exit are followed, so that the caller can tell
  * the programs of the processes that run already. */
 int probe_start(struct probe *p, struct err *e);
+/* Of a choosy probe: sample this process, too. -E2BIG: there is no room for more. */
+int probe_choose(struct probe *p, pid_t pid);
+/* Is a process among them? */
+bool probe_is_chosen(struct probe *p, pid_t pid);
+/* A PROBE_EXIT came: its number may be another's soon. */
+void probe_chosen_ended(struct probe *p, pid_t pid);
 /* Readable when the programs want to be read at once; read at least every 250 ms anyway. */
 int probe_fd(const struct probe *p);
 /* Hand waiting records to cb, a bounded number, so that a busy ring does not keep the caller from

@@ -27,6 +27,7 @@ enum {
 	PROBE_MAX_PYTHON = 2048,
 	PROBE_MAX_GO = 1024,
 	PROBE_MAX_PROGRAMS = 1024,
+	PROBE_MAX_CHOSEN = 16384,
 };
 
 /* Flags of a sample. */
@@ -90,6 +91,13 @@ enum {
 	PROBE_NO_STACK = 1,
 };
 
+/* Of a process that was chosen. */
+enum probe_choice {
+	PROBE_CHOSEN = 1,
+	/* It ends, which takes it time; its number is given free by user space. */
+	PROBE_ENDS = 2,
+};
+
 struct probe_process_event {
 	struct probe_record record;
 	uint32_t pid;
@@ -111,6 +119,11 @@ enum { PROBE_FOLLOW_NATIVE, PROBE_FOLLOW_PYTHON, PROBE_FOLLOWERS };
 struct probe_config {
 	uint32_t self; /* never sampled; 0: nobody */
 	uint32_t kernel_stacks;
+	uint32_t choosy;	/* only processes that were chosen are sampled and followed */
+	uint32_t with_children; /* and those that they start from now on */
+	uint32_t pid_namespace; /* its inode: processes are numbered as it does; 0: the kernel's own
+				   numbers */
+	uint32_t unused;
 	uint64_t wake_bytes; /* wake the reader when more than this waits in the ring */
 	uint64_t young_ns;   /* names of processes younger than this are read at once */
 };
@@ -120,6 +133,7 @@ struct probe_counters {
 	uint64_t lost_ring;    /* the ring was full */
 	uint64_t lost_scratch; /* the scratch of this CPU was in use */
 	uint64_t lost_events;  /* process events that found the ring full */
+	uint64_t lost_choices; /* children that found no room among the chosen */
 };
 
 #endif

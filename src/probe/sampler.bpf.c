@@ -183,6 +183,14 @@ struct {
 	__type(value, uint32_t);
 } plain_programs SEC(".maps");
 
+/* Where config.choosy: who is sampled. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PROBE_MAX_CHOSEN); /* 1 where nobody chooses more */
+	__type(key, uint32_t);
+	__type(value, uint32_t); /* enum probe_choice */
+} chosen SEC(".maps");
+
 /* What follows `sample`, set by the loader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -201,6 +209,64 @@ static __always_inline struct scratch *scratch_get(void)
 	uint32_t cpu = bpf_get_smp_processor_id();
 
 	return bpf_map_lookup_elem(&scratches, &cpu);
+}
+
+/* The number of a task in the reader's pid namespace; 0 where it cannot be seen from there. */
+static __always_inline uint32_t task_number(struct task_struct *task)
+{
+	const struct pid *pid;
+	uint32_t level, i;
+
+	if (!config.pid_namespace)
+		return BPF_CORE_READ(task, pid);
+	pid = BPF_CORE_READ(task, thread_pid);
+	level = BPF_CORE_READ(pid, level);
+	for (i = 0; i < MAX_PID_LEVEL && i <= level; i++) {
+		const struct upid *number =
+			(const void *)((const char *)pid +
+				       bpf_core_field_offset(struct pid, numbers) +
+				       i * bpf_core_type_size(struct upid));
+
+		if (BPF_CORE_READ(number, ns, ns.inum) == config.pid_namespace)
+			return BPF_CORE_READ(number, nr);
+	}
+	return 0;
+}
+
+static __always_inline uint32_t process_number(struct task_struct *task)
+{
+	return task_number(BPF_CORE_READ(task, group_leader));
+}
+
+/* Of the process that runs here. */
+static __always_inline uint32_t current_number(void)
+{
+	if (!config.pid_namespace)
+		return bpf_get_current_pid_tgid() >> 32;
+	return process_number((struct task_struct *)bpf_get_current_task());
+}
+
+static __always_inline bool is_chosen(uint32_t pid)
+{
+	return !config.choosy || bpf_map_lookup_elem(&chosen, &pid);
+}
+
+/* Whether a child is sampled is known before it runs. Its number may be that of one that ended. */
+static __always_inline bool choose_child(uint32_t parent, uint32_t child)
+{
+	const uint32_t choice = PROBE_CHOSEN;
+
+	if (!config.choosy)
+		return true;
+	if (!config.with_children || !bpf_map_lookup_elem(&chosen, &parent)) {
+		bpf_map_delete_elem(&chosen, &child);
+		return false;
+	}
+	if (bpf_map_update_elem(&chosen, &child, &choice, BPF_ANY)) {
+		COUNT(lost_choices, 1);
+		return false;
+	}
+	return true;
 }
 
 /* The verifier of old kernels forgets what it knew of a number that was put aside: check it where
@@ -318,14 +384,14 @@ static __always_inline long saved_registers(struct task_struct *task, struct use
 }
 
 /* Who runs here: ids, names, when it started. */
-static __always_inline void identify(struct probe_sample *out, struct task_struct *task)
+static __always_inline void identify(struct probe_sample *out, struct task_struct *task,
+				     uint32_t pid)
 {
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	uint64_t id = bpf_get_current_pid_tgid();
 
 	out->time_ns = bpf_ktime_get_ns();
-	out->pid = id >> 32;
-	out->tid = (uint32_t)id;
+	out->pid = pid;
+	out->tid = config.pid_namespace ? task_number(task) : (uint32_t)bpf_get_current_pid_tgid();
 	out->cpu = bpf_get_smp_processor_id();
 	out->process_start = BPF_CORE_READ(leader, start_boottime);
 	bpf_get_current_comm(out->thread_comm, sizeof(out->thread_comm));
@@ -468,12 +534,12 @@ static __always_inline void go_on(void *ctx, struct scratch *s)
 SEC("perf_event")
 int sample(struct perf_context *ctx)
 {
-	uint32_t pid = bpf_get_current_pid_tgid() >> 32;
+	uint32_t pid = current_number();
 	struct task_struct *task;
 	struct scratch *s;
 
 	/* Nobody runs, or the reader itself does. */
-	if (!pid || pid == config.self)
+	if (!pid || pid == config.self || !is_chosen(pid))
 		return 0;
 	s = scratch_get();
 	if (!s)
@@ -486,7 +552,7 @@ int sample(struct perf_context *ctx)
 	scratch_reset(s);
 	task = (struct task_struct *)bpf_get_current_task();
 	s->in_kernel = (ctx->regs.cs & 3) == 0;
-	identify(&s->sample, task);
+	identify(&s->sample, task, pid);
 	if (user_state(ctx, s, task)) {
 		meet_process(s);
 		find_labels(s);
@@ -588,17 +654,18 @@ SEC("raw_tp/sched_process_exec")
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
-	uint32_t pid = bpf_get_current_pid_tgid() >> 32;
 	struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
+	uint32_t pid = current_number();
 	struct probe_program program;
-	bool known = !bpf_map_delete_elem(&processes, &pid);
-	bool python = !bpf_map_delete_elem(&pythons, &pid);
-	bool go = !bpf_map_delete_elem(&gos, &pid);
+	bool known, python, go;
 
+	if (!pid || pid == config.self || !is_chosen(pid))
+		return 0;
+	known = !bpf_map_delete_elem(&processes, &pid);
+	python = !bpf_map_delete_elem(&pythons, &pid);
+	go = !bpf_map_delete_elem(&gos, &pid);
 	program.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	program.inode = BPF_CORE_READ(inode, i_ino);
-	if (pid == config.self)
-		return 0;
 	if (!bpf_map_lookup_elem(&plain_programs, &program))
 		send_event(PROBE_EXEC, pid, 0, &program, BPF_RB_FORCE_WAKEUP);
 	else if (known || python || go)
@@ -611,15 +678,14 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *parent = (struct task_struct *)ctx->args[0];
 	struct task_struct *child = (struct task_struct *)ctx->args[1];
-	uint32_t from = BPF_CORE_READ(parent, tgid), to = BPF_CORE_READ(child, tgid);
+	uint32_t from = current_number(), to = process_number(child);
 	struct probe_process *known;
 	struct python_process *py;
 	struct go_layout *go;
 	uint32_t inherits;
 
-	if (from == to)
+	if (!to || from == to || !choose_child(from, to))
 		return 0;
 	known = bpf_map_lookup_elem(&processes, &from);
 	py = bpf_map_lookup_elem(&pythons, &from);
@@ -644,15 +710,19 @@ SEC("raw_tp/sched_process_exit")
 int on_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
-	uint32_t pid = BPF_CORE_READ(task, tgid);
+	const uint32_t choice = PROBE_ENDS;
+	uint32_t pid = current_number();
 	bool known, python, go;
 
-	if (BPF_CORE_READ(task, signal, live.counter))
+	if (!pid || !is_chosen(pid) || BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	known = !bpf_map_delete_elem(&processes, &pid);
 	python = !bpf_map_delete_elem(&pythons, &pid);
 	go = !bpf_map_delete_elem(&gos, &pid);
-	if (known || python || go)
+	/* Giving its memory back comes after this, and is its own work. */
+	if (config.choosy)
+		bpf_map_update_elem(&chosen, &pid, &choice, BPF_EXIST);
+	if (known || python || go || config.choosy)
 		send_event(PROBE_EXIT, pid, 0, NULL, BPF_RB_NO_WAKEUP);
 	return 0;
 }

@@ -127,6 +127,32 @@ void probe_forget_go(struct probe *p, pid_t pid)
 	forget_entry(p->skeleton->maps.gos, pid);
 }
 
+int probe_choose(struct probe *p, pid_t pid)
+{
+	const uint32_t choice = PROBE_CHOSEN;
+
+	return set_entry(p->skeleton->maps.chosen, pid, &choice, BPF_ANY);
+}
+
+static uint32_t choice_of(struct probe *p, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid, choice = 0;
+
+	bpf_map_lookup_elem(bpf_map__fd(p->skeleton->maps.chosen), &key, &choice);
+	return choice;
+}
+
+bool probe_is_chosen(struct probe *p, pid_t pid)
+{
+	return choice_of(p, pid);
+}
+
+void probe_chosen_ended(struct probe *p, pid_t pid)
+{
+	if (choice_of(p, pid) == PROBE_ENDS)
+		forget_entry(p->skeleton->maps.chosen, pid);
+}
+
 void probe_set_plain(struct probe *p, uint64_t dev, uint64_t inode)
 {
 	struct probe_program key = {.dev = dev, .inode = inode};

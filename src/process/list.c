@@ -1,4 +1,5 @@
 #include "process/process.h"
+#include "process/process_priv.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -42,4 +43,72 @@ int process_list(pid_vec *ret_pids)
 	vec_fini(ret_pids);
 	*ret_pids = pids;
 	return 0;
+}
+
+struct kin {
+	pid_t pid, parent;
+};
+typedef VEC(struct kin) kin_vec;
+
+static int by_parent(const void *x, const void *y)
+{
+	const struct kin *a = x, *b = y;
+
+	return (a->parent > b->parent) - (a->parent < b->parent);
+}
+
+/* Who is whose child, by parent. */
+static int read_kin(kin_vec *ret)
+{
+	cleanup(pids_fini) pid_vec all = {};
+	cleanup_close int proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = proc_fd < 0 ? -errno : process_list(&all);
+
+	for (size_t i = 0; !r && i < all.len; i++) {
+		struct stat_line l;
+
+		if (!stat_line_read(proc_fd, all.data[i], &l))
+			vec_push(ret, (struct kin){.pid = all.data[i], .parent = l.parent});
+	}
+	if (ret->len)
+		qsort(ret->data, ret->len, sizeof(*ret->data), by_parent);
+	return r;
+}
+
+static size_t first_child(const kin_vec *all, pid_t parent)
+{
+	size_t low = 0, high = all->len;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (all->data[mid].parent < parent)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool holds(const pid_vec *v, pid_t pid)
+{
+	for (size_t i = 0; i < v->len; i++)
+		if (v->data[i] == pid)
+			return true;
+	return false;
+}
+
+int process_descendants(pid_vec *pids)
+{
+	kin_vec all = {};
+	int r = read_kin(&all);
+
+	/* The list grows while it is walked: children of children follow. */
+	for (size_t i = 0; !r && i < pids->len; i++)
+		for (size_t k = first_child(&all, pids->data[i]);
+		     k < all.len && all.data[k].parent == pids->data[i]; k++)
+			if (!holds(pids, all.data[k].pid))
+				vec_push(pids, all.data[k].pid);
+	vec_fini(&all);
+	return r;
 }

@@ -28,7 +28,14 @@ static bool next_number(const char **s, const char *end, uint64_t *ret)
 }
 
 /* Fields as Linux 6.1 fs/proc/array.c:do_task_stat() prints them, counted from 1. */
-enum { STAT_STATE = 3, STAT_UTIME = 14, STAT_STIME = 15, STAT_START = 22, STAT_RSS = 24 };
+enum {
+	STAT_STATE = 3,
+	STAT_PARENT,
+	STAT_UTIME = 14,
+	STAT_STIME = 15,
+	STAT_START = 22,
+	STAT_RSS = 24
+};
 
 int stat_line_parse(const char *s, size_t n, struct stat_line *ret)
 {
@@ -47,6 +54,7 @@ int stat_line_parse(const char *s, size_t n, struct stat_line *ret)
 	for (int i = STAT_STATE + 1; i <= STAT_RSS; i++)
 		if (!next_number(&s, end, &field[i]))
 			return -EBADMSG;
+	l.parent = (pid_t)field[STAT_PARENT];
 	l.cpu_ticks = field[STAT_UTIME] + field[STAT_STIME];
 	l.start_time = field[STAT_START];
 	l.rss_pages = field[STAT_RSS];

@@ -72,5 +72,12 @@ int process_identity(pid_t pid, uid_t *ret_user, pid_t *ret_inner);
 /* All pids that this /proc shows, in ret_pids, whose old content goes. */
 typedef VEC(pid_t) pid_vec;
 int process_list(pid_vec *ret_pids);
+/* Append all processes that descend from those in the list, each once. Who loses its parent is
+ * nobody's descendant. */
+int process_descendants(pid_vec *pids);
+static inline void pids_fini(pid_vec *v)
+{
+	vec_fini(v);
+}
 
 #endif

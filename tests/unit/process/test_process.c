@@ -360,6 +360,40 @@ static void test_list(void **state)
 	vec_fini(&pids);
 }
 
+static void have_child(int to, int from)
+{
+	if (!fork()) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		child_tell(to);
+		pause();
+		_exit(0);
+	}
+}
+
+static void test_descendants(void **state)
+{
+	struct child first = child_start(have_child), other = child_start(nothing);
+	pid_vec pids = {};
+
+	child_wait(first.from);
+	vec_push(&pids, first.pid);
+	assert_int_equal(process_descendants(&pids), 0);
+	assert_int_equal(pids.len, 2);
+	/* Of ours it is a grandchild. */
+	pid_t grandchild = pids.data[1];
+
+	pids.data[0] = getpid();
+	pids.len = 1;
+	assert_int_equal(process_descendants(&pids), 0);
+	assert_int_equal(pids.len, 4);
+	assert_true(listed(&pids, first.pid));
+	assert_true(listed(&pids, other.pid));
+	assert_true(listed(&pids, grandchild));
+	child_end(&first);
+	child_end(&other);
+	vec_fini(&pids);
+}
+
 static void test_stat_line(void **state)
 {
 	static const char good[] = "7 (a (b) c) S 1 7 7 0 -1 4194560 9 0 0 0 11 22 0 0 20 0 1 0 "
@@ -369,6 +403,7 @@ static void test_stat_line(void **state)
 	assert_int_equal(stat_line_parse(good, sizeof(good) - 1, &l), 0);
 	assert_string_equal(l.comm, "a (b) c");
 	assert_int_equal(l.state, 'S');
+	assert_int_equal(l.parent, 1);
 	assert_int_equal(l.cpu_ticks, 33);
 	assert_true(l.start_time == 8589934592);
 	assert_int_equal(l.rss_pages, 42);
@@ -406,6 +441,7 @@ int main(void)
 		cmocka_unit_test(test_exec_and_end),
 		cmocka_unit_test(test_reused_pid),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_descendants),
 		cmocka_unit_test(test_stat_line),
 	};
 
