@@ -44,6 +44,29 @@ uint32_t utf8_point(const char *s, size_t n)
 	return point;
 }
 
+void utf8_put_character(struct buf *out, uint32_t c)
+{
+	enum { REPLACEMENT = 0xfffd };
+
+	if (!c || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		c = REPLACEMENT;
+	if (c < 0x80) {
+		buf_putc(out, (char)c);
+	} else if (c < 0x800) {
+		buf_putc(out, (char)(0xc0 | c >> 6));
+		buf_putc(out, (char)(0x80 | (c & 63)));
+	} else if (c < 0x10000) {
+		buf_putc(out, (char)(0xe0 | c >> 12));
+		buf_putc(out, (char)(0x80 | (c >> 6 & 63)));
+		buf_putc(out, (char)(0x80 | (c & 63)));
+	} else {
+		buf_putc(out, (char)(0xf0 | c >> 18));
+		buf_putc(out, (char)(0x80 | (c >> 12 & 63)));
+		buf_putc(out, (char)(0x80 | (c >> 6 & 63)));
+		buf_putc(out, (char)(0x80 | (c & 63)));
+	}
+}
+
 void utf8_put_printable(struct buf *out, const char *s, size_t len)
 {
 	for (size_t i = 0; i < len;) {

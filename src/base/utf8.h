@@ -10,6 +10,8 @@ size_t utf8_len(const char *s, size_t len);
 uint32_t utf8_point(const char *s, size_t n);
 /* Columns of a terminal that a character takes: 0 (it goes with the one before it), 1 or 2. */
 unsigned int utf8_width(uint32_t point);
+/* Append the character of this number; U+FFFD for what is none, and for NUL. */
+void utf8_put_character(struct buf *out, uint32_t c);
 /* Append s with control characters and bytes that are not UTF-8 as \xNN: safe on a terminal. */
 void utf8_put_printable(struct buf *out, const char *s, size_t len);
 /* Append s with every byte that is not UTF-8 as U+FFFD: safe where UTF-8 is demanded. */

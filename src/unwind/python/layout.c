@@ -130,17 +130,15 @@ const struct python_layout *python_layout_of(uint32_t version_hex)
 	return NULL;
 }
 
-/* Include/cpython/unicodeobject.h: sizes of PyASCIIObject and PyCompactUnicodeObject. */
 const struct python_text_layout *python_text_layout_of(uint32_t version_hex)
 {
-	static const struct python_text_layout to_310 = {104, 112, 120, 48, 72};
-	static const struct python_text_layout v311 = {112, 128, 136, 48, 72};
-	static const struct python_text_layout from_312 = {112, 128, 136, 40, 56};
+	static const struct python_text_layout to_310 = {104, 112, 120};
+	static const struct python_text_layout from_311 = {112, 128, 136};
 	uint32_t minor = python_minor(version_hex);
 
 	if (minor < PYTHON_OLDEST || minor > PYTHON_NEWEST)
 		return NULL;
-	return minor >= 0x030c ? &from_312 : minor == 0x030b ? &v311 : &to_310;
+	return minor >= 0x030b ? &from_311 : &to_310;
 }
 
 /* CPython 3.13.0, Include/internal/pycore_runtime.h: struct _Py_DebugOffsets. */

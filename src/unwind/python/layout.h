@@ -24,7 +24,6 @@ const struct python_layout *python_layout_of(uint32_t version_hex);
 /* Fields that only user space reads. */
 struct python_text_layout {
 	uint16_t code_file, code_name, code_lines;
-	uint16_t ascii_data, wide_data; /* text in a str: all ASCII, or not */
 };
 const struct python_text_layout *python_text_layout_of(uint32_t version_hex);
 

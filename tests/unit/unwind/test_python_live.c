@@ -1,19 +1,16 @@
 /* Reads running interpreters and compares with what they say of themselves: names, files, the line
  * of every instruction, and the whole stack. Takes every interpreter that is on this machine. */
-#include <fcntl.h>
-#include <glob.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "native_tables.h"
+#include "pythons.h"
 #include "unwind/join.h"
 #include "unwind/python/layout.h"
 
@@ -25,59 +22,6 @@ static struct memory memory; /* of it */
 struct tables tables;
 
 static const char *script;
-
-struct child {
-	pid_t pid;
-	int in;
-	FILE *out;
-};
-
-static void start(const char *python, struct child *c)
-{
-	int in[2], out[2];
-
-	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	c->pid = fork();
-	assert_true(c->pid >= 0);
-	if (!c->pid && !strcmp(python, script)) {
-		dup2(in[0], 0);
-		dup2(out[1], 1);
-		execl(python, python, (char *)NULL);
-		_exit(127);
-	}
-	if (!c->pid) {
-		dup2(in[0], 0);
-		dup2(out[1], 1);
-		setenv("PYTHONUTF8", "1", 1);
-		execl(python, python, "-B", script, (char *)NULL);
-		_exit(127);
-	}
-	close(in[0]);
-	close(out[1]);
-	c->in = in[1];
-	c->out = fdopen(out[0], "r");
-	assert_non_null(c->out);
-}
-
-static void stop(struct child *c)
-{
-	int status;
-
-	fclose(c->out);
-	close(c->in);
-	waitpid(c->pid, &status, 0);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-static void unhex(const char *hex, char *out, size_t max)
-{
-	unsigned int byte;
-
-	for (; max > 1 && sscanf(hex, "%2x", &byte) == 1; hex += 2, max--)
-		*out++ = (char)byte;
-	*out = '\0';
-}
 
 /* The check that a sample would carry. */
 static uint32_t check_of(const struct python_layout *l, uint64_t code)
@@ -253,7 +197,7 @@ static void one_python(const char *python)
 	struct session s = {};
 	char text[20000];
 
-	start(python, &s.child);
+	start(python, script, &s.child);
 	/* The first lines come before we look: the runtime is up by then. */
 	while (fgets(text, sizeof(text), s.child.out) && take_line(&s, text))
 		;
@@ -283,8 +227,7 @@ static int found_in(const char *program, uint8_t *ret_style)
 	char byte = 'x';
 	int found;
 
-	script = program;
-	start(program, &c);
+	start(program, NULL, &c);
 	/* It is loaded when it answers. */
 	assert_int_equal(write(c.in, &byte, 1), 1);
 	assert_int_equal(fgetc(c.out), 'x');
@@ -311,23 +254,8 @@ static void test_none(void **state)
 
 static void test_all(void **state)
 {
-	const char *home = getenv("HOME");
-	cleanup_free char *pattern =
-		mem_asprintf("%s/.pyenv/versions/3.*/bin/python3", home ? home : "");
-	glob_t found = {};
-
-	one_python("/usr/bin/python3");
-	if (glob(pattern, 0, NULL, &found) == 0)
-		for (size_t i = 0; i < found.gl_pathc; i++) {
-			unsigned int minor;
-
-			/* Others have no layout (test_python_file). */
-			assert_int_equal(sscanf(strstr(found.gl_pathv[i], "/3."), "/3.%u", &minor),
-					 1);
-			if (minor >= 8 && minor <= 13)
-				one_python(found.gl_pathv[i]);
-		}
-	globfree(&found);
+	/* Others have no layout (test_python_file). */
+	each_python(8, 13, one_python);
 }
 
 int main(int argc, char **argv)

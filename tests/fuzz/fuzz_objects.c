@@ -1,0 +1,49 @@
+/* Feeds memory that lies to the readers of Python's objects. */
+#include "process/memory.h"
+#include "unwind/python/repr.h"
+#include "unwind/python/thread_names.h"
+
+/* What the process has: the input, at this address. */
+enum { BASE = 0x10000 };
+struct input {
+	struct memory memory;
+	const uint8_t *data;
+	size_t size;
+};
+
+static int input_read(const struct memory *m, uint64_t address, void *buf, size_t n)
+{
+	const struct input *in = (const struct input *)m;
+	uint64_t at = address - BASE;
+
+	if (at > in->size || n > in->size - at)
+		return -EFAULT;
+	memcpy(buf, in->data + at, n);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct python_repr_limits limits = {
+		.characters = 64, .elements = 20, .depth = 4, .bytes = 2000};
+	struct python_thread_names names = {};
+	struct python_objects o;
+	struct input in = {{input_read, 0}, data + 1, size - 1};
+
+	if (size < 2 || python_objects_init(&o, &in.memory, 0x03080000U + (data[0] % 6 << 16)))
+		return 0;
+	for (uint64_t at = 0; at < 256; at += 8) {
+		cleanup_buf struct buf out = {};
+		uint64_t value;
+
+		python_repr(&o, BASE + at, &limits, &out);
+		/* What was written last may go over its bound by one text. */
+		CHECK(out.len < 3000);
+		python_attribute(&o, BASE + at, "a", &value);
+	}
+	python_thread_names_read(&names, &o, BASE);
+	python_thread_names_fini(&names);
+	return 0;
+}
