@@ -95,15 +95,16 @@ static void take_copied(struct natives *n, const struct probe_sample *s, const s
 {
 	const struct unwind_entry *entries = (const void *)(s + 1);
 	const uint64_t *kernel = (const void *)(entries + s->entries);
-	const struct probe_registers *registers = (const void *)(kernel + s->kernel_frames);
+	const struct probe_copied *copied = (const void *)(kernel + s->kernel_frames);
 	struct replay *r = n->replay;
 
 	r->space = &n->space;
-	r->pc = registers->pc;
-	r->thread_base = registers->thread_base;
-	r->registers = registers->general;
-	r->words = (const void *)(registers + 1);
-	r->nwords = s->stack_words;
+	r->pc = copied->pc;
+	r->thread_base = copied->thread_base;
+	r->registers = copied->general;
+	r->regions = copied->regions;
+	r->nregions = PROBE_REGIONS;
+	r->bytes = (const void *)(copied + 1);
 	r->pid = process_tid(&t->process);
 }
 
@@ -118,14 +119,14 @@ void natives_walk(struct natives *n, const struct probe_sample *s, struct target
 		.count = s->native_entries,
 		.end = s->native_end,
 	};
-	if (s->native_end == UNWIND_NATIVE_NO_MAPPING && !(s->flags & PROBE_STACK) && ret->count)
+	if (s->native_end == UNWIND_NATIVE_NO_MAPPING && !(s->flags & PROBE_COPIED) && ret->count)
 		target_mapping(t, ret->entries[ret->count - 1].address, now_ns, &changed);
 	if (changed || t->dirty ||
-	    ((s->flags & PROBE_STACK) &&
+	    ((s->flags & PROBE_COPIED) &&
 	     ((s->flags & PROBE_NEW_PROCESS) || !table_store_run(n->store, t->process.pid, &run))))
 		table_store_process(n->store, &t->process, now_ns);
 	*ret_changed |= changed;
-	if (!(s->flags & PROBE_STACK))
+	if (!(s->flags & PROBE_COPIED))
 		return;
 	take_copied(n, s, t);
 	walk_again(n, t, now_ns, ret_changed);

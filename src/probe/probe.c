@@ -161,10 +161,12 @@ static int set_followers(struct probe *p, struct err *e)
 	const struct bpf_program *followers[PROBE_FOLLOWERS] = {
 		[PROBE_FOLLOW_NATIVE] = p->skeleton->progs.follow_native,
 		[PROBE_FOLLOW_PYTHON] = p->skeleton->progs.follow_python,
+		[PROBE_HAND_OVER] = p->skeleton->progs.hand_over,
 	};
 
 	for (uint32_t i = 0; i < PROBE_FOLLOWERS; i++) {
-		int fd = bpf_program__fd(bpf_program__autoload(all) ? all : followers[i]);
+		bool by_all = i != PROBE_HAND_OVER && bpf_program__autoload(all);
+		int fd = bpf_program__fd(by_all ? all : followers[i]);
 
 		if (bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.followers), &i, &fd, BPF_ANY))
 			return err_sys(e, -errno, "cannot link the BPF programs");
@@ -253,14 +255,22 @@ static int open_event(struct probe *p, unsigned int cpu, unsigned int hz, struct
 	return 0;
 }
 
-static size_t sample_size(const struct probe_sample *s)
+static bool is_sample(const struct probe_sample *s, size_t size)
 {
-	size_t n = sizeof(*s) + s->entries * sizeof(struct unwind_entry) +
-		   s->kernel_frames * sizeof(uint64_t);
+	const struct probe_copied *copied;
+	size_t n = sizeof(*s);
 
-	if (s->flags & PROBE_STACK)
-		n += sizeof(struct probe_registers) + s->stack_words * sizeof(uint64_t);
-	return n;
+	if (size < n || s->entries > UNWIND_MAX_ENTRIES || s->native_entries > s->entries ||
+	    s->kernel_frames > PROBE_KERNEL_DEPTH)
+		return false;
+	n += s->entries * sizeof(struct unwind_entry) + s->kernel_frames * sizeof(uint64_t);
+	if (!(s->flags & PROBE_COPIED))
+		return size >= n;
+	copied = (const void *)((const char *)s + n);
+	n += sizeof(*copied);
+	for (size_t i = 0; i < PROBE_REGIONS && size >= n; i++)
+		n += copied->regions[i].bytes;
+	return size >= n;
 }
 
 static int on_record(void *arg, void *data, size_t size)
@@ -275,9 +285,7 @@ static int on_record(void *arg, void *data, size_t size)
 	if (size < sizeof(*r))
 		return rest;
 	if (r->type == PROBE_SAMPLE) {
-		if (size < sizeof(*s) || s->entries > UNWIND_MAX_ENTRIES ||
-		    s->native_entries > s->entries || s->kernel_frames > PROBE_KERNEL_DEPTH ||
-		    s->stack_words > PROBE_STACK_WORDS || size < sample_size(s))
+		if (!is_sample(s, size))
 			return rest;
 	} else if (size < sizeof(struct probe_process_event)) {
 		return rest;

@@ -9,8 +9,8 @@
 #include "unwind/unwind_abi.h"
 
 enum probe_record_type {
-	/* struct probe_sample, entries, kernel addresses; with PROBE_STACK also registers and
-	   stack */
+	/* struct probe_sample, entries, kernel addresses; with PROBE_COPIED also struct
+	   probe_copied and the bytes of its regions */
 	PROBE_SAMPLE = 1,
 	PROBE_EXEC = 2, /* struct probe_process_event */
 	PROBE_FORK = 3,
@@ -22,7 +22,8 @@ enum {
 	PROBE_COMM = 16,
 	PROBE_KERNEL_DEPTH =
 		127, /* PERF_MAX_STACK_DEPTH of Linux, include/uapi/linux/perf_event.h */
-	PROBE_STACK_WORDS = 8192, /* at most copied from the user's stack pointer on */
+	PROBE_COPIED_BYTES = 64 << 10, /* of all regions at most */
+	PROBE_REGIONS = 8,	       /* the stack, and what Go may need beside */
 	PROBE_MAX_PROCESSES = 16384,
 	PROBE_MAX_PYTHON = 2048,
 	PROBE_MAX_GO = 1024,
@@ -40,7 +41,7 @@ enum {
 	PROBE_IN_SYSCALL = 32,	 /* sampled in the kernel: pc follows a system call or a fault */
 	/* Code was met whose mapping or table is not there yet: the registers and the top of the
 	 * stack were copied, so that the walk can be made again. */
-	PROBE_STACK = 64,
+	PROBE_COPIED = 64,
 	PROBE_IN_EXEC = 128, /* between two programs: kernel frames only */
 };
 
@@ -62,7 +63,7 @@ struct probe_sample {
 	uint32_t entries;	 /* struct unwind_entry, leaf first, follow this struct */
 	uint32_t kernel_frames;	 /* uint64_t addresses, leaf first, follow the entries */
 	uint32_t native_entries; /* of the entries; they come before those of Python */
-	uint32_t stack_words;	 /* uint64_t from registers[UNWIND_RSP] on, follow them */
+	uint32_t unused;
 	char process_comm[PROBE_COMM];
 	char thread_comm[PROBE_COMM];
 	/* struct go_labelled: 0 where the process is not known to run Go. */
@@ -71,12 +72,14 @@ struct probe_sample {
 _Static_assert(sizeof(struct probe_sample) == 104, "shared with BPF");
 
 /* Of the interrupted user code; follows the kernel addresses. */
-struct probe_registers {
+struct probe_copied {
 	uint64_t pc;
 	uint64_t thread_base;		    /* fs */
 	uint64_t general[UNWIND_REGISTERS]; /* as DWARF numbers them */
+	/* Words, which follow behind each other; the first is the stack from its pointer on. */
+	struct unwind_region regions[PROBE_REGIONS];
 };
-_Static_assert(sizeof(struct probe_registers) == 144, "shared with BPF");
+_Static_assert(sizeof(struct probe_copied) == 272, "shared with BPF");
 
 /* What BPF knows of a process. */
 struct probe_process {
@@ -112,8 +115,8 @@ struct probe_program {
 	uint64_t dev, inode;
 };
 
-/* Programs that walk; one serves as both where it can. */
-enum { PROBE_FOLLOW_NATIVE, PROBE_FOLLOW_PYTHON, PROBE_FOLLOWERS };
+/* Programs that walk, one serves as both where it can; and the one that copies memory. */
+enum { PROBE_FOLLOW_NATIVE, PROBE_FOLLOW_PYTHON, PROBE_HAND_OVER, PROBE_FOLLOWERS };
 
 /* Set before loading. */
 struct probe_config {

@@ -105,37 +105,51 @@ static __always_inline struct unwind_file *table_file(uint32_t id)
 
 #define GO_READ(dst, size, address) WALK_READ(dst, size, address)
 #include "unwind/native/go_labels_walk.h"
+#include "unwind/native/go_stacks_walk.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 enum {
 	PAGE_BYTES = 4096,
-	STACK_BYTES = PROBE_STACK_WORDS * 8,
-	STACK_PAGES = STACK_BYTES / PAGE_BYTES + 1,
+	/* Of Go: two stacks, and less than a page of the runtime's structures. */
+	BESIDE_STACK_BYTES = GO_STACKS_BYTES + PAGE_BYTES,
+	/* Pages, and each region begins and ends in the middle of one, and then there is no more.
+	 */
+	COPY_PARTS = PROBE_COPIED_BYTES / PAGE_BYTES + 3 * PROBE_REGIONS,
 	LOOP_STEPS = 2 * UNWIND_MAX_ENTRIES,
 	NATIVE_STEPS = 64, /* a program run, without bpf_loop */
 	PYTHON_STEPS = 32,
-	ROUNDS = 31, /* runs: the kernel allows 32 or 33 tail calls, by version */
+	ROUNDS = 31, /* runs, and one to copy: the kernel allows 32 or 33 tail calls, by version */
 	KERNEL_BYTES = PROBE_KERNEL_DEPTH * 8,
 	FRAMES_BYTES = UNWIND_MAX_ENTRIES * sizeof(struct unwind_entry) + KERNEL_BYTES +
-		       sizeof(struct probe_registers),
+		       sizeof(struct probe_copied),
 };
 
-/* Sample, entries, kernel addresses, registers and stack lie behind each other, as they are sent.
+/* How far the copying of memory is. */
+struct copying {
+	uint32_t region;
+	uint32_t done; /* bytes of the region */
+	uint32_t at;   /* behind the first entry */
+};
+
+/* Sample, entries, kernel addresses, registers and memory lie behind each other, as they are sent.
  */
 struct scratch {
 	struct probe_sample sample;
 	struct unwind_entry entries[UNWIND_MAX_ENTRIES];
 	/* Behind a full table of entries; the verifier wants room for one page more. */
-	uint8_t room[FRAMES_BYTES + STACK_BYTES + PAGE_BYTES -
+	uint8_t room[FRAMES_BYTES + PROBE_COPIED_BYTES + PAGE_BYTES -
 		     UNWIND_MAX_ENTRIES * sizeof(struct unwind_entry)];
-	struct probe_registers registers;
+	struct probe_copied copied;
+	struct copying copying;
+	struct go_stacks go;
 	struct python_process python;
 	struct walk walk;
 	uint32_t has_python;
 	uint32_t in_kernel;
 	uint32_t no_stack; /* PROBE_NO_STACK */
 	uint32_t rounds;
+	uint32_t frames_bytes; /* of entries and kernel addresses */
 	uint32_t busy;
 	uint32_t wake;			/* the reader, whatever waits in the ring */
 	struct go_labelled last_labels; /* that were sampled here */
@@ -277,62 +291,82 @@ static __always_inline bool choose_child(uint32_t parent, uint32_t child)
 static __always_inline void *behind(struct scratch *s, uint32_t at)
 {
 	FORGET(at);
-	if (at > FRAMES_BYTES + STACK_BYTES)
+	if (at > FRAMES_BYTES + PROBE_COPIED_BYTES)
 		return NULL;
 	return (uint8_t *)s->entries + at;
 }
 
-/* The top of the user's stack behind `at` bytes of what is there already, page by page: the next
- * one may not be there. Returns the bytes. */
-static __always_inline uint32_t copy_stack(struct scratch *s, uint32_t at)
+/* One more part of a region, up to the end of a page: the next one may not be there. */
+static __always_inline void copy_part(struct scratch *s)
 {
-	uint64_t sp = s->registers.general[UNWIND_RSP];
-	uint32_t done = 0, n = PAGE_BYTES - (sp & (PAGE_BYTES - 1));
-	int i;
+	struct copying *c = &s->copying;
+	struct unwind_region *r = &s->copied.regions[c->region & (PROBE_REGIONS - 1)];
+	uint64_t from = r->address + c->done;
+	uint32_t n = PAGE_BYTES - (from & (PAGE_BYTES - 1)), left = r->bytes - c->done;
+	void *to = behind(s, c->at);
 
-	if (!sp || (sp & 7))
-		return 0;
-	for (i = 0; i < STACK_PAGES; i++) {
-		void *to = behind(s, at + done);
-
-		if (n > STACK_BYTES - done)
-			n = STACK_BYTES - done;
-		FORGET(n);
-		if (!to || n > PAGE_BYTES ||
-		    bpf_probe_read_user(to, n, (const void *)(uintptr_t)(sp + done)))
-			break;
-		done += n;
-		if (done >= STACK_BYTES)
-			break;
-		n = PAGE_BYTES;
+	if (n > left)
+		n = left;
+	FORGET(n);
+	if (to && n && n <= PAGE_BYTES &&
+	    !bpf_probe_read_user(to, n, (const void *)(uintptr_t)from)) {
+		c->at += n;
+		c->done += n;
+		return;
 	}
-	return done;
+	r->bytes = c->done;
+	c->region++;
+	c->done = 0;
+}
+
+/* The stack, and what a walk over Go's may need beside. */
+static __always_inline void choose_regions(struct scratch *s)
+{
+	struct unwind_region *stack = &s->copied.regions[0];
+	uint64_t sp = s->copied.general[UNWIND_RSP], end = 0;
+
+	__builtin_memset(s->copied.regions, 0, sizeof(s->copied.regions));
+	if (!sp || (sp & 7))
+		return;
+	stack->address = sp;
+	stack->bytes = PROBE_COPIED_BYTES;
+	if (!go_stacks_find(&s->go, s->walk.thread_base, sp, stack + 1, &end))
+		return;
+	stack->bytes = PROBE_COPIED_BYTES - BESIDE_STACK_BYTES;
+	if (end > sp && end - sp < stack->bytes)
+		stack->bytes = end - sp;
 }
 
 /* Did the walk end where user space has yet to say what is there? Then it gets all it needs to walk
- * again. Returns the bytes put behind `at`. */
-static __always_inline uint32_t hand_over(struct scratch *s, uint32_t at)
+ * again. */
+static __always_inline bool wants_copy(const struct scratch *s)
 {
 	uint8_t end = s->walk.native_end;
-	uint32_t stack;
-	void *to;
 
-	s->sample.stack_words = 0;
-	if (end != UNWIND_NATIVE_NOT_LOADED && (end != UNWIND_NATIVE_NO_MAPPING || s->no_stack))
-		return 0;
-	to = behind(s, at);
-	if (!to)
-		return 0;
-	bpf_probe_read_kernel(to, sizeof(s->registers), &s->registers);
-	at += sizeof(s->registers);
-	stack = copy_stack(s, at);
-	s->sample.stack_words = stack / 8;
-	s->sample.flags |= PROBE_STACK;
-	s->wake = 1;
-	return sizeof(s->registers) + stack;
+	return end == UNWIND_NATIVE_NOT_LOADED || (end == UNWIND_NATIVE_NO_MAPPING && !s->no_stack);
 }
 
-/* Send what the scratch holds, and give it free. */
+/* Send that many bytes behind the sample, and give the scratch free. */
+static __always_inline void send(struct scratch *s, uint32_t bytes)
+{
+	struct probe_sample *out = &s->sample;
+
+	bytes += sizeof(*out);
+	FORGET(bytes);
+	if (bytes > sizeof(*out) + FRAMES_BYTES + PROBE_COPIED_BYTES)
+		bytes = sizeof(*out) + FRAMES_BYTES + PROBE_COPIED_BYTES;
+	out->record.type = PROBE_SAMPLE;
+	out->record.size = bytes;
+	if (!s->wake && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > config.wake_bytes)
+		s->wake = 1;
+	if (bpf_ringbuf_output(&ring, out, bytes, s->wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP))
+		COUNT(lost_ring, 1);
+	else
+		COUNT(samples, 1);
+	s->busy = 0;
+}
+
+/* The walk is done: send what the scratch holds. */
 static __always_inline void submit(void *ctx, struct scratch *s)
 {
 	struct probe_sample *out = &s->sample;
@@ -354,19 +388,11 @@ static __always_inline void submit(void *ctx, struct scratch *s)
 	out->kernel_frames = (uint32_t)kernel / 8;
 	out->native_end = s->walk.native_end;
 	out->python_end = s->walk.python_end;
-	bytes += hand_over(s, bytes) + sizeof(*out);
-	FORGET(bytes);
-	if (bytes > sizeof(*out) + FRAMES_BYTES + STACK_BYTES)
-		bytes = sizeof(*out) + FRAMES_BYTES + STACK_BYTES;
-	out->record.type = PROBE_SAMPLE;
-	out->record.size = bytes;
-	if (!s->wake && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > config.wake_bytes)
-		s->wake = 1;
-	if (bpf_ringbuf_output(&ring, out, bytes, s->wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP))
-		COUNT(lost_ring, 1);
-	else
-		COUNT(samples, 1);
-	s->busy = 0;
+	if (wants_copy(s)) {
+		s->frames_bytes = bytes;
+		bpf_tail_call(ctx, &followers, PROBE_HAND_OVER);
+	}
+	send(s, bytes);
 }
 
 /* The user's registers, when they are saved on the kernel's stack. */
@@ -401,7 +427,7 @@ static __always_inline void identify(struct probe_sample *out, struct task_struc
 /* Registers as DWARF numbers them, into the record and the walk. */
 static __always_inline void take_registers(struct scratch *s, const struct user_registers *r)
 {
-	struct probe_registers *out = &s->registers;
+	struct probe_copied *out = &s->copied;
 	struct table_walk *w = &s->walk.native;
 
 	out->pc = w->pc = r->ip;
@@ -455,7 +481,7 @@ static __always_inline bool user_state(struct perf_context *ctx, struct scratch 
 		return false;
 	}
 	take_registers(s, &regs);
-	s->walk.thread_base = s->registers.thread_base = BPF_CORE_READ(task, thread.fsbase);
+	s->walk.thread_base = s->copied.thread_base = BPF_CORE_READ(task, thread.fsbase);
 	return true;
 }
 
@@ -627,6 +653,32 @@ int follow_python(struct perf_context *ctx)
 	go_on(ctx, s);
 	walk_give_up(&s->walk);
 	submit(ctx, s);
+	return 0;
+}
+
+/* Registers and memory behind the frames, so that user space can walk again. */
+SEC("perf_event")
+int hand_over(struct perf_context *ctx)
+{
+	struct scratch *s = scratch_get();
+	void *to;
+	int i;
+
+	if (!s)
+		return 0;
+	s->wake = 1;
+	to = behind(s, s->frames_bytes);
+	if (to) {
+		choose_regions(s);
+		s->copying.region = s->copying.done = 0;
+		s->copying.at = s->frames_bytes + sizeof(s->copied);
+		for (i = 0; i < COPY_PARTS && s->copying.region < PROBE_REGIONS; i++)
+			copy_part(s);
+		bpf_probe_read_kernel(to, sizeof(s->copied), &s->copied);
+		s->sample.flags |= PROBE_COPIED;
+		s->frames_bytes = s->copying.at;
+	}
+	send(s, s->frames_bytes);
 	return 0;
 }
 

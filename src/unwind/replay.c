@@ -6,15 +6,20 @@
  * an argument along. */
 static _Thread_local const struct replay *current;
 
-/* The copied part of the stack; of the live process only code, which is asked for 4 bytes at a
- * time. */
+/* What was copied; of the live process only code, which is asked for 4 bytes at a time. */
 static int read_copied(void *dst, size_t size, uint64_t address)
 {
-	uint64_t sp = current->registers[UNWIND_RSP], have = current->nwords * sizeof(uint64_t);
+	const uint8_t *bytes = current->bytes;
 
-	if (address >= sp && address - sp < have && have - (address - sp) >= size) {
-		memcpy(dst, (const char *)current->words + (address - sp), size);
-		return 0;
+	for (uint32_t i = 0; i < current->nregions; i++) {
+		const struct unwind_region *r = &current->regions[i];
+		uint64_t at = address - r->address;
+
+		if (at <= r->bytes && r->bytes - at >= size) {
+			memcpy(dst, bytes + at, size);
+			return 0;
+		}
+		bytes += r->bytes;
 	}
 	if (size != sizeof(uint32_t))
 		return -1;

@@ -1,8 +1,8 @@
 /* unwind/replay.h - the native walk of a sample made once more, in user space.
  *
- * A sample that met code which the kernel's walk did not know brings its registers and the top of
- * its stack along. When the mappings of the process and the tables of its files are there, the same
- * walk is made again over them. Threads: one at a time. */
+ * A sample that met code which the kernel's walk did not know brings its registers and the memory
+ * along that a walk may need. When the mappings of the process and the tables of its files are
+ * there, the same walk is made again over them. Threads: one at a time. */
 #ifndef GLIM_UNWIND_REPLAY_H
 #define GLIM_UNWIND_REPLAY_H
 
@@ -16,8 +16,10 @@ struct replay {
 	struct unwind_process run;
 	uint64_t pc, thread_base;
 	const uint64_t *registers; /* [UNWIND_REGISTERS] */
-	const uint64_t *words;	   /* from the stack pointer on */
-	uint32_t nwords;
+	/* What was copied of the memory: bytes of the regions, behind each other. */
+	const struct unwind_region *regions;
+	uint32_t nregions;
+	const uint8_t *bytes;
 	pid_t pid; /* whose code may be read; memory that changes is not */
 
 	struct unwind_entry entries[UNWIND_MAX_ENTRIES]; /* leaf first */

@@ -47,6 +47,14 @@ struct unwind_entry {
 };
 _Static_assert(sizeof(struct unwind_entry) == 16, "shared with BPF");
 
+/* Memory of a process that was copied in the moment of a sample. */
+struct unwind_region {
+	uint64_t address;
+	uint32_t bytes;
+	uint32_t unused;
+};
+_Static_assert(sizeof(struct unwind_region) == 16, "shared with BPF");
+
 /* Why following native frames ended. */
 enum unwind_native_end {
 	UNWIND_NATIVE_NONE = 0,	       /* no user frames were asked for */

@@ -29,8 +29,10 @@ WARM = re.compile(r"(^|[.:])truth_warm$")
 # Where a walk may end: the first instruction of a program, of a thread, of a goroutine.
 ROOTS = {
     "_start", "__clone", "clone", "clone3", "__clone3", "runtime.goexit", "runtime.mstart", "runtime.mcall",
-    "runtime.rt0_go", "_rt0_amd64_linux", "_dl_start_user",
+    "runtime.rt0_go", "_rt0_amd64_linux", "_dl_start_user", "gogo", "runtime.gogo",
 }
+# And of a goroutine that gave its turn away: the scheduler goes on, and has nobody above.
+GAVE_AWAY = [["runtime.morestack", "runtime.newstack", f] for f in ("runtime.gopreempt_m", "runtime.preemptPark")]
 NAMELESS = re.compile(r"\+0x[0-9a-f]+$|^0x[0-9a-f]+$|^\[unknown\]$|^unknown$")
 
 
@@ -261,7 +263,8 @@ class Score:
 
 def root_is_whole(truth, frames):
     """The walk came to where programs and threads begin, or shows nothing above the program's root."""
-    return frames[0] in ROOTS or frames[0] in truth.roots or bool(NAMELESS.search(frames[0]))
+    return (frames[0] in ROOTS or frames[:3] in GAVE_AWAY or frames[0] in truth.roots
+            or bool(NAMELESS.search(frames[0])))
 
 
 def judge(truth, frames):

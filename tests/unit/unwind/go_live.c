@@ -1,7 +1,8 @@
 /* Stops threads of running Go programs at any instruction, and then at every instruction for a
  * while, and walks their stacks by tables. Every walk must end where nobody called, and every step
  * must be a call: a return address lies behind a call instruction, which leads to the function that
- * it returned from. The programs are built here: targets/go. */
+ * it returned from. Then the same stack is walked again over what the kernel's half would have
+ * copied, as for the first samples of a program. The programs are built here: targets/go. */
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -21,10 +22,13 @@
 #include "registers.h"
 #include "symbol/pclntab.h"
 #include "unwind/native/eh_frame.h"
+#include "unwind/replay.h"
 
 static pid_t target;
 #define TABLE_READ(dst, size, address) (process_read_memory(target, (address), (dst), (size)) < 0)
 #include "unwind/native/table_walk.h"
+#define GO_READ(dst, size, address) TABLE_READ(dst, size, address)
+#include "unwind/native/go_stacks_walk.h"
 
 struct tables tables;
 
@@ -54,6 +58,7 @@ struct session {
 	uint8_t end;
 	/* Figures. */
 	size_t walks, total_frames, deepest, system, into_c, into_go, more, signals, no_rule;
+	size_t replays, too_long, stacks_copied;
 };
 
 /* --- what the program is -----------------------------------------------------------------------*/
@@ -124,21 +129,19 @@ static const char *name_of(const struct session *s, size_t frame)
 
 /* --- the walk ----------------------------------------------------------------------------------*/
 
-static void walk(struct session *s, pid_t tid)
+static void walk(struct session *s, pid_t tid, const struct user_regs_struct *r)
 {
 	static struct table_walk w;
-	struct user_regs_struct r;
 
 	w = (struct table_walk){};
 	target = tid;
 	assert_true(tables_process(s->pid, &w.process));
-	assert_int_equal(ptrace(PTRACE_GETREGS, tid, NULL, &r), 0);
-	w.pc = r.rip;
-	w.sp = r.rsp;
-	w.rbp = r.rbp;
-	w.rbx = r.rbx;
-	w.thread_base = r.fs_base;
-	dwarf_registers(&r, w.registers);
+	w.pc = r->rip;
+	w.sp = r->rsp;
+	w.rbp = r->rbp;
+	w.rbx = r->rbx;
+	w.thread_base = r->fs_base;
+	dwarf_registers(r, w.registers);
 	table_start(&w);
 	s->frames = 0;
 	while (!w.end && s->frames < MAX_FRAMES) {
@@ -166,6 +169,79 @@ static void show(const struct session *s, size_t at, const char *what)
 	}
 	kill(s->pid, SIGKILL);
 	fail();
+}
+
+/* --- the walk over what was copied -------------------------------------------------------------*/
+
+enum { COPY_PAGE = 4096, COPY_STACK = 32 << 10 };
+
+/* Up to the first page that is not there. */
+static uint8_t *copy_region(struct unwind_region *r, uint8_t *to)
+{
+	uint32_t done = 0;
+
+	while (done < r->bytes) {
+		uint64_t from = r->address + done;
+		uint32_t n = MIN(COPY_PAGE - (uint32_t)(from % COPY_PAGE), r->bytes - done);
+
+		if (process_read_memory(target, from, to + done, n))
+			break;
+		done += n;
+	}
+	r->bytes = done;
+	return to + done;
+}
+
+/* As the probe does it. Returns whether a stack may be longer than what was copied. */
+static bool copy_moment(struct session *s, struct replay *p, const struct user_regs_struct *r)
+{
+	static struct unwind_region regions[1 + GO_REGIONS];
+	static uint8_t bytes[COPY_STACK + GO_STACKS_BYTES + COPY_PAGE];
+	static struct go_stacks go;
+	uint64_t end = 0;
+	uint8_t *to = bytes;
+
+	memset(regions, 0, sizeof(regions));
+	regions[0] = (struct unwind_region){.address = r->rsp, .bytes = COPY_STACK};
+	if (go_stacks_find(&go, r->fs_base, r->rsp, regions + 1, &end) && end > r->rsp)
+		regions[0].bytes = (uint32_t)MIN(end - r->rsp, (uint64_t)COPY_STACK);
+	bool full = regions[0].bytes == COPY_STACK;
+
+	for (size_t i = 1; i <= GO_REGIONS; i++)
+		full |= regions[i].bytes >= GO_STACKS_BYTES / 2;
+	s->stacks_copied += !!regions[1 + GO_REGION_GOROUTINE].bytes;
+	for (size_t i = 0; i <= GO_REGIONS; i++)
+		to = copy_region(&regions[i], to);
+	p->regions = regions;
+	p->nregions = ARRAY_SIZE(regions);
+	p->bytes = bytes;
+	return full;
+}
+
+/* It must say the same as the walk before, as far as it comes. */
+static void check_replay(struct session *s, pid_t tid, const struct user_regs_struct *r)
+{
+	static struct replay p;
+	uint64_t registers[UNWIND_REGISTERS];
+
+	dwarf_registers(r, registers);
+	p = (struct replay){.space = &tables.space,
+			    .pc = r->rip,
+			    .thread_base = r->fs_base,
+			    .registers = registers,
+			    .pid = tid};
+	assert_true(tables_process(s->pid, &p.run));
+	bool too_long = copy_moment(s, &p, r);
+
+	replay_walk(&p);
+	s->replays++;
+	for (size_t i = 0; i < MIN((size_t)p.count, s->frames); i++)
+		if (p.entries[i].address != s->pcs[i])
+			show(s, i, "another frame when walked again");
+	if (s->end == UNWIND_TABLE_COMPLETE && p.end == UNWIND_NATIVE_UNREAD && too_long)
+		s->too_long++;
+	else if (s->end == UNWIND_TABLE_COMPLETE && p.end != UNWIND_NATIVE_COMPLETE)
+		show(s, p.count, "cut when walked again");
 }
 
 /* Ends of stacks that are none of C's. */
@@ -298,10 +374,12 @@ static void stop(struct session *s)
 	vec_fini(&s->functions);
 	process_fini(&s->process);
 	tables_fini();
-	print_message("%s: %zu walks, %zu frames, %zu the deepest; frames of systemstack %zu, "
-		      "morestack %zu, asmcgocall %zu, crosscall2 %zu, interrupted %zu\n",
-		      s->build, s->walks, s->total_frames, s->deepest, s->system, s->more,
-		      s->into_c, s->into_go, s->signals);
+	print_message(
+		"%s: %zu walks, %zu frames, %zu the deepest; frames of systemstack %zu, "
+		"morestack %zu, asmcgocall %zu, crosscall2 %zu, interrupted %zu; walked again, "
+		"a second stack copied %zu, stacks too long %zu\n",
+		s->build, s->walks, s->total_frames, s->deepest, s->system, s->more, s->into_c,
+		s->into_go, s->signals, s->stacks_copied, s->too_long);
 }
 
 /* Wait for a thread to stop; false when it ended. */
@@ -324,6 +402,16 @@ static bool is_system_call(const struct session *s)
 	       code[1] == 0x05;
 }
 
+static void look(struct session *s, pid_t tid)
+{
+	struct user_regs_struct r;
+
+	assert_int_equal(ptrace(PTRACE_GETREGS, tid, NULL, &r), 0);
+	walk(s, tid, &r);
+	check(s);
+	check_replay(s, tid, &r);
+}
+
 static void visit(struct session *s, pid_t tid, int n)
 {
 	int signal;
@@ -331,13 +419,11 @@ static void visit(struct session *s, pid_t tid, int n)
 	if (ptrace(PTRACE_SEIZE, tid, NULL, 0) || ptrace(PTRACE_INTERRUPT, tid, NULL, 0) ||
 	    !wait_stop(tid, &signal))
 		return;
-	walk(s, tid);
-	check(s);
+	look(s, tid);
 	for (int i = 0; i < n && !is_system_call(s); i++) {
 		if (ptrace(PTRACE_SINGLESTEP, tid, NULL, signal) || !wait_stop(tid, &signal))
 			return;
-		walk(s, tid);
-		check(s);
+		look(s, tid);
 	}
 	ptrace(PTRACE_DETACH, tid, NULL, signal);
 }
@@ -371,6 +457,7 @@ static void run(const char *build, const char *environment, const char *flags)
 	}
 	stop(&s);
 	assert_true(s.no_rule * 10 <= s.walks);
+	assert_true(s.stacks_copied && s.too_long * 2 <= s.replays);
 	assert_true(has_seen(&s, c));
 	unlink(path);
 }

@@ -14,6 +14,7 @@ struct tables {
 	uint32_t chunks_len;
 	struct map64 processes; /* what was published: a struct unwind_process as a number */
 	size_t max_processes;
+	struct table_space space;
 	struct table_store *store;
 	int64_t now; /* goes on as the tests like it */
 };
@@ -27,6 +28,8 @@ extern struct tables tables;
 
 static inline unwind_row *tables_chunk(void *arg, uint32_t number)
 {
+	if (number < tables.chunks_len)
+		return tables.chunks[number];
 	CHECK(number == tables.chunks_len++);
 	tables.chunks[number] = mem_calloc(UNWIND_CHUNK_ROWS, sizeof(unwind_row));
 	return tables.chunks[number];
@@ -47,7 +50,8 @@ static inline int tables_publish(void *arg, pid_t pid, const struct unwind_proce
 
 static inline void tables_init(size_t max_bytes, uint32_t max_chunks)
 {
-	struct table_space space = {
+	memset(&tables, 0, sizeof(tables));
+	tables.space = (struct table_space){
 		.mappings = tables.mappings,
 		.pages = tables.pages,
 		.rules = tables.rules,
@@ -56,11 +60,9 @@ static inline void tables_init(size_t max_bytes, uint32_t max_chunks)
 		.chunk = tables_chunk,
 		.publish = tables_publish,
 	};
-
-	memset(&tables, 0, sizeof(tables));
 	tables.max_processes = SIZE_MAX;
 	tables.now = NSEC_PER_SEC;
-	tables.store = table_store_new(&space, max_bytes);
+	tables.store = table_store_new(&tables.space, max_bytes);
 }
 
 static inline void tables_fini(void)
