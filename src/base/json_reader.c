@@ -376,6 +376,20 @@ bool json_skip(struct json_reader *r)
 	return true;
 }
 
+struct json_place json_place(const struct json_reader *r)
+{
+	return (struct json_place){r->at, r->comma, r->depth};
+}
+
+void json_return(struct json_reader *r, struct json_place place)
+{
+	if (r->expected)
+		return;
+	r->at = place.at;
+	r->comma = place.comma;
+	r->depth = place.depth;
+}
+
 bool json_end(struct json_reader *r)
 {
 	if (r->expected)

@@ -56,6 +56,14 @@ bool json_read_text(struct json_reader *r);
 bool json_read_number(struct json_reader *r, double *ret_v);
 /* Past the value that comes next, whatever it is. */
 bool json_skip(struct json_reader *r);
+/* To read an object twice, because what comes late in it says what the rest means. */
+struct json_place {
+	const char *at;
+	uint64_t comma;
+	unsigned int depth;
+};
+struct json_place json_place(const struct json_reader *r);
+void json_return(struct json_reader *r, struct json_place place);
 /* Nothing but blanks may come any more. */
 bool json_end(struct json_reader *r);
 

@@ -5,31 +5,34 @@
 
 static void use(const struct profile *p)
 {
-	struct buf folded = {}, pprof = {};
+	const struct format *f;
 	struct tree tree;
 
-	format_folded.write(p, &folded, NULL);
-	format_pprof.write(p, &pprof, NULL);
+	for (size_t i = 0; (f = format_at(i)); i++) {
+		cleanup_buf struct buf out = {};
+
+		if (f->write)
+			f->write(p, &out, NULL);
+	}
 	if (tree_build(p, 0.001, 1000, &tree, NULL) >= 0)
 		tree_fini(&tree);
-	buf_fini(&folded);
-	buf_fini(&pprof);
+}
+
+static void read_as(const struct format *f, const uint8_t *data, size_t size)
+{
+	cleanup(profile_vec_fini) profile_vec profiles = {};
+	struct err e;
+
+	if (!f || !f->read || f->read(data, size, &profiles, &e) < 0)
+		return;
+	for (size_t i = 0; i < MIN(profiles.len, (size_t)4); i++)
+		use(profiles.data[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct format *formats[] = {&format_folded, &format_pprof, format_detect(data, size)};
-	struct err e;
-
-	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		profile_vec profiles = {};
-
-		if (!formats[i] || !formats[i]->read ||
-		    formats[i]->read(data, size, &profiles, &e) < 0)
-			continue;
-		for (size_t j = 0; j < MIN(profiles.len, (size_t)4); j++)
-			use(profiles.data[j]);
-		profile_vec_fini(&profiles);
-	}
+	for (size_t i = 0; format_at(i); i++)
+		read_as(format_at(i), data, size);
+	read_as(format_detect(data, size), data, size);
 	return 0;
 }

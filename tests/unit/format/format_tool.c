@@ -1,6 +1,6 @@
 /* Converts between formats on standard input and output, for tests that are not written in C.
  *
- *	format_tool FROM TO [PERIOD_NS]	FROM and TO: folded, pprof, otlp
+ *	format_tool FROM TO [PERIOD_NS]	FROM and TO: otlp or what format.c lists
  *
  * Folded text has no unit: with a period its counts become CPU time. otlp to folded writes a line
  * "# service=S host=H profiles=N rejected=N old=0|1 reason=..." first; several profiles are merged.
