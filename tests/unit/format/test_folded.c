@@ -1,4 +1,4 @@
-/* Folded text, and how formats are found. */
+/* Folded text. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -191,33 +191,6 @@ static void test_read_deep(void **state)
 	assert_memory_equal(b.data, "p;[cut: too deep];f3978;f3979;", 30);
 }
 
-static void test_registry(void **state)
-{
-	assert_ptr_equal(format_by_name("folded"), &format_folded);
-	assert_ptr_equal(format_by_name("pprof"), &format_pprof);
-	assert_null(format_by_name("none"));
-	assert_ptr_equal(format_by_file_name("/tmp/x.folded"), &format_folded);
-	assert_ptr_equal(format_by_file_name("x.pb.gz"), &format_pprof);
-	assert_null(format_by_file_name("x.gz"));
-	assert_null(format_by_file_name(".folded"));
-	assert_null(format_by_file_name(""));
-}
-
-static void test_detect(void **state)
-{
-	cleanup_profile struct profile *p = dump_sample_profile("cpu", "nanoseconds", 10);
-	cleanup_buf struct buf folded = {}, pprof = {};
-
-	format_folded.write(p, &folded, NULL);
-	format_pprof.write(p, &pprof, NULL);
-	assert_ptr_equal(format_detect(folded.data, folded.len), &format_folded);
-	assert_ptr_equal(format_detect(pprof.data, pprof.len), &format_pprof);
-	assert_null(format_detect("hello\n", 6));
-	assert_null(format_detect("{\"a\": 1}\n", 9));
-	assert_null(format_detect("", 0));
-	assert_null(format_detect(NULL, 0));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,8 +198,7 @@ int main(void)
 		cmocka_unit_test(test_frames),	      cmocka_unit_test(test_equal_lines_are_merged),
 		cmocka_unit_test(test_write_nothing), cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_read_kinds),    cmocka_unit_test(test_read_refuses),
-		cmocka_unit_test(test_read_deep),     cmocka_unit_test(test_registry),
-		cmocka_unit_test(test_detect),
+		cmocka_unit_test(test_read_deep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
