@@ -10,9 +10,18 @@
 
 #include "base/base.h"
 
+/* A stretch of it that is wanted. */
+struct memory_part {
+	uint64_t address;
+	void *buf;
+	size_t n;
+};
 struct memory {
 	/* Copy n bytes: all of them, or a negative errno (-EFAULT, -ESRCH, -EPERM). */
 	int (*read)(const struct memory *m, uint64_t address, void *buf, size_t n);
+	/* Copy parts in their order, as close to each other in time as can be; returns how many
+	 * were copied whole before the first that was not. NULL: one by one will do. */
+	size_t (*read_parts)(const struct memory *m, const struct memory_part *parts, size_t n);
 	pid_t pid; /* of a live process; 0: none */
 };
 
@@ -21,6 +30,18 @@ struct memory memory_of_process(pid_t pid);
 static inline int memory_read(const struct memory *m, uint64_t address, void *buf, size_t n)
 {
 	return m->read(m, address, buf, n);
+}
+
+static inline size_t memory_read_parts(const struct memory *m, const struct memory_part *parts,
+				       size_t n)
+{
+	size_t done = 0;
+
+	if (m->read_parts)
+		return m->read_parts(m, parts, n);
+	while (done < n && !m->read(m, parts[done].address, parts[done].buf, parts[done].n))
+		done++;
+	return done;
 }
 
 #endif

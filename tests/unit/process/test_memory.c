@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "child.h"
+#include "process/memory.h"
 #include "process/process.h"
 
 enum { PAGE = 4096 };
@@ -53,6 +54,40 @@ static void test_read(void **state)
 	assert_int_equal(process_read_string(c.pid, (uintptr_t)page, buf, 1), -ESRCH);
 }
 
+/* Whole parts before the first that is not there. */
+static void test_parts(void **state)
+{
+	struct child c = child_start(fill);
+	uint64_t at = (uintptr_t)page;
+	char a[4], b[6], gone[8], d[1];
+	const struct memory_part parts[] = {
+		{at + 1, a, sizeof(a)},
+		{at + PAGE - 6, b, sizeof(b)},
+		{at + PAGE - 4, gone, sizeof(gone)},
+		{at, d, sizeof(d)},
+	};
+	struct memory_part many[2000];
+	char bytes[ARRAY_SIZE(many)];
+	struct memory m = memory_of_process(c.pid);
+
+	child_wait(c.from);
+	memset(bytes, 0, sizeof(bytes));
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = (struct memory_part){at + i, &bytes[i], 1};
+	for (int way = 0; way < 2; way++) {
+		memset(b, 0, sizeof(b));
+		assert_int_equal(memory_read_parts(&m, parts, 4), 2);
+		assert_string_equal(b, "hello");
+		assert_int_equal(memory_read_parts(&m, parts, 0), 0);
+		assert_int_equal(memory_read_parts(&m, many, ARRAY_SIZE(many)), ARRAY_SIZE(many));
+		assert_int_equal(bytes[ARRAY_SIZE(many) - 1], 'a');
+		m.read_parts = NULL;
+	}
+	m = memory_of_process(c.pid);
+	child_end(&c);
+	assert_int_equal(memory_read_parts(&m, parts, 4), 0);
+}
+
 static void test_string(void **state)
 {
 	struct child c = child_start(fill);
@@ -96,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_string),
 		cmocka_unit_test(test_hidden_page),
 	};
