@@ -76,6 +76,7 @@ enum unwind_python_end {
 	UNWIND_PYTHON_DEEP = 3,
 	UNWIND_PYTHON_LAYOUT = 4,   /* a Python, but of a version that we do not know */
 	UNWIND_PYTHON_STARTING = 5, /* the runtime has no thread key yet */
+	UNWIND_PYTHON_TORN = 6,	    /* it changed while it was read: inner frames are missing */
 };
 
 /* Where the walker finds the fields of one CPython version. */

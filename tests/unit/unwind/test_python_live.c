@@ -13,6 +13,7 @@
 #include "pythons.h"
 #include "unwind/join.h"
 #include "unwind/python/layout.h"
+#include "unwind/python/python_reader.h"
 
 static pid_t target;
 static struct memory memory; /* of it */
@@ -161,16 +162,14 @@ static void check_joined(const struct session *s, const struct walk *w,
 	assert_true(last + 3 < joined.count);
 }
 
-static void compare_stack(struct session *s, bool by_key)
+/* Entries of Python, leaf first, are the frames that the program told of. */
+static void compare_frames(const struct session *s, const struct unwind_entry *entries,
+			   uint32_t count)
 {
-	static struct unwind_entry entries[UNWIND_MAX_ENTRIES];
-	struct walk w;
+	const struct memory m = memory_of_process(target);
 	size_t n = 0;
 
-	s->python.process.search_threads = !by_key;
-	walk_stopped(s, &w, entries);
-	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
-	for (uint32_t i = 0; i < w.count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		struct python_code code;
 
 		if ((entries[i].tag & 0xff) == UNWIND_NATIVE ||
@@ -178,9 +177,8 @@ static void compare_stack(struct session *s, bool by_key)
 			continue;
 		assert_true(n < s->frames.len);
 		assert_int_equal(entries[i].address, s->frames.data[n].code);
-		assert_int_equal(python_code_read(&memory, s->python.version,
-						  &s->python.process.layout, entries[i].address,
-						  entries[i].tag >> 8, &code),
+		assert_int_equal(python_code_read(&m, s->python.version, &s->python.process.layout,
+						  entries[i].address, entries[i].tag >> 8, &code),
 				 0);
 		assert_string_equal(code.name, s->frames.data[n].name);
 		assert_int_equal(python_code_line(&code, entries[i].lasti), s->frames.data[n].line);
@@ -189,6 +187,41 @@ static void compare_stack(struct session *s, bool by_key)
 	}
 	assert_int_equal(n, s->frames.len);
 	assert_true(n > 400);
+}
+
+/* The same stack, read from outside. */
+static void read_stack(const struct session *s)
+{
+	const struct memory m = memory_of_process(target);
+	const struct python_thread *t;
+	struct python_reader *r;
+	struct python_reader_stats stats;
+
+	assert_int_equal(python_reader_new(&m, &s->python, &r, NULL), 0);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(python_reader_take(r), 1);
+		t = python_reader_thread(r, 0);
+		assert_int_equal(t->tid, target);
+		assert_int_equal(t->end, UNWIND_PYTHON_COMPLETE);
+		compare_frames(s, t->entries, t->count);
+	}
+	python_reader_stats(r, &stats);
+	assert_int_equal(stats.stacks, 5);
+	assert_int_equal(stats.torn, 0);
+	/* Once for what was not copied yet, and until each call was proven. */
+	assert_in_range(stats.again, 2, 8);
+	python_reader_free(r);
+}
+
+static void compare_stack(struct session *s, bool by_key)
+{
+	static struct unwind_entry entries[UNWIND_MAX_ENTRIES];
+	struct walk w;
+
+	s->python.process.search_threads = !by_key;
+	walk_stopped(s, &w, entries);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
+	compare_frames(s, entries, w.count);
 	check_joined(s, &w, entries);
 }
 
@@ -206,6 +239,7 @@ static void one_python(const char *python)
 	tables_add_process(&s.process);
 	compare_stack(&s, true);
 	compare_stack(&s, false);
+	read_stack(&s);
 	printf("%s: version %x, %zu code objects, %zu lines, %zu frames\n", python,
 	       s.python.version, s.codes, s.lines, s.frames.len);
 	assert_true(s.codes >= 10 && s.lines > 100);

@@ -1,0 +1,489 @@
+#include "unwind/python/python_reader.h"
+
+#include "base/clock.h"
+#include "unwind/python/layout.h"
+#include "unwind/python/stack_belief.h"
+#include "unwind/python/stack_copy.h"
+
+enum {
+	MAX_INTERPRETERS = 64,
+	MAX_THREADS = 4096,
+	HEAD_BYTES = 512, /* of a thread state */
+	/* Times that stacks are copied to be certain of them: at once for one stack, and saved up
+	 * for when much is new; so many are added a stack. */
+	MAX_EFFORT = 32,
+	SAVED_EFFORT = 1024,
+	MORE_EFFORT = 2,
+	MAX_CODES = 32768, /* code objects whose start is remembered */
+	CODE_BATCH = 256,
+	WALK_STEPS = UNWIND_MAX_ENTRIES + 1,
+	/* glibc 2.21 to 2.41 on x86-64, nptl/descr.h: where struct pthread has its tid. */
+	GLIBC_PTHREAD_TID = 720,
+};
+/* A code object's start is read again after this, for another may lie in its place. */
+static const int64_t code_believed_ns = 1000000;
+
+/* The words of a code object that python_code_check() is made of. */
+struct code_head {
+	uint64_t address; /* of the words */
+	int64_t read_ns;
+	uint32_t words[PYTHON_CODE_WORDS];
+};
+struct thread_slot {
+	struct python_thread thread;
+	uint64_t next; /* as its state says */
+	struct stack_copy copy;
+	VEC(struct unwind_entry) entries;
+	unsigned int effort;
+};
+struct interpreter_slot {
+	uint64_t address;
+	uint64_t next, threads;
+};
+struct python_reader {
+	struct memory memory;
+	struct python python;
+	size_t head_bytes;
+	VEC(struct interpreter_slot) interpreters;
+	VEC(struct thread_slot *) threads;
+	uint8_t *heads; /* HEAD_BYTES for each thread */
+	size_t heads_cap;
+	struct stack_belief belief;
+	VEC(struct code_head) codes;
+	struct map64 code_by_address;
+	int64_t now_ns;
+	struct unwind_entry *entries[STACK_COPIES]; /* of the walk over each copy */
+	struct python_reader_stats stats;
+};
+
+/* ---- one walk over a copy ---- */
+
+/* The walk is compiled in as BPF compiles it: what it reads is said by macros, which cannot carry
+ * an argument along. */
+static _Thread_local struct {
+	struct python_reader *reader;
+	struct thread_slot *slot;
+	const void *code; /* where the walk wants the start of a code object */
+	unsigned int copy;
+} current;
+
+static struct code_head *code_head(struct python_reader *r, uint64_t address)
+{
+	const uint64_t *known = map64_get(&r->code_by_address, address);
+	struct code_head new = {.address = address, .read_ns = r->now_ns};
+
+	if (known)
+		return &r->codes.data[*known];
+	if (memory_read(&r->memory, address, new.words, sizeof(new.words)))
+		return NULL;
+	if (r->codes.len >= MAX_CODES) {
+		vec_clear(&r->codes);
+		map64_fini(&r->code_by_address);
+	}
+	map64_set(&r->code_by_address, address, r->codes.len);
+	vec_push(&r->codes, new);
+	return &r->codes.data[r->codes.len - 1];
+}
+
+static int read_copied(void *dst, size_t size, uint64_t address)
+{
+	const struct code_head *head;
+
+	if (dst != current.code)
+		return stack_copy_read(&current.slot->copy, &current.reader->memory, current.copy,
+				       address, dst, size);
+	head = code_head(current.reader, address);
+	if (!head || size > sizeof(head->words))
+		return -EFAULT;
+	memcpy(dst, head->words, size);
+	return 0;
+}
+
+#define WALK_READ(dst, size, address) read_copied((dst), (size), (address))
+/* Native frames are not walked here. */
+#define TABLE_MAPPINGS() ((const struct unwind_mapping *)NULL)
+#define TABLE_PAGES()	 ((const struct unwind_page *)NULL)
+#define TABLE_RULES()	 ((const struct unwind_rule *)NULL)
+#define TABLE_FILE(id)	 ((struct unwind_file *)NULL)
+#define TABLE_CHUNK(i)	 ((const unwind_row *)NULL)
+#include "unwind/walk.h"
+
+struct stack {
+	struct unwind_entry *entries;
+	uint32_t count;
+	uint8_t end;
+};
+
+static void walk_copy(struct python_reader *r, struct thread_slot *t, unsigned int copy,
+		      struct stack *ret)
+{
+	const struct python_process *py = &r->python.process;
+	struct walk w = {.thread_base = t->thread.id, .phase = WALK_PYTHON};
+
+	current.reader = r;
+	current.slot = t;
+	current.code = w.code;
+	current.copy = copy;
+	ret->entries = r->entries[copy];
+	if (python_take_thread(&w, py, t->thread.state) <= 0)
+		w.python_end = UNWIND_PYTHON_UNREAD;
+	for (unsigned int i = 0; i < WALK_STEPS && w.python_frame && w.phase != WALK_DONE; i++)
+		python_step(&w, py, ret->entries);
+	ret->count = w.count;
+	ret->end = w.python_end;
+}
+
+/* ---- the stack of a thread ---- */
+
+static bool same_entry(const struct unwind_entry *a, const struct unwind_entry *b)
+{
+	return a->address == b->address && a->tag == b->tag;
+}
+
+/* How many outer entries all copies agree on. The innermost frame may have gone on to another
+ * instruction. */
+static uint32_t agreed(const struct stack stacks[STACK_COPIES])
+{
+	uint32_t shortest = stacks[0].count, same = 0;
+	bool equal = true;
+
+	for (int c = 1; c < STACK_COPIES; c++) {
+		equal &= stacks[c].count == shortest && stacks[c].end == stacks[0].end;
+		shortest = MIN(shortest, stacks[c].count);
+	}
+	for (; same < shortest; same++) {
+		const struct unwind_entry *e = &stacks[0].entries[stacks[0].count - 1 - same];
+
+		for (int c = 1; c < STACK_COPIES; c++) {
+			const struct unwind_entry *f =
+				&stacks[c].entries[stacks[c].count - 1 - same];
+
+			if (!same_entry(e, f) ||
+			    (e->lasti != f->lasti && !(equal && same == shortest - 1)))
+				return same;
+		}
+	}
+	return same;
+}
+
+static bool is_whole(const struct stack *s)
+{
+	return s->end == UNWIND_PYTHON_COMPLETE || s->end == UNWIND_PYTHON_DEEP;
+}
+
+static bool is_believed(struct python_reader *r, const struct thread_slot *t, const struct stack *s)
+{
+	if (s->end == UNWIND_PYTHON_NONE)
+		return !stack_copy_is_late(&t->copy);
+	return is_whole(s) && stack_belief_holds(&r->belief, s->entries, s->count);
+}
+
+/* Copy until several copies in a row agree, or what came out is known to be possible. */
+static void read_certainly(struct python_reader *r, struct thread_slot *t, struct stack *ret)
+{
+	struct stack stacks[STACK_COPIES] = {};
+	uint32_t same = 0;
+
+	for (unsigned int i = 0; i < MAX_EFFORT && t->effort; i++, t->effort--) {
+		r->stats.again++;
+		stack_copy_take(&t->copy, &r->memory, STACK_COPIES);
+		for (unsigned int c = 0; c < STACK_COPIES; c++)
+			walk_copy(r, t, c, &stacks[c]);
+		/* All copies share what was read late: they would agree about it. */
+		same = stack_copy_is_late(&t->copy) ? 0 : agreed(stacks);
+		*ret = stacks[0];
+		if (is_whole(ret) && same)
+			stack_belief_prove(&r->belief, ret->entries, ret->count, ret->count - same);
+		if ((same == ret->count && !stack_copy_is_late(&t->copy)) || is_believed(r, t, ret))
+			return;
+	}
+	ret->entries += ret->count - same;
+	ret->count = same;
+	ret->end = UNWIND_PYTHON_TORN;
+	r->stats.torn++;
+}
+
+static void refresh_codes(struct python_reader *r, struct stack *s);
+
+void python_reader_read(struct python_reader *r, size_t i)
+{
+	struct thread_slot *t = r->threads.data[i];
+	struct stack s;
+
+	r->stats.stacks++;
+	t->effort = MIN(t->effort + MORE_EFFORT, (unsigned int)SAVED_EFFORT);
+	stack_copy_take(&t->copy, &r->memory, 1);
+	walk_copy(r, t, 0, &s);
+	if (stack_copy_is_late(&t->copy)) {
+		r->stats.again++;
+		stack_copy_take(&t->copy, &r->memory, 1);
+		walk_copy(r, t, 0, &s);
+	}
+	if (!is_believed(r, t, &s))
+		read_certainly(r, t, &s);
+	refresh_codes(r, &s);
+	vec_clear(&t->entries);
+	vec_reserve(&t->entries, s.count);
+	if (s.count)
+		memcpy(t->entries.data, s.entries, s.count * sizeof(s.entries[0]));
+	t->entries.len = s.count;
+	t->thread.entries = t->entries.data;
+	t->thread.count = s.count;
+	t->thread.end = s.end;
+}
+
+/* Read the start of the code objects of s again that were not looked at for a while. */
+static void refresh_codes(struct python_reader *r, struct stack *s)
+{
+	const struct python_layout *l = &r->python.process.layout;
+	struct memory_part parts[CODE_BATCH];
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < s->count && n < CODE_BATCH; i++) {
+		const uint64_t *at =
+			map64_get(&r->code_by_address, s->entries[i].address + l->code_flags);
+		struct code_head *head = at ? &r->codes.data[*at] : NULL;
+
+		if (!head || r->now_ns - head->read_ns < code_believed_ns)
+			continue;
+		head->read_ns = r->now_ns;
+		parts[n++] = (struct memory_part){head->address, head->words, sizeof(head->words)};
+	}
+	if (!n)
+		return;
+	memory_read_parts(&r->memory, parts, n);
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct unwind_entry *e = &s->entries[i];
+		const uint64_t *at = map64_get(&r->code_by_address, e->address + l->code_flags);
+
+		if (at && (e->tag & 0xff) != UNWIND_PYTHON_BOUNDARY)
+			e->tag = (e->tag & 0xff) | python_code_check(r->codes.data[*at].words, l)
+							   << 8;
+	}
+}
+
+/* ---- which threads there are ---- */
+
+static uint64_t word_at(const uint8_t *head, size_t offset)
+{
+	uint64_t v;
+
+	memcpy(&v, head + offset, sizeof(v));
+	return v;
+}
+
+static void slot_free(struct thread_slot *t)
+{
+	stack_copy_fini(&t->copy);
+	vec_fini(&t->entries);
+	free(t);
+}
+
+static pid_t tid_of(const struct python_reader *r, uint64_t id)
+{
+	int32_t tid;
+
+	if (memory_read(&r->memory, id + GLIBC_PTHREAD_TID, &tid, sizeof(tid)) || tid < 0)
+		return 0;
+	return tid;
+}
+
+static struct thread_slot *slot_new(const struct python_reader *r, uint64_t state, uint64_t id)
+{
+	struct thread_slot *t = mem_calloc(1, sizeof(*t));
+
+	t->thread.state = state;
+	t->thread.id = id;
+	t->thread.tid = tid_of(r, id);
+	t->effort = SAVED_EFFORT;
+	return t;
+}
+
+/* Read all lists as they were known, at once; true where they are the same still. */
+static bool list_is_same(struct python_reader *r)
+{
+	const struct python_layout *l = &r->python.process.layout;
+	size_t n = 0, want = 1 + 2 * r->interpreters.len + r->threads.len, at = 0;
+	uint64_t first, expected;
+	struct memory_part *parts;
+	bool same;
+
+	if (!r->interpreters.len)
+		return false;
+	parts = mem_calloc(want, sizeof(*parts));
+	parts[n++] = (struct memory_part){r->python.process.runtime + l->runtime_interpreters,
+					  &first, 8};
+	for (size_t i = 0; i < r->interpreters.len; i++) {
+		struct interpreter_slot *s = &r->interpreters.data[i];
+
+		parts[n++] = (struct memory_part){s->address + l->interpreter_next, &s->next, 8};
+		parts[n++] =
+			(struct memory_part){s->address + l->interpreter_threads, &s->threads, 8};
+	}
+	for (size_t i = 0; i < r->threads.len; i++)
+		parts[n++] = (struct memory_part){r->threads.data[i]->thread.state,
+						  r->heads + i * HEAD_BYTES, r->head_bytes};
+	same = memory_read_parts(&r->memory, parts, n) == n;
+	free(parts);
+	for (size_t i = 0; same && i < r->interpreters.len; i++) {
+		const struct interpreter_slot *s = &r->interpreters.data[i];
+
+		same = first == s->address;
+		first = s->next;
+		expected = s->threads;
+		for (; same && at < r->threads.len &&
+		       r->threads.data[at]->thread.interpreter == s->address;
+		     at++) {
+			const struct python_thread *t = &r->threads.data[at]->thread;
+			const uint8_t *head = r->heads + at * HEAD_BYTES;
+
+			same = t->state == expected && word_at(head, l->thread_id) == t->id;
+			expected = word_at(head, l->thread_next);
+		}
+		same = same && !expected;
+	}
+	return same && !first && at == r->threads.len;
+}
+
+typedef VEC(struct thread_slot *) slot_vec;
+
+/* The slot of a thread that was known, taken out of old. */
+static struct thread_slot *take_known(slot_vec *old, uint64_t state, uint64_t id)
+{
+	for (size_t i = 0; i < old->len; i++) {
+		struct thread_slot *t = old->data[i];
+
+		if (t && t->thread.state == state && t->thread.id == id) {
+			old->data[i] = NULL;
+			return t;
+		}
+	}
+	return NULL;
+}
+
+static int walk_threads(struct python_reader *r, const struct interpreter_slot *s, slot_vec *old)
+{
+	const struct python_layout *l = &r->python.process.layout;
+	uint8_t head[HEAD_BYTES];
+
+	for (uint64_t state = s->threads; state && r->threads.len < MAX_THREADS;
+	     state = word_at(head, l->thread_next)) {
+		struct thread_slot *t;
+		int code = memory_read(&r->memory, state, head, r->head_bytes);
+		uint64_t id;
+
+		if (code)
+			return code;
+		id = word_at(head, l->thread_id);
+		t = take_known(old, state, id);
+		if (!t)
+			t = slot_new(r, state, id);
+		t->thread.interpreter = s->address;
+		vec_push(&r->threads, t);
+	}
+	return 0;
+}
+
+static int walk_lists(struct python_reader *r)
+{
+	const struct python_layout *l = &r->python.process.layout;
+	slot_vec old = {r->threads.data, r->threads.len, r->threads.cap};
+	struct interpreter_slot s = {};
+	int code;
+
+	memset(&r->threads, 0, sizeof(r->threads));
+	vec_clear(&r->interpreters);
+	code = memory_read(&r->memory, r->python.process.runtime + l->runtime_interpreters,
+			   &s.address, 8);
+	while (!code && s.address && r->interpreters.len < MAX_INTERPRETERS) {
+		code = memory_read(&r->memory, s.address + l->interpreter_next, &s.next, 8);
+		if (!code)
+			code = memory_read(&r->memory, s.address + l->interpreter_threads,
+					   &s.threads, 8);
+		if (code)
+			break;
+		vec_push(&r->interpreters, s);
+		code = walk_threads(r, &s, &old);
+		s.address = s.next;
+	}
+	for (size_t i = 0; i < old.len; i++)
+		if (old.data[i])
+			slot_free(old.data[i]);
+	vec_fini(&old);
+	if (r->threads.len > r->heads_cap) {
+		r->heads_cap = r->threads.len * 2;
+		r->heads = mem_reallocarray(r->heads, r->heads_cap, HEAD_BYTES);
+	}
+	return code;
+}
+
+int python_reader_list(struct python_reader *r)
+{
+	int code = 0;
+
+	r->now_ns = clock_mono_ns();
+	if (!list_is_same(r))
+		code = walk_lists(r);
+	/* Lists may change while they are followed: what was found of them is there. */
+	if (code && (code != -EFAULT || !r->interpreters.len))
+		return code;
+	return (int)r->threads.len;
+}
+
+const struct python_thread *python_reader_thread(const struct python_reader *r, size_t i)
+{
+	return &r->threads.data[i]->thread;
+}
+
+int python_reader_take(struct python_reader *r)
+{
+	int n = python_reader_list(r);
+
+	for (int i = 0; i < n; i++)
+		python_reader_read(r, (size_t)i);
+	return n;
+}
+
+void python_reader_stats(const struct python_reader *r, struct python_reader_stats *ret)
+{
+	*ret = r->stats;
+}
+
+/* ---- making one ---- */
+
+int python_reader_new(const struct memory *m, const struct python *py, struct python_reader **ret,
+		      struct err *e)
+{
+	const struct python_layout *l = &py->process.layout;
+	struct python_reader *r;
+	size_t head = MAX(MAX(l->thread_next, l->thread_id), l->thread_frame) + 8U;
+
+	if (l->style == PYTHON_UNSUPPORTED || head > HEAD_BYTES)
+		return err_set(e, -ENOTSUP, "Python %u.%u is not known to this version of Glim",
+			       py->version >> 24, py->version >> 16 & 0xff);
+	r = mem_calloc(1, sizeof(*r));
+	r->memory = *m;
+	r->python = *py;
+	r->head_bytes = head;
+	for (int i = 0; i < STACK_COPIES; i++)
+		r->entries[i] = mem_calloc(UNWIND_MAX_ENTRIES, sizeof(*r->entries[i]));
+	*ret = r;
+	return 0;
+}
+
+void python_reader_free(struct python_reader *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->threads.len; i++)
+		slot_free(r->threads.data[i]);
+	for (int i = 0; i < STACK_COPIES; i++)
+		free(r->entries[i]);
+	vec_fini(&r->threads);
+	vec_fini(&r->interpreters);
+	vec_fini(&r->codes);
+	map64_fini(&r->code_by_address);
+	stack_belief_fini(&r->belief);
+	free(r->heads);
+	free(r);
+}

@@ -1,0 +1,163 @@
+#include "unwind/python/stack_copy.h"
+
+enum {
+	KEEP = 64,	  /* copies that a block is not needed in before it is left out */
+	MAX_PARTS = 1024, /* stretches of adjacent blocks */
+};
+
+void stack_copy_fini(struct stack_copy *s)
+{
+	vec_fini(&s->blocks);
+	vec_fini(&s->late);
+	vec_fini(&s->late_bytes);
+	free(s->bytes);
+	*s = (struct stack_copy){};
+}
+
+static int by_address(const void *x, const void *y)
+{
+	const struct stack_block *a = x, *b = y;
+
+	return (a->address > b->address) - (a->address < b->address);
+}
+
+static void forget_late(struct stack_copy *s)
+{
+	vec_clear(&s->late);
+	vec_clear(&s->late_bytes);
+}
+
+/* From now on what was read late is copied, and what was not needed for long is not. */
+static void plan(struct stack_copy *s)
+{
+	size_t kept = 0;
+
+	s->hint = 0;
+	if (!s->late.len && s->clock % KEEP)
+		return;
+	for (size_t i = 0; i < s->blocks.len; i++)
+		if (s->clock - s->blocks.data[i].used <= KEEP)
+			s->blocks.data[kept++] = s->blocks.data[i];
+	s->blocks.len = kept;
+	for (size_t i = 0; i < s->late.len && s->blocks.len < STACK_COPY_BLOCKS; i++)
+		vec_push(&s->blocks, s->late.data[i]);
+	if (s->late.len)
+		qsort(s->blocks.data, s->blocks.len, sizeof(s->blocks.data[0]), by_address);
+	forget_late(s);
+}
+
+static size_t copy_bytes(const struct stack_copy *s)
+{
+	return s->blocks.len * STACK_COPY_BLOCK;
+}
+
+/* Adjacent blocks are one part. Returns how many parts there are, 0: too many. */
+static size_t make_parts(struct stack_copy *s, struct memory_part *parts)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->blocks.len; i++) {
+		uint64_t address = s->blocks.data[i].address;
+
+		if (n && parts[n - 1].address + parts[n - 1].n == address) {
+			parts[n - 1].n += STACK_COPY_BLOCK;
+			continue;
+		}
+		if (n == MAX_PARTS)
+			return 0;
+		parts[n++] = (struct memory_part){
+			.address = address,
+			.buf = s->bytes + i * STACK_COPY_BLOCK,
+			.n = STACK_COPY_BLOCK,
+		};
+	}
+	return n;
+}
+
+void stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int copies)
+{
+	struct memory_part parts[STACK_COPIES * MAX_PARTS];
+	size_t n, all;
+
+	s->clock++;
+	plan(s);
+	all = copy_bytes(s) * STACK_COPIES;
+	if (all > s->bytes_cap) {
+		s->bytes = mem_reallocarray(s->bytes, all, 2);
+		s->bytes_cap = all * 2;
+	}
+	n = make_parts(s, parts);
+	for (size_t c = 1; c < copies; c++)
+		for (size_t i = 0; i < n; i++) {
+			parts[c * n + i] = parts[i];
+			parts[c * n + i].buf = (uint8_t *)parts[i].buf + c * copy_bytes(s);
+		}
+	if (memory_read_parts(m, parts, n * copies) < n * copies || !n)
+		vec_clear(&s->blocks);
+}
+
+/* The block at this address; NULL where it was not copied. */
+static struct stack_block *find_block(struct stack_copy *s, uint64_t address)
+{
+	size_t low = 0, high = s->blocks.len;
+
+	if (s->hint < high && s->blocks.data[s->hint].address == address)
+		return &s->blocks.data[s->hint];
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (s->blocks.data[mid].address < address)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == s->blocks.len || s->blocks.data[low].address != address)
+		return NULL;
+	s->hint = low;
+	return &s->blocks.data[low];
+}
+
+static const uint8_t *read_late(struct stack_copy *s, const struct memory *m, uint64_t address)
+{
+	struct stack_block new = {.address = address, .used = s->clock, .at = s->late.len};
+
+	for (size_t i = s->late.len; i-- > 0;)
+		if (s->late.data[i].address == address)
+			return s->late_bytes.data + (size_t)s->late.data[i].at * STACK_COPY_BLOCK;
+	if (s->late.len >= STACK_COPY_BLOCKS)
+		return NULL;
+	vec_reserve(&s->late_bytes, STACK_COPY_BLOCK);
+	if (memory_read(m, address, s->late_bytes.data + s->late_bytes.len, STACK_COPY_BLOCK))
+		return NULL;
+	s->late_bytes.len += STACK_COPY_BLOCK;
+	vec_push(&s->late, new);
+	return s->late_bytes.data + (size_t) new.at *STACK_COPY_BLOCK;
+}
+
+int stack_copy_read(struct stack_copy *s, const struct memory *m, unsigned int copy,
+		    uint64_t address, void *buf, size_t n)
+{
+	uint8_t *out = buf;
+
+	while (n) {
+		uint64_t start = address & ~(uint64_t)(STACK_COPY_BLOCK - 1);
+		size_t skip = address - start, some = MIN(n, STACK_COPY_BLOCK - skip);
+		struct stack_block *b = find_block(s, start);
+		const uint8_t *bytes;
+
+		if (b) {
+			b->used = s->clock;
+			bytes = s->bytes + copy * copy_bytes(s) +
+				(size_t)(b - s->blocks.data) * STACK_COPY_BLOCK;
+		} else {
+			bytes = read_late(s, m, start);
+			if (!bytes)
+				return -EFAULT;
+		}
+		memcpy(out, bytes + skip, some);
+		out += some;
+		address += some;
+		n -= some;
+	}
+	return 0;
+}

@@ -1,0 +1,51 @@
+/* unwind/python/stack_copy.h - the memory that a thread's stack will most likely be found in,
+ * copied at once.
+ *
+ * A running thread changes its frames while they are read one after the other, and what comes out
+ * is a stack that never was. So the places where the last stacks lay are copied in one system call,
+ * and the walk goes over the copy. Several copies, taken one after the other by the same call, tell
+ * whether something changed meanwhile. What lies elsewhere is read late, and is copied from the
+ * next time on; what was not needed for a while is left out again.
+ *
+ * Memory: a copy belongs to its maker until stack_copy_fini. Threads: one at a time. */
+#ifndef GLIM_UNWIND_PYTHON_STACK_COPY_H
+#define GLIM_UNWIND_PYTHON_STACK_COPY_H
+
+#include "base/vec.h"
+#include "process/memory.h"
+
+enum {
+	STACK_COPIES = 3,
+	STACK_COPY_BLOCK = 1024, /* bytes; a page is not read in part */
+	STACK_COPY_BLOCKS = 4096,
+};
+
+struct stack_block {
+	uint64_t address;
+	uint32_t used; /* clock of the last copy in which it was needed */
+	uint32_t at;   /* number of its bytes among those read late */
+};
+struct stack_copy {
+	VEC(struct stack_block) blocks; /* by address */
+	uint8_t *bytes;			/* copies of all of them */
+	size_t bytes_cap;
+	VEC(struct stack_block) late; /* in the order of reading */
+	VEC(uint8_t) late_bytes;
+	uint32_t clock;
+	size_t hint; /* the block that was found last */
+};
+
+void stack_copy_fini(struct stack_copy *s);
+/* Copy all blocks, that many times. Where some memory is gone they are forgotten: everything is
+ * read late then. What was read late before is merged in. */
+void stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int copies);
+/* n bytes of a copy, or of live memory where the copy does not hold them. */
+int stack_copy_read(struct stack_copy *s, const struct memory *m, unsigned int copy,
+		    uint64_t address, void *buf, size_t n);
+/* Was something read late since the copy was taken? */
+static inline bool stack_copy_is_late(const struct stack_copy *s)
+{
+	return s->late.len;
+}
+
+#endif
