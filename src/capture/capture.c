@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "capture/news.h"
+#include "capture/reader.h"
 #include "capture/window.h"
 #include "probe/probe.h"
 
@@ -22,6 +23,7 @@ struct newcomer {
 static const int64_t newcomer_waits_ms[] = {3, 8, 25, 80, 250, 1000};
 
 struct capture {
+	struct reader *reader; /* the other engine: nothing below is used then */
 	struct capture_config cfg;
 	struct probe *probe;
 	struct symbolizer *symbolizer;
@@ -146,7 +148,7 @@ static void on_sample(struct capture *c, const struct probe_sample *s)
 		if (t->readable)
 			natives_walk(&c->natives, s, t, now, &native, &changed);
 	}
-	window_add(&c->window, s, &native, t, &result);
+	window_add(&c->window, s, &native, t, NULL, &result);
 	if (changed)
 		look_for_runtimes(c, t);
 	c->samples++;
@@ -345,6 +347,12 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 	c->cfg = *cfg;
 	c->timer_fd = c->epoll_fd = -1;
 	setpriority(PRIO_PROCESS, 0, NICE);
+	if (cfg->engine == CAPTURE_READER) {
+		r = reader_open(cfg, &c->reader, e);
+		if (!r)
+			*ret = take_ptr(c);
+		return r;
+	}
 	r = symbolizer_new(SYMBOL_BYTES, &c->symbolizer, e);
 	if (r < 0)
 		return r;
@@ -363,7 +371,7 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 	r = scan(c, e);
 	if (r < 0)
 		return r;
-	window_start(&c->window, NSEC_PER_SEC / cfg->hz);
+	window_start(&c->window, "cpu", NSEC_PER_SEC / cfg->hz);
 	r = probe_start(c->probe, e);
 	if (r < 0)
 		return r;
@@ -375,6 +383,7 @@ void capture_close(struct capture *c)
 {
 	if (!c)
 		return;
+	reader_close(c->reader);
 	if (c->natives.store)
 		natives_fini(&c->natives);
 	probe_close(c->probe);
@@ -395,12 +404,17 @@ void capture_close(struct capture *c)
 
 struct symbolizer *capture_symbolizer(struct capture *c)
 {
-	return c->symbolizer;
+	return c->reader ? reader_symbolizer(c->reader) : c->symbolizer;
 }
 
 int capture_fd(const struct capture *c)
 {
-	return c->epoll_fd;
+	return c->reader ? reader_fd(c->reader) : c->epoll_fd;
+}
+
+bool capture_ended(const struct capture *c)
+{
+	return c->reader && reader_ended(c->reader);
 }
 
 int capture_drain(struct capture *c, struct err *e)
@@ -408,6 +422,8 @@ int capture_drain(struct capture *c, struct err *e)
 	uint64_t before = c->samples, expired;
 	int r;
 
+	if (c->reader)
+		return reader_drain(c->reader, e);
 	if (read(c->timer_fd, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
 		return err_sys(e, -errno, "cannot read a timer");
 	read_news(c);
@@ -429,10 +445,12 @@ struct profile *capture_take(struct capture *c)
 {
 	struct profile *p;
 
+	if (c->reader)
+		return reader_take(c->reader);
 	capture_drain(c, NULL);
 	p = window_take(&c->window);
 	symbolizer_trim(c->symbolizer);
-	window_start(&c->window, NSEC_PER_SEC / c->cfg.hz);
+	window_start(&c->window, "cpu", NSEC_PER_SEC / c->cfg.hz);
 	return p;
 }
 
@@ -440,6 +458,10 @@ void capture_stats(struct capture *c, struct capture_stats *ret)
 {
 	struct probe_stats p;
 
+	if (c->reader) {
+		reader_stats(c->reader, ret);
+		return;
+	}
 	probe_stats(c->probe, &p);
 	*ret = (struct capture_stats){
 		.samples = c->samples,

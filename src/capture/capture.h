@@ -1,6 +1,6 @@
-/* capture/capture.h - from the kernel's samples to profiles of one window.
+/* capture/capture.h - from samples to profiles of one window.
  *
- * A capture loads the probes, drains their ring, names every frame and adds up a profile; whoever
+ * A capture takes samples by one of two engines, names every frame and adds up a profile; whoever
  * asks takes the profile of the time since it last asked. One event loop drives it: wait on
  * capture_fd (or at least every 250 ms), then call capture_drain.
  *
@@ -12,7 +12,17 @@
 
 struct capture; /* opaque */
 struct symbolizer;
+enum capture_engine {
+	CAPTURE_KERNEL, /* programs in the kernel: all code of all processes; needs root */
+	CAPTURE_READER, /* reads the memory of Python processes from outside (capture/reader.h) */
+};
+enum capture_clock {
+	CAPTURE_CPU,
+	CAPTURE_WALL, /* only of the reader: threads that wait count, too */
+};
 struct capture_config {
+	enum capture_engine engine;
+	enum capture_clock clock;
 	unsigned int hz; /* samples a second and CPU */
 	pid_t self;	 /* never sampled; 0: sample ourselves too */
 	pid_t pid;	 /* only this process; 0: all that can be seen from here */
@@ -28,6 +38,7 @@ struct capture_stats {
 	uint64_t lost_scratch;	/* a sample met another one on the same CPU */
 	uint64_t lost_mappings; /* news of mappings: names may be missing for a moment */
 	uint64_t lost_children; /* of capture_config.pid: too many to be sampled */
+	uint64_t missed;	/* of the reader: ticks that came too late and were merged */
 	uint64_t lost_labels;	/* samples whose goroutine had others when they were to be read */
 	uint64_t processes, python_processes; /* known now */
 	uint64_t bpf_run_ns, bpf_runs; /* from the kernel, 0 while kernel.bpf_stats_enabled is 0 */
@@ -43,9 +54,12 @@ void capture_close(struct capture *c);
 int capture_fd(const struct capture *c);
 /* Take all waiting samples in; bounded work a call. Returns how many. */
 int capture_drain(struct capture *c, struct err *e);
-/* Hand out the profile of the window since the last call (type cpu, unit nanoseconds, labels
- * process, pid, thread and those of Go's runtime/pprof; Python frames with function, file and line;
- * cut stacks carry a FRAME_MARK at their root end). The caller frees it. */
+/* Is nothing left to sample, because what was asked for ended? */
+bool capture_ended(const struct capture *c);
+/* Hand out the profile of the window since the last call (type cpu or wall, unit nanoseconds,
+ * labels process, pid, thread, in wall mode state, and those of Go's runtime/pprof; Python frames
+ * with function, file and line; cut stacks carry a FRAME_MARK at their root end). The caller frees
+ * it. */
 struct profile *capture_take(struct capture *c);
 void capture_stats(struct capture *c, struct capture_stats *ret);
 

@@ -42,10 +42,10 @@ void window_fini(struct window *w)
 	free(w->joined);
 }
 
-void window_start(struct window *w, int64_t period_ns)
+void window_start(struct window *w, const char *type, int64_t period_ns)
 {
 	CHECK(!w->profile);
-	w->profile = profile_new("cpu", "nanoseconds", period_ns);
+	w->profile = profile_new(type, "nanoseconds", period_ns);
 	w->profile->time_ns = clock_real_ns();
 	w->start_mono_ns = clock_mono_ns();
 }
@@ -309,6 +309,8 @@ static enum outcome python_outcome(const struct probe_sample *s, const struct ta
 		return OUTCOME_PYTHON_BAD_READ;
 	case UNWIND_PYTHON_DEEP:
 		return OUTCOME_TOO_DEEP;
+	case UNWIND_PYTHON_TORN:
+		return OUTCOME_PYTHON_TORN;
 	case UNWIND_PYTHON_LAYOUT:
 		return native == OUTCOME_COMPLETE ? native : OUTCOME_PYTHON_UNKNOWN;
 	default:
@@ -343,40 +345,57 @@ static uint32_t comm_string(struct profile *p, const char comm[PROBE_COMM])
 	return profile_string_n(p, (const char *)out.data, out.len);
 }
 
-static uint32_t label_set(struct window *w, const struct probe_sample *s, const struct target *t)
+static struct profile_label make_label(struct profile *p, const char *key, uint32_t value)
+{
+	return (struct profile_label){profile_string(p, key), value};
+}
+
+static uint32_t label_set(struct window *w, const struct probe_sample *s, const struct target *t,
+			  const struct window_facts *facts)
 {
 	struct profile *p = w->profile;
-	struct profile_label all[GO_LABELS_MAX + 3];
+	struct profile_label all[GO_LABELS_MAX + 5];
 	char pid[16];
 	size_t n = t && t->has_go ? labels_of_goroutine(&w->labels, p, s, &t->go, all) : 0;
 
 	snprintf(pid, sizeof(pid), "%u", s->pid);
-	all[n++] = (struct profile_label){profile_string(p, "process"),
-					  comm_string(p, s->process_comm)};
-	all[n++] = (struct profile_label){profile_string(p, "pid"), profile_string(p, pid)};
-	all[n++] =
-		(struct profile_label){profile_string(p, "thread"), comm_string(p, s->thread_comm)};
+	all[n++] = make_label(p, "process", comm_string(p, s->process_comm));
+	all[n++] = make_label(p, "pid", profile_string(p, pid));
+	all[n++] = make_label(p, "thread",
+			      facts->thread ? profile_string(p, facts->thread)
+					    : comm_string(p, s->thread_comm));
+	if (facts->gil)
+		all[n++] = make_label(p, "gil", profile_string(p, facts->gil));
+	if (facts->state)
+		all[n++] = make_label(p, "state", profile_string(p, facts->state));
 	return profile_labels(p, all, n);
 }
 
 void window_add(struct window *w, const struct probe_sample *s, const struct native_stack *native,
-		struct target *t, struct window_result *ret)
+		struct target *t, const struct window_facts *facts, struct window_result *ret)
 {
+	static const struct window_facts none;
 	struct profile *p = w->profile;
 	struct window_stack *st = w->stack;
+	bool torn = s->python_end == UNWIND_PYTHON_TORN;
 	uint32_t stack = 0;
+
+	facts = facts ? facts : &none;
 
 	memset(st, 0, offsetof(struct window_stack, frames));
 	add_kernel_frames(w, s, st);
+	if (torn)
+		put_frame(st, profile_mark(p, OUTCOME_PYTHON_TORN));
 	if (t && t->readable)
 		add_user_frames(w, s, native, t, st);
 	ret->outcome = outcome_of(s, t, st);
 	ret->native_cut = st->python_seen && ret->outcome == OUTCOME_COMPLETE &&
 			  st->native != OUTCOME_COMPLETE;
 	/* What is missing inside has its mark there. */
-	if (ret->outcome != OUTCOME_COMPLETE && !st->python_failed && !st->gap)
+	if (ret->outcome != OUTCOME_COMPLETE && !st->python_failed && !st->gap && !torn)
 		st->frames[st->len++] = profile_mark(p, ret->outcome);
 	for (size_t i = st->len; i-- > 0;)
 		stack = profile_stack(p, stack, st->frames[i]);
-	profile_add(p, stack, label_set(w, s, t), 1, p->period);
+	profile_add(p, stack, label_set(w, s, t, facts), 1,
+		    facts->value ? facts->value : p->period);
 }

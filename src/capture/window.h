@@ -49,7 +49,7 @@ struct window {
 void window_init(struct window *w, struct symbolizer *s, struct targets *t);
 void window_fini(struct window *w);
 /* Begin a profile; the last one must have been taken. */
-void window_start(struct window *w, int64_t period_ns);
+void window_start(struct window *w, const char *type, int64_t period_ns);
 /* Hand the profile out and forget its frames. */
 struct profile *window_take(struct window *w);
 
@@ -58,8 +58,16 @@ struct window_result {
 	enum outcome outcome;
 	bool native_cut; /* a Python stack is whole, but native frames under it are not known */
 };
-/* Add one sample with its native frames; t is NULL where the process could not be found. */
+/* What else is known of a sample. */
+struct window_facts {
+	const char *thread; /* a better name than the kernel's; NULL: none */
+	const char *gil;    /* labels of these names; NULL: none */
+	const char *state;
+	int64_t value; /* what it stands for; 0: one period */
+};
+/* Add one sample with its native frames; t is NULL where the process could not be found, facts
+ * where nothing else is known. */
 void window_add(struct window *w, const struct probe_sample *s, const struct native_stack *native,
-		struct target *t, struct window_result *ret);
+		struct target *t, const struct window_facts *facts, struct window_result *ret);
 
 #endif

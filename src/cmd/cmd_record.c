@@ -1,4 +1,4 @@
-/* glim record: profile the whole machine into a file. */
+/* glim record: profile a Python process, or the whole machine, into a file. */
 #include "cmd/cmd.h"
 
 #include <event2/event.h>
@@ -18,11 +18,12 @@ enum {
 	LAST_DRAINS = 64,
 	PROGRESS_MS = 500,
 	MAX_HZ = 5000,
+	MAX_READER_HZ = 50000,
 	MAX_SECONDS = 30 * 24 * 3600
 };
 
 struct record_options {
-	const char *all, *pid, *seconds, *frequency, *output, *format, *quiet, *debuginfod;
+	const char *all, *pid, *mode, *seconds, *frequency, *output, *format, *quiet, *debuginfod;
 };
 struct record {
 	struct event_base *loop;
@@ -32,8 +33,10 @@ struct record {
 	const struct format *format;
 	const char *path, *shown; /* the file, and how a person may see it */
 	unsigned int hz, seconds; /* 0: until it is ended */
-	bool show;		  /* progress on a terminal */
-	bool fetch;		  /* debug files */
+	unsigned int pid;	  /* 0: every process */
+	enum capture_clock clock;
+	bool show;  /* progress on a terminal */
+	bool fetch; /* debug files */
 	int64_t start_ns;
 	uint64_t last_samples;
 	int64_t last_ns;
@@ -44,7 +47,7 @@ struct record {
 
 static uint64_t lost(const struct capture_stats *s)
 {
-	return s->lost_ring + s->lost_scratch;
+	return s->lost_ring + s->lost_scratch + s->missed;
 }
 
 /* 1,234,567 in a buffer of the caller. */
@@ -105,7 +108,7 @@ static void on_drain(evutil_socket_t fd, short what, void *arg)
 {
 	struct record *r = arg;
 
-	if (capture_drain(r->capture, &r->failure) < 0)
+	if (capture_drain(r->capture, &r->failure) < 0 || capture_ended(r->capture))
 		event_base_loopbreak(r->loop);
 }
 
@@ -138,6 +141,9 @@ static int record_open(struct record *r, struct err *e)
 {
 	cleanup_free char *cache = cache_folder("unwind");
 	const struct capture_config config = {
+		.engine = r->pid ? CAPTURE_READER : CAPTURE_KERNEL,
+		.clock = r->clock,
+		.pid = (pid_t)r->pid,
 		.hz = r->hz,
 		.self = getpid(),
 		.kernel_stacks = true,
@@ -174,6 +180,16 @@ static void record_close(struct record *r)
 	debuginfod_stop(r->debuginfod);
 }
 
+static void started(const struct record *r)
+{
+	char what[32] = "every process";
+
+	if (r->pid)
+		snprintf(what, sizeof(what), "process %u", r->pid);
+	fprintf(stderr, "glim record: %s at %u Hz into %s%s\n", what, r->hz, r->shown,
+		r->seconds ? "" : "; Ctrl-C ends");
+}
+
 static int record_run(struct record *r, struct err *e)
 {
 	cleanup_profile struct profile *p = NULL;
@@ -184,8 +200,7 @@ static int record_run(struct record *r, struct err *e)
 		return code;
 	r->start_ns = r->last_ns = clock_mono_ns();
 	if (!r->show)
-		fprintf(stderr, "glim record: every process at %u Hz into %s%s\n", r->hz, r->shown,
-			r->seconds ? "" : "; Ctrl-C ends");
+		started(r);
 	event_base_dispatch(r->loop);
 	seconds = (double)(clock_mono_ns() - r->start_ns) / NSEC_PER_SEC;
 	/* What waits in the ring; what comes meanwhile could go on for ever. */
@@ -212,17 +227,23 @@ static int check_options(const struct record_options *o, bool operands, struct r
 	if (operands)
 		return err_set(e, -EINVAL,
 			       "starting a command is not possible yet: start it, then "
-			       "record the whole machine with -a");
-	if (o->pid)
+			       "record it with -p");
+	if (!o->all == !o->pid)
 		return err_set(e, -EINVAL,
-			       "recording one process is not possible yet: record the "
-			       "whole machine with -a");
-	if (!o->all)
-		return err_set(e, -EINVAL, "what to record? -a is the whole machine");
+			       "what to record? -p PID is one Python process, -a is "
+			       "the whole machine");
+	if (o->mode && !o->pid)
+		return err_set(e, -EINVAL, "--mode is for one process: add -p PID");
+	if (o->mode && strcmp(o->mode, "cpu") && strcmp(o->mode, "wall"))
+		return err_set(e, -EINVAL, "--mode must be cpu or wall, not \"%.40s\"", o->mode);
+	r->clock = o->mode && !strcmp(o->mode, "wall") ? CAPTURE_WALL : CAPTURE_CPU;
 	r->fetch = o->debuginfod;
 	code = r->fetch ? fetch_check(e) : 0;
+	if (!code && o->pid)
+		code = options_number("-p", o->pid, 1, INT32_MAX, &r->pid, e);
 	if (!code)
-		code = options_number("-F", o->frequency, 1, MAX_HZ, &r->hz, e);
+		code = options_number("-F", o->frequency, 1, o->pid ? MAX_READER_HZ : MAX_HZ,
+				      &r->hz, e);
 	if (!code && o->seconds)
 		code = options_number("-d", o->seconds, 1, MAX_SECONDS, &r->seconds, e);
 	if (!code && !o->format && (!o->output || !strcmp(o->output, "-")))
@@ -263,23 +284,29 @@ int cmd_record(int argc, char **argv)
 	const char *format =
 		arena_printf(&memory, "%s (what FILE's name says)", output_formats(&memory));
 	const struct option_spec specs[] = {
-		{"all", 'a', NULL, "every process of this machine", &o.all},
+		{"pid", 'p', "PID", "this Python process; needs no root for your own", &o.pid},
+		{"mode", 0, "MODE",
+		 "with -p: cpu counts threads that run, wall those that wait, too (cpu)", &o.mode},
+		{"all", 'a', NULL, "every process of this machine; needs root", &o.all},
 		{"duration", 'd', "SECONDS", "end by itself (until Ctrl-C)", &o.seconds},
 		{"frequency", 'F', "HZ", "samples a second and CPU (99)", &o.frequency},
 		{"output", 'o', "FILE", "where to (glim.pb.gz); - is standard output", &o.output},
 		{"format", 'f', "FORMAT", format, &o.format},
 		{"debuginfod", 0, NULL, "fetch debug files from DEBUGINFOD_URLS", &o.debuginfod},
 		{"quiet", 'q', NULL, "no progress", &o.quiet},
-		{"pid", 'p', "PID", "one process (not possible yet)", &o.pid},
 	};
-	const struct option_table table = {.command = "record",
-					   .usage = "-a [OPTION...]",
-					   .about = "Profiles every process of this machine into a "
-						    "file. Ctrl-C ends it; the file is kept.",
-					   .examples = "  glim record -a -d 10 -o cpu.pb.gz\n"
-						       "  glim record -a -d 5 -f folded -o -\n",
-					   .specs = specs,
-					   .n = ARRAY_SIZE(specs)};
+	const struct option_table table = {
+		.command = "record",
+		.usage = "-p PID | -a [OPTION...]",
+		.about = "Profiles a Python process, without stopping it, or every process of this "
+			 "machine into a "
+			 "file. Ctrl-C ends it; the file is kept.",
+		.examples = "  glim record -p 1234 -d 10 -o cpu.pb.gz\n"
+			    "  glim record -p 1234 --mode wall -F 1000 -f folded -o -\n"
+			    "  glim record -a -d 10 -o cpu.pb.gz\n"
+			    "  glim record -a -d 5 -f folded -o -\n",
+		.specs = specs,
+		.n = ARRAY_SIZE(specs)};
 	struct record r = {};
 	struct err e = {};
 	int status = 2, operand = options_parse(&table, argc, argv, &memory, &status);

@@ -41,7 +41,8 @@ enum frame_kind {
 	X(NO_TABLE, 10, "cut: unwind table not loaded yet")                                        \
 	X(UNKNOWN_RULE, 11, "cut: unwind rule not understood")                                     \
 	X(LOST_REGISTER, 12, "cut: unwind rule needs a register that is lost")                     \
-	X(BAD_FRAME, 13, "cut: stack pointer of the caller makes no sense")
+	X(BAD_FRAME, 13, "cut: stack pointer of the caller makes no sense")                        \
+	X(PYTHON_TORN, 14, "cut: Python frames changed while they were read")
 enum outcome {
 #define X(name, number, text) OUTCOME_##name = number,
 	OUTCOMES(X)

@@ -140,7 +140,10 @@ def test_the_frequency_counts(glim, busy):
     "options, words",
     [
         ([], "-a is the whole machine"),
-        (["-p", "1"], "one process is not possible yet"),
+        (["-a", "-p", "1"], "what to record?"),
+        (["-p", "0"], "-p must be a number"),
+        (["-p", "1", "--mode", "gpu"], "--mode must be"),
+        (["-a", "--mode", "wall"], "--mode is for one process"),
         (["-a", "--", "ls"], "a command is not possible yet"),
         (["-a", "-d", "0"], "-d must be a number"),
         (["-a", "-F", "1000000"], "-F must be a number"),

@@ -62,7 +62,7 @@ static struct window_result add(struct target *t)
 		.end = record.sample.native_end,
 	};
 
-	window_add(&window, &record.sample, &native, t, &r);
+	window_add(&window, &record.sample, &native, t, NULL, &r);
 	return r;
 }
 
@@ -89,7 +89,7 @@ static void test_kernel_thread(void **state)
 	struct profile *p;
 	struct window_result r;
 
-	window_start(&window, 10101010);
+	window_start(&window, "cpu", 10101010);
 	make_record();
 	record.sample.entries = 0;
 	record.sample.flags = PROBE_KERNEL_THREAD;
@@ -118,7 +118,7 @@ static void test_hostile_names(void **state)
 {
 	struct profile *p;
 
-	window_start(&window, 1);
+	window_start(&window, "cpu", 1);
 	make_record();
 	record.sample.flags = PROBE_KERNEL_THREAD;
 	memcpy(record.sample.process_comm, "\x1b[2J\xff\n\0\0\0\0\0\0\0\0\0", PROBE_COMM);
@@ -153,7 +153,7 @@ static void test_labels_of_a_goroutine(void **state)
 	struct profile *p;
 	uint32_t set;
 
-	window_start(&window, 1);
+	window_start(&window, "cpu", 1);
 	make_record();
 	us->has_go = true;
 	us->go = (struct go_layout){.minor = 24};
@@ -188,7 +188,7 @@ static void expect_mark(enum outcome outcome, struct target *t)
 	char mark[128];
 	struct profile *p;
 
-	window_start(&window, 1);
+	window_start(&window, "cpu", 1);
 	assert_int_equal(add(t).outcome, outcome);
 	p = window_take(&window);
 	assert_int_equal(p->samples.len, 1);
@@ -236,7 +236,7 @@ static void test_native_frames(void **state)
 	struct profile *p;
 	uint64_t pc = (uintptr_t)test_native_frames;
 
-	window_start(&window, 1);
+	window_start(&window, "cpu", 1);
 	make_record();
 	record.sample.entries = record.sample.native_entries = 1;
 	record.entries[0] =
@@ -280,7 +280,7 @@ static void test_python_without_names(void **state)
 	make_record();
 	us->has_python = true;
 	us->python.version = 0x030b07f0;
-	window_start(&window, 1);
+	window_start(&window, "cpu", 1);
 	record.sample.entries = 3;
 	record.sample.native_entries = 1;
 	record.sample.kernel_frames = 0;

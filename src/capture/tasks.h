@@ -1,0 +1,31 @@
+/* capture/tasks.h - the threads of one process as the kernel sees them: does it run, its name.
+ *
+ * Files of /proc are kept open, which makes a look at a thread one short system call. Memory: a
+ * tasks belongs to its maker until tasks_fini. Threads: one at a time. */
+#ifndef GLIM_CAPTURE_TASKS_H
+#define GLIM_CAPTURE_TASKS_H
+
+#include <sys/types.h>
+
+#include "base/vec.h"
+
+enum { TASK_COMM = 16 };
+struct task {
+	pid_t tid;
+	int stat_fd;
+	char comm[TASK_COMM];
+	int64_t comm_ns; /* when that was read */
+};
+struct tasks {
+	pid_t pid;
+	VEC(struct task) list;
+	size_t next; /* where the one that is asked for is looked for first */
+};
+
+void tasks_fini(struct tasks *t);
+/* On a CPU, or waiting for one? Negative: there is no such thread. */
+int tasks_is_running(struct tasks *t, pid_t tid);
+/* Its name, "" where it is not known. */
+const char *tasks_comm(struct tasks *t, pid_t tid, int64_t now_ns);
+
+#endif
