@@ -1,5 +1,7 @@
 #include "base/json_reader.h"
 
+#include "base/utf8.h"
+
 enum { MAX_NUMBER = 64 /* characters; longer ones mean nothing that a double can hold */ };
 
 void json_reader_init(struct json_reader *r, const void *p, size_t n)
@@ -150,26 +152,6 @@ static bool read_hex(struct json_reader *r, uint32_t *ret_v)
 	return true;
 }
 
-static void put_utf8(struct buf *b, uint32_t c)
-{
-	if (c < 0x80) {
-		buf_putc(b, (char)c);
-		return;
-	}
-	if (c < 0x800) {
-		buf_putc(b, (char)(0xc0 | c >> 6));
-	} else {
-		if (c < 0x10000) {
-			buf_putc(b, (char)(0xe0 | c >> 12));
-		} else {
-			buf_putc(b, (char)(0xf0 | c >> 18));
-			buf_putc(b, (char)(0x80 | (c >> 12 & 0x3f)));
-		}
-		buf_putc(b, (char)(0x80 | (c >> 6 & 0x3f)));
-	}
-	buf_putc(b, (char)(0x80 | (c & 0x3f)));
-}
-
 /* Behind \u. */
 static bool read_unicode(struct json_reader *r)
 {
@@ -189,9 +171,10 @@ static bool read_unicode(struct json_reader *r)
 		else
 			r->at = back;
 	}
-	if (c >= 0xd800 && c <= 0xdfff)
-		c = 0xfffd;
-	put_utf8(&r->text, c);
+	if (c)
+		utf8_put_character(&r->text, c);
+	else
+		buf_putc(&r->text, 0);
 	return true;
 }
 

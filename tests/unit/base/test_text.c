@@ -72,13 +72,20 @@ static void test_utf8_width(void **state)
 		{"\xf3\xa0\x84\x80", 0xe0100, 0}, /* a variation selector */
 		{"\xf4\x8f\xbf\xbf", 0x10ffff, 1},
 	};
+	cleanup_buf struct buf none = {};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		size_t n = utf8_len(cases[i].s, strlen(cases[i].s));
+		cleanup_buf struct buf b = {};
 
 		assert_int_equal(utf8_point(cases[i].s, n), cases[i].point);
 		assert_int_equal(utf8_width(cases[i].point), cases[i].width);
+		utf8_put_character(&b, cases[i].point);
+		assert_string_equal(buf_cstr(&b), cases[i].s);
 	}
+	utf8_put_character(&none, 0xd800);
+	utf8_put_character(&none, 0x110000);
+	assert_string_equal(buf_cstr(&none), "\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 static void expect_printable(const char *s, size_t len, const char *want)
