@@ -13,6 +13,7 @@
 	X(agent, "profile this host and send it to a server")                                      \
 	X(server, "keep profiles and show them in a browser")                                      \
 	X(record, "profile into a file")                                                           \
+	X(top, "show live where the time goes")                                                    \
 	X(doctor, "say what works on this host, and how to mend what does not")
 /* clang-format on */
 

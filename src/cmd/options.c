@@ -244,6 +244,21 @@ int options_number(const char *name, const char *text, unsigned int min, unsigne
 	return 0;
 }
 
+int options_seconds(const char *name, const char *text, double min, double max, double *ret,
+		    struct err *e)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	/* Digits and a point only: strtod knows more, such as "inf" and hexadecimal. */
+	if (strspn(text, "0123456789.") != strlen(text) || end == text || *end ||
+	    !(v >= min && v <= max))
+		return err_set(e, -EINVAL, "%s must be seconds from %g to %g, not \"%.40s\"", name,
+			       min, max, text);
+	*ret = v;
+	return 0;
+}
+
 int options_bytes(const char *name, const char *text, size_t min, size_t max, size_t *ret,
 		  struct err *e)
 {

@@ -34,6 +34,9 @@ int options_parse(const struct option_table *t, int argc, char **argv, struct ar
 /* The text of option name as a number from min to max. */
 int options_number(const char *name, const char *text, unsigned int min, unsigned int max,
 		   unsigned int *ret, struct err *e);
+/* The same for seconds, which may have a fraction. */
+int options_seconds(const char *name, const char *text, double min, double max, double *ret,
+		    struct err *e);
 /* The same for an amount of bytes with an optional K, M or G (powers of 1,024). */
 int options_bytes(const char *name, const char *text, size_t min, size_t max, size_t *ret,
 		  struct err *e);

@@ -276,3 +276,8 @@ uint32_t terminal_key(struct terminal *t, bool ended)
 {
 	return keys_next(&t->keys, ended);
 }
+
+bool terminal_key_waits(const struct terminal *t)
+{
+	return keys_waiting(&t->keys);
+}

@@ -51,6 +51,8 @@ int terminal_flush(struct terminal *t);
 int terminal_read(struct terminal *t);
 /* See keys_next: ended when nothing came for KEY_WAIT_MS after a key that is not whole. */
 uint32_t terminal_key(struct terminal *t, bool ended);
+/* A key is not whole yet. */
+bool terminal_key_waits(const struct terminal *t);
 enum { KEY_WAIT_MS = 60 };
 
 /* Give the terminal back and stop, as Ctrl-Z asks for; returns when the process is continued. */

@@ -1,0 +1,28 @@
+/* cmd/top_draw.h - a view of `glim top` on a screen, of any size from 1 x 1.
+ *
+ * What has no room is left out, the least important first; names are cut where they end. Threads:
+ * one at a time. */
+#ifndef GLIM_TOP_DRAW_H
+#define GLIM_TOP_DRAW_H
+
+#include "cmd/top_view.h"
+#include "sink/screen.h"
+
+/* What stands above the table. */
+struct top_facts {
+	const char *target; /* of whom, as a person may see it */
+	const char *clock;  /* "cpu", "wall" */
+	unsigned int hz;
+	double seconds;		/* since the start */
+	double samples_rate;	/* a second, in the last window */
+	uint64_t samples, lost; /* since the start */
+	double complete;     /* share of the samples with a whole stack; negative: none was seen */
+	const char *message; /* NULL: none; stands below the table */
+};
+
+void top_draw(struct top_view *v, const struct top_facts *f, struct screen *s);
+/* The same without what only a person at a terminal needs: `rows` rows of the table at most. */
+void top_draw_plain(struct top_view *v, const struct top_facts *f, unsigned int rows,
+		    struct screen *s);
+
+#endif
