@@ -14,6 +14,7 @@
 	X(server, "keep profiles and show them in a browser")                                      \
 	X(record, "profile into a file")                                                           \
 	X(top, "show live where the time goes")                                                    \
+	X(dump, "the stacks of a Python process as they are now")                                  \
 	X(doctor, "say what works on this host, and how to mend what does not")
 /* clang-format on */
 

@@ -34,6 +34,7 @@ struct thread_slot {
 	uint64_t next; /* as its state says */
 	struct stack_copy copy;
 	VEC(struct unwind_entry) entries;
+	VEC(uint64_t) frames;
 	unsigned int effort;
 };
 struct interpreter_slot {
@@ -53,6 +54,7 @@ struct python_reader {
 	struct map64 code_by_address;
 	int64_t now_ns;
 	struct unwind_entry *entries[STACK_COPIES]; /* of the walk over each copy */
+	uint64_t *frames[STACK_COPIES];		    /* where each of them was */
 	struct python_reader_stats stats;
 };
 
@@ -110,6 +112,7 @@ static int read_copied(void *dst, size_t size, uint64_t address)
 
 struct stack {
 	struct unwind_entry *entries;
+	uint64_t *frames;
 	uint32_t count;
 	uint8_t end;
 };
@@ -125,10 +128,15 @@ static void walk_copy(struct python_reader *r, struct thread_slot *t, unsigned i
 	current.code = w.code;
 	current.copy = copy;
 	ret->entries = r->entries[copy];
+	ret->frames = r->frames[copy];
 	if (python_take_thread(&w, py, t->thread.state) <= 0)
 		w.python_end = UNWIND_PYTHON_UNREAD;
-	for (unsigned int i = 0; i < WALK_STEPS && w.python_frame && w.phase != WALK_DONE; i++)
+	for (unsigned int i = 0; i < WALK_STEPS && w.python_frame && w.phase != WALK_DONE; i++) {
+		/* A step makes one entry at most. */
+		if (w.count < UNWIND_MAX_ENTRIES)
+			ret->frames[w.count] = w.python_frame;
 		python_step(&w, py, ret->entries);
+	}
 	ret->count = w.count;
 	ret->end = w.python_end;
 }
@@ -198,6 +206,7 @@ static void read_certainly(struct python_reader *r, struct thread_slot *t, struc
 			return;
 	}
 	ret->entries += ret->count - same;
+	ret->frames += ret->count - same;
 	ret->count = same;
 	ret->end = UNWIND_PYTHON_TORN;
 	r->stats.torn++;
@@ -227,7 +236,13 @@ void python_reader_read(struct python_reader *r, size_t i)
 	if (s.count)
 		memcpy(t->entries.data, s.entries, s.count * sizeof(s.entries[0]));
 	t->entries.len = s.count;
+	vec_clear(&t->frames);
+	vec_reserve(&t->frames, s.count);
+	if (s.count)
+		memcpy(t->frames.data, s.frames, s.count * sizeof(s.frames[0]));
+	t->frames.len = s.count;
 	t->thread.entries = t->entries.data;
+	t->thread.frames = t->frames.data;
 	t->thread.count = s.count;
 	t->thread.end = s.end;
 }
@@ -276,6 +291,7 @@ static void slot_free(struct thread_slot *t)
 {
 	stack_copy_fini(&t->copy);
 	vec_fini(&t->entries);
+	vec_fini(&t->frames);
 	free(t);
 }
 
@@ -465,8 +481,10 @@ int python_reader_new(const struct memory *m, const struct python *py, struct py
 	r->memory = *m;
 	r->python = *py;
 	r->head_bytes = head;
-	for (int i = 0; i < STACK_COPIES; i++)
+	for (int i = 0; i < STACK_COPIES; i++) {
 		r->entries[i] = mem_calloc(UNWIND_MAX_ENTRIES, sizeof(*r->entries[i]));
+		r->frames[i] = mem_calloc(UNWIND_MAX_ENTRIES, sizeof(*r->frames[i]));
+	}
 	*ret = r;
 	return 0;
 }
@@ -477,8 +495,10 @@ void python_reader_free(struct python_reader *r)
 		return;
 	for (size_t i = 0; i < r->threads.len; i++)
 		slot_free(r->threads.data[i]);
-	for (int i = 0; i < STACK_COPIES; i++)
+	for (int i = 0; i < STACK_COPIES; i++) {
 		free(r->entries[i]);
+		free(r->frames[i]);
+	}
 	vec_fini(&r->threads);
 	vec_fini(&r->interpreters);
 	vec_fini(&r->codes);

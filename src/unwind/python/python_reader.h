@@ -19,6 +19,7 @@ struct python_thread {
 	pid_t tid;	      /* as the kernel of its namespace counts; 0: not known */
 	/* Leaf first, as in unwind_abi.h, of Python only; of the last reading of this thread. */
 	const struct unwind_entry *entries;
+	const uint64_t *frames; /* the address of the frame of each entry */
 	uint32_t count;
 	uint8_t end; /* enum unwind_python_end */
 };

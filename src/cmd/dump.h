@@ -1,0 +1,77 @@
+/* cmd/dump.h - everything that glim dump shows of a process, as it was at one moment.
+ *
+ * Read first, as fast as it can be (dump_read.c), written then (dump_text.c, dump_json.c). Text is
+ * from strangers: the writers make it printable. Memory: all belongs to the struct dump until
+ * dump_fini. Threads: the main thread. */
+#ifndef GLIM_CMD_DUMP_H
+#define GLIM_CMD_DUMP_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "process/process.h"
+#include "unwind/python/object.h"
+#include "unwind/unwind.h"
+
+struct dump_options {
+	bool locals;
+	bool secrets; /* values of variables such as "password" are shown, too */
+	bool source;  /* lines of the files */
+};
+
+enum dump_value_kind { DUMP_ARGUMENT, DUMP_LOCAL, DUMP_CELL };
+struct dump_value {
+	enum dump_value_kind kind; /* DUMP_CELL: shared with another function */
+	const char *name, *text;
+};
+struct dump_frame {
+	uint64_t address; /* of the frame; 0: not known */
+	uint64_t code;
+	const char *function, *file; /* NULL: what is there is no code object (any more) */
+	uint32_t line;
+	const char *source; /* NULL: not asked for, or not readable */
+	bool changed;	    /* the file was changed after the process started */
+	bool moved;	    /* it went on while its variables were read: they are left out */
+	VEC(struct dump_value) values;
+};
+struct dump_stack {
+	VEC(struct dump_frame) frames; /* leaf first */
+	uint8_t end;		       /* enum unwind_python_end */
+};
+struct dump_thread {
+	uint64_t id;	  /* pthread_self */
+	pid_t tid;	  /* 0: not known */
+	const char *name; /* of threading, else the kernel's, else "" */
+	const char *activity;
+	uint64_t state, interpreter;
+	bool running, main, holds_gil, wants_gil;
+	struct dump_stack stack;
+};
+struct dump {
+	struct dump_options options;
+	pid_t pid;
+	struct memory memory;
+	struct process process;
+	struct python python;
+	struct python_objects objects;
+	const char *command, *program; /* the command line; the interpreter's file */
+	bool has_gil;		       /* who holds it is known */
+	VEC(struct dump_thread) threads;
+	struct arena arena;
+};
+
+/* Read it all. Errors say what to do. d needs dump_fini in any case. */
+int dump_read(pid_t pid, const struct dump_options *o, struct dump *d, struct err *e);
+void dump_fini(struct dump *d);
+
+void dump_put_text(const struct dump *d, struct buf *out);
+void dump_put_json(const struct dump *d, struct buf *out);
+
+/* ---- parts of dump_read ---- */
+
+/* Variables of the frames of a thread's stack (dump_locals.c). */
+void dump_read_locals(struct dump *d, struct dump_stack *s);
+/* Lines of the files (dump_source.c). */
+void dump_read_sources(struct dump *d);
+
+#endif

@@ -1,0 +1,121 @@
+/* Writes what glim dump shows as JSON; the keys are documented in docs/man/glim-dump.1. */
+#include "cmd/dump.h"
+
+#include "base/json.h"
+
+static void put_text(struct json *j, const char *key, const char *text)
+{
+	json_key(j, key);
+	if (text)
+		json_text(j, text);
+	else
+		json_none(j);
+}
+
+static void put_int(struct json *j, const char *key, int64_t v)
+{
+	json_key(j, key);
+	json_int(j, v);
+}
+
+static void put_bool(struct json *j, const char *key, bool v)
+{
+	json_key(j, key);
+	json_bool(j, v);
+}
+
+static void put_values(struct json *j, const struct dump_frame *f)
+{
+	static const char *const kinds[] = {
+		[DUMP_ARGUMENT] = "argument", [DUMP_LOCAL] = "local", [DUMP_CELL] = "shared"};
+
+	json_key(j, "locals");
+	json_array_begin(j);
+	for (size_t i = 0; i < f->values.len; i++) {
+		const struct dump_value *v = &f->values.data[i];
+
+		json_object_begin(j);
+		put_text(j, "kind", kinds[v->kind]);
+		put_text(j, "name", v->name);
+		put_text(j, "value", v->text);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void put_frame(struct json *j, const struct dump *d, const struct dump_frame *f)
+{
+	json_object_begin(j);
+	put_text(j, "function", f->function);
+	put_text(j, "file", f->file);
+	put_int(j, "line", f->line);
+	if (d->options.source) {
+		put_text(j, "source", f->source);
+		put_bool(j, "source_changed", f->changed);
+	}
+	if (d->options.locals && f->moved)
+		put_text(j, "locals", NULL);
+	else if (d->options.locals)
+		put_values(j, f);
+	json_object_end(j);
+}
+
+static const char *end_name(uint8_t end)
+{
+	static const char *const names[] = {
+		[UNWIND_PYTHON_NONE] = "none",	       [UNWIND_PYTHON_COMPLETE] = "complete",
+		[UNWIND_PYTHON_UNREAD] = "unreadable", [UNWIND_PYTHON_DEEP] = "deep",
+		[UNWIND_PYTHON_TORN] = "torn",
+	};
+
+	return end < ARRAY_SIZE(names) && names[end] ? names[end] : "unreadable";
+}
+
+static void put_stack(struct json *j, const struct dump *d, const struct dump_stack *s)
+{
+	put_text(j, "stack", end_name(s->end));
+	json_key(j, "frames");
+	json_array_begin(j);
+	for (size_t i = 0; i < s->frames.len; i++)
+		put_frame(j, d, &s->frames.data[i]);
+	json_array_end(j);
+}
+
+static void put_thread(struct json *j, const struct dump *d, const struct dump_thread *t)
+{
+	json_object_begin(j);
+	put_int(j, "id", (int64_t)t->id);
+	put_int(j, "tid", t->tid);
+	put_text(j, "name", t->name);
+	put_bool(j, "main", t->main);
+	put_bool(j, "running", t->running);
+	put_text(j, "activity", t->activity);
+	if (d->has_gil)
+		put_text(j, "gil", t->holds_gil ? "held" : t->wants_gil ? "waiting" : NULL);
+	put_stack(j, d, &t->stack);
+	json_object_end(j);
+}
+
+void dump_put_json(const struct dump *d, struct buf *out)
+{
+	struct json j = {.out = out};
+	uint32_t version = d->python.version;
+	char text[32];
+
+	snprintf(text, sizeof(text), "%u.%u", version >> 24, version >> 16 & 0xff);
+	if (version & 0xffff)
+		snprintf(text, sizeof(text), "%u.%u.%u", version >> 24, version >> 16 & 0xff,
+			 version >> 8 & 0xff);
+	json_object_begin(&j);
+	put_int(&j, "pid", d->pid);
+	put_text(&j, "command", d->command);
+	put_text(&j, "python", text);
+	put_text(&j, "program", d->program);
+	json_key(&j, "threads");
+	json_array_begin(&j);
+	for (size_t i = 0; i < d->threads.len; i++)
+		put_thread(&j, d, &d->threads.data[i]);
+	json_array_end(&j);
+	json_object_end(&j);
+	buf_putc(out, '\n');
+}

@@ -1,0 +1,262 @@
+/* Reads what glim dump shows: the process, its threads and their stacks. */
+#include "cmd/dump.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "process/activity.h"
+#include "unwind/python/gil.h"
+#include "unwind/python/layout.h"
+#include "unwind/python/python_reader.h"
+#include "unwind/python/thread_names.h"
+
+enum {
+	MAX_COMMAND = 64 << 10,
+	MAX_TRIES = 5, /* for a stack whose variables are read while it changes */
+};
+
+void dump_fini(struct dump *d)
+{
+	for (size_t i = 0; i < d->threads.len; i++) {
+		struct dump_stack *s = &d->threads.data[i].stack;
+
+		for (size_t k = 0; k < s->frames.len; k++)
+			vec_fini(&s->frames.data[k].values);
+		vec_fini(&s->frames);
+	}
+	vec_fini(&d->threads);
+	process_fini(&d->process);
+	arena_fini(&d->arena);
+}
+
+/* ---- the process ---- */
+
+static void read_command(struct dump *d)
+{
+	cleanup_buf struct buf b = {};
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)d->pid);
+	io_read_file(path, MAX_COMMAND, &b);
+	while (b.len && !b.data[b.len - 1])
+		b.len--;
+	for (size_t i = 0; i < b.len; i++)
+		if (!b.data[i])
+			b.data[i] = ' ';
+	d->command = arena_strndup(&d->arena, b.len ? (char *)b.data : "", b.len);
+}
+
+static int find_python(struct dump *d, struct err *e)
+{
+	struct runtimes *r = runtimes_new();
+	const struct mapping *m;
+	bool expected;
+	int found = runtimes_find_python(r, &d->process, &d->memory, &d->python);
+
+	expected = !found && runtimes_expect_python(r, &d->process);
+	runtimes_free(r);
+	if (!found && expected)
+		return err_set(e, -EAGAIN, "process %d is only just starting: try again",
+			       (int)d->pid);
+	if (!found)
+		return err_set(e, -ENOENT,
+			       "process %d runs no Python that glim knows: no interpreter is "
+			       "among its files. If it starts one, name that process "
+			       "(pgrep -P %d lists those that it started)",
+			       (int)d->pid, (int)d->pid);
+	m = process_find_mapping(&d->process, d->python.eval_start[0]);
+	d->program = m ? m->path : "";
+	if (d->python.process.layout.style == PYTHON_UNSUPPORTED ||
+	    python_objects_init(&d->objects, &d->memory, d->python.version))
+		return err_set(e, -ENOTSUP,
+			       "process %d runs Python %u.%u, which this version of glim does not "
+			       "know",
+			       (int)d->pid, d->python.version >> 24,
+			       d->python.version >> 16 & 0xff);
+	return 0;
+}
+
+/* ---- stacks ---- */
+
+static void read_code(struct dump *d, const struct unwind_entry *entry, struct dump_frame *f)
+{
+	cleanup(python_code_fini) struct python_code c = {};
+
+	if (python_code_read(&d->memory, d->python.version, &d->python.process.layout,
+			     entry->address, entry->tag >> 8, &c))
+		return;
+	f->function = arena_strdup(&d->arena, c.name);
+	f->file = arena_strdup(&d->arena, c.file);
+	f->line = python_code_line(&c, entry->lasti);
+}
+
+static void read_stack(struct dump *d, const struct python_thread *t, struct dump_stack *s)
+{
+	for (size_t i = 0; i < s->frames.len; i++)
+		vec_fini(&s->frames.data[i].values);
+	vec_clear(&s->frames);
+	for (uint32_t i = 0; i < t->count; i++) {
+		const struct unwind_entry *entry = &t->entries[i];
+		struct dump_frame f = {.address = t->frames[i], .code = entry->address};
+
+		if ((entry->tag & 0xff) == UNWIND_PYTHON_BOUNDARY)
+			continue;
+		read_code(d, entry, &f);
+		vec_push(&s->frames, f);
+	}
+	s->end = t->end;
+}
+
+/* Frames, from the outermost on, that are the same still. */
+static size_t still_there(const struct dump_stack *s, const struct python_thread *t)
+{
+	size_t same = 0;
+
+	for (uint32_t i = t->count; i-- && same < s->frames.len;) {
+		const struct dump_frame *f = &s->frames.data[s->frames.len - 1 - same];
+
+		if ((t->entries[i].tag & 0xff) == UNWIND_PYTHON_BOUNDARY)
+			continue;
+		if (f->address != t->frames[i] || f->code != t->entries[i].address)
+			break;
+		same++;
+	}
+	return same;
+}
+
+/* The process runs on while its variables are read. They are shown of those frames that were there
+ * before and after. */
+static void read_variables(struct dump *d, struct python_reader *r, size_t i, struct dump_stack *s)
+{
+	const struct python_thread *t = python_reader_thread(r, i);
+
+	for (int tries = 0; tries < MAX_TRIES; tries++) {
+		size_t same;
+
+		dump_read_locals(d, s);
+		python_reader_read(r, i);
+		same = still_there(s, t);
+		for (size_t k = 0; k + same < s->frames.len; k++) {
+			s->frames.data[k].moved = true;
+			vec_clear(&s->frames.data[k].values);
+		}
+		if (same == s->frames.len || tries == MAX_TRIES - 1)
+			return;
+		read_stack(d, t, s);
+	}
+}
+
+/* ---- threads ---- */
+
+static void read_activity(struct dump *d, struct dump_thread *t, const struct python_gil *gil)
+{
+	cleanup_buf struct buf text = {};
+	struct activity a;
+
+	t->activity = "";
+	if (!d->pid || !t->tid || activity_read(d->pid, t->tid, &a))
+		return;
+	activity_describe(d->pid, &a, &text);
+	t->running = a.state == 'R';
+	t->wants_gil = !t->holds_gil && python_gil_is_at(gil, activity_futex(&a));
+	t->activity = arena_strdup(&d->arena, buf_cstr(&text));
+	if (!t->name)
+		t->name = arena_strdup(&d->arena, a.comm);
+}
+
+/* What is asked of an interpreter: threads of one stand together. */
+struct interpreter {
+	uint64_t address;
+	struct python_gil gil;
+	bool has_gil;
+	struct python_thread_names names; /* of all interpreters so far */
+};
+
+static void interpreter_read(struct dump *d, uint64_t address, struct interpreter *i)
+{
+	if (i->address == address)
+		return;
+	i->address = address;
+	i->gil = (struct python_gil){};
+	i->has_gil = !python_gil_read(&d->memory, &d->python, address, &i->gil);
+	d->has_gil |= i->has_gil;
+	python_thread_names_read(&i->names, &d->objects, address);
+}
+
+static void read_thread(struct dump *d, const struct python_thread *thread,
+			const struct interpreter *interpreter)
+{
+	struct dump_thread t = {.id = thread->id,
+				.tid = thread->tid,
+				.state = thread->state,
+				.interpreter = thread->interpreter,
+				.main = d->pid && thread->tid == d->pid};
+	const char *name = python_thread_names_find(&interpreter->names, thread->id);
+
+	if (name)
+		t.name = arena_strdup(&d->arena, name);
+	t.holds_gil = interpreter->has_gil && interpreter->gil.holder == thread->state;
+	read_activity(d, &t, &interpreter->gil);
+	if (!t.name)
+		t.name = "";
+	read_stack(d, thread, &t.stack);
+	vec_push(&d->threads, t);
+}
+
+/* The main thread first, then as they were started. */
+static int by_start(const void *a, const void *b)
+{
+	const struct dump_thread *x = a, *y = b;
+
+	if (x->main != y->main)
+		return x->main ? -1 : 1;
+	return (x->tid > y->tid) - (x->tid < y->tid);
+}
+
+static int read_threads(struct dump *d, struct python_reader *r, struct err *e)
+{
+	struct interpreter interpreter = {};
+	int n = python_reader_take(r);
+
+	if (n < 0)
+		return err_sys(e, n, "process %d cannot be read", (int)d->pid);
+	for (int i = 0; i < n; i++) {
+		const struct python_thread *t = python_reader_thread(r, (size_t)i);
+
+		interpreter_read(d, t->interpreter, &interpreter);
+		read_thread(d, t, &interpreter);
+	}
+	python_thread_names_fini(&interpreter.names);
+	for (int i = 0; i < n && d->options.locals; i++)
+		read_variables(d, r, (size_t)i, &d->threads.data[i].stack);
+	if (d->threads.len)
+		qsort(d->threads.data, d->threads.len, sizeof(d->threads.data[0]), by_start);
+	return 0;
+}
+
+static void free_reader(struct python_reader **r)
+{
+	python_reader_free(*r);
+}
+
+int dump_read(pid_t pid, const struct dump_options *o, struct dump *d, struct err *e)
+{
+	cleanup(free_reader) struct python_reader *reader = NULL;
+	int r;
+
+	*d = (struct dump){.options = *o, .pid = pid, .memory = memory_of_process(pid)};
+	r = process_read(pid, &d->process, e);
+	if (!r)
+		r = find_python(d, e);
+	if (!r)
+		r = python_reader_new(&d->memory, &d->python, &reader, e);
+	if (!r)
+		r = read_threads(d, reader, e);
+	if (r < 0)
+		return r;
+	read_command(d);
+	if (d->options.source)
+		dump_read_sources(d);
+	return 0;
+}

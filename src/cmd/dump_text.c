@@ -1,0 +1,133 @@
+/* Writes what glim dump shows, for a person. */
+#include "cmd/dump.h"
+
+#include "base/utf8.h"
+
+static void put(struct buf *out, const char *text)
+{
+	utf8_put_printable(out, text, strlen(text));
+}
+
+/* Of PY_VERSION_HEX; the last number is not known where it is 0 with nothing behind it. */
+static void put_version(const struct dump *d, struct buf *out)
+{
+	uint32_t v = d->python.version;
+
+	buf_printf(out, "Python %u.%u", v >> 24, v >> 16 & 0xff);
+	if (v & 0xffff)
+		buf_printf(out, ".%u", v >> 8 & 0xff);
+	buf_puts(out, " (");
+	put(out, d->program);
+	buf_puts(out, ")\n");
+}
+
+static void put_head(const struct dump *d, struct buf *out)
+{
+	if (d->pid)
+		buf_printf(out, "Process %d: ", (int)d->pid);
+	put(out, *d->command ? d->command : d->process.comm);
+	buf_putc(out, '\n');
+	put_version(d, out);
+}
+
+static void put_values(const struct dump_frame *f, struct buf *out)
+{
+	static const char *const titles[] = {
+		[DUMP_ARGUMENT] = "Arguments", [DUMP_LOCAL] = "Locals", [DUMP_CELL] = "Shared"};
+
+	for (size_t kind = 0; kind < ARRAY_SIZE(titles); kind++) {
+		bool first = true;
+
+		for (size_t i = 0; i < f->values.len; i++) {
+			const struct dump_value *v = &f->values.data[i];
+
+			if (v->kind != kind)
+				continue;
+			if (first)
+				buf_printf(out, "        %s:\n", titles[kind]);
+			first = false;
+			buf_puts(out, "            ");
+			put(out, v->name);
+			buf_puts(out, ": ");
+			put(out, v->text);
+			buf_putc(out, '\n');
+		}
+	}
+	if (f->moved)
+		buf_puts(out, "        (went on while it was read)\n");
+}
+
+static void put_frame(const struct dump_frame *f, struct buf *out)
+{
+	if (!f->function) {
+		buf_puts(out, "    (a function whose code is not readable)\n");
+		return;
+	}
+	buf_puts(out, "    ");
+	put(out, f->function);
+	buf_puts(out, " (");
+	put(out, f->file);
+	buf_printf(out, ":%u)\n", f->line);
+	if (f->source) {
+		buf_puts(out, "        ");
+		put(out, f->source);
+		buf_puts(out, f->changed ? "    # the file was changed since\n" : "\n");
+	}
+	put_values(f, out);
+}
+
+static const char *end_text(uint8_t end)
+{
+	switch (end) {
+	case UNWIND_PYTHON_NONE:
+		return "(no Python frames)";
+	case UNWIND_PYTHON_COMPLETE:
+		return NULL;
+	case UNWIND_PYTHON_DEEP:
+		return "(and more frames)";
+	case UNWIND_PYTHON_TORN:
+		return "(inner frames changed too fast to be read)";
+	default:
+		return "(the rest cannot be read)";
+	}
+}
+
+static void put_stack(const struct dump_stack *s, struct buf *out)
+{
+	const char *end = end_text(s->end);
+
+	if (s->end == UNWIND_PYTHON_TORN)
+		buf_printf(out, "    %s\n", end);
+	for (size_t i = 0; i < s->frames.len; i++)
+		put_frame(&s->frames.data[i], out);
+	if (end && s->end != UNWIND_PYTHON_TORN)
+		buf_printf(out, "    %s\n", end);
+}
+
+static void put_thread(const struct dump_thread *t, struct buf *out)
+{
+	if (t->tid)
+		buf_printf(out, "\nThread %d", (int)t->tid);
+	else
+		buf_printf(out, "\nThread 0x%llx", (unsigned long long)t->id);
+	if (*t->name) {
+		buf_puts(out, " \"");
+		put(out, t->name);
+		buf_putc(out, '"');
+	}
+	if (t->wants_gil)
+		buf_puts(out, ": waits for the GIL");
+	else if (*t->activity)
+		buf_printf(out, ": %s", t->activity);
+	if (t->holds_gil)
+		buf_printf(out, "%s holds the GIL", *t->activity ? "," : ":");
+	buf_putc(out, '\n');
+	put_stack(&t->stack, out);
+}
+
+void dump_put_text(const struct dump *d, struct buf *out)
+{
+	put_head(d, out);
+	for (size_t i = 0; i < d->threads.len; i++)
+		put_thread(&d->threads.data[i], out);
+}

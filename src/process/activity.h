@@ -1,0 +1,25 @@
+/* process/activity.h - what a thread does at this moment, as the kernel says it.
+ *
+ * The system call and its arguments are told only to those who may trace the process. Threads:
+ * any. */
+#ifndef GLIM_PROCESS_ACTIVITY_H
+#define GLIM_PROCESS_ACTIVITY_H
+
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+struct activity {
+	char state;    /* R, S, D, T ... as in /proc/PID/stat */
+	char comm[16]; /* its name for the kernel */
+	int call;      /* number of the system call that it waits in; -1: none, or not told */
+	uint64_t arguments[6];
+};
+/* -ESRCH: there is no such thread. */
+int activity_read(pid_t pid, pid_t tid, struct activity *ret);
+/* "running", "waits in read, fd 0 (pipe)": for a person, printable. */
+void activity_describe(pid_t pid, const struct activity *a, struct buf *out);
+/* The address of the futex that it waits at; 0: it does not. */
+uint64_t activity_futex(const struct activity *a);
+
+#endif
