@@ -423,7 +423,7 @@ int capture_drain(struct capture *c, struct err *e)
 	int r;
 
 	if (c->reader)
-		return reader_drain(c->reader, e);
+		return reader_drain(c->reader);
 	if (read(c->timer_fd, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
 		return err_sys(e, -errno, "cannot read a timer");
 	read_news(c);

@@ -29,6 +29,7 @@ struct reader {
 	VEC(struct subject *) subjects;
 	int timer_fd;
 	int64_t period_ns, start_ns;
+	int64_t due_ns;	 /* of the next tick */
 	uint64_t slot;	 /* periods since the start; one tick in each */
 	uint64_t random; /* state of the generator */
 	struct sample_buffer *buffer;
@@ -49,12 +50,13 @@ static uint64_t next_random(struct reader *r)
 /* Wake up at a random moment of the current period. */
 static void arm_timer(struct reader *r)
 {
-	int64_t at = r->start_ns + (int64_t)r->slot * r->period_ns +
-		     (int64_t)(next_random(r) % (uint64_t)r->period_ns);
-	struct itimerspec when = {
-		.it_value = {at / NSEC_PER_SEC, at % NSEC_PER_SEC},
-	};
+	struct itimerspec when = {};
 
+	r->due_ns = r->start_ns + (int64_t)r->slot * r->period_ns +
+		    (int64_t)(next_random(r) % (uint64_t)r->period_ns);
+	when.it_value.tv_sec = r->due_ns / NSEC_PER_SEC;
+	when.it_value.tv_nsec = r->due_ns % NSEC_PER_SEC;
+	/* It is not readable any more then, until it is due. */
 	timerfd_settime(r->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
@@ -228,14 +230,13 @@ int reader_fd(const struct reader *r)
 	return r->timer_fd;
 }
 
-int reader_drain(struct reader *r, struct err *e)
+int reader_drain(struct reader *r)
 {
-	uint64_t before = r->stats.samples, expired;
-	int64_t now;
+	uint64_t before = r->stats.samples;
+	int64_t now = clock_mono_ns();
 
-	if (read(r->timer_fd, &expired, sizeof(expired)) < 0)
-		return errno == EAGAIN ? 0 : err_sys(e, -errno, "cannot read a timer");
-	now = clock_mono_ns();
+	if (now < r->due_ns)
+		return 0;
 	tick(r, next_slot(r, now), now);
 	arm_timer(r);
 	return (int)(r->stats.samples - before);

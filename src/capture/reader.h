@@ -13,7 +13,7 @@ struct reader; /* opaque */
 int reader_open(const struct capture_config *cfg, struct reader **ret, struct err *e);
 void reader_close(struct reader *r);
 int reader_fd(const struct reader *r);
-int reader_drain(struct reader *r, struct err *e);
+int reader_drain(struct reader *r);
 struct profile *reader_take(struct reader *r);
 void reader_stats(const struct reader *r, struct capture_stats *ret);
 bool reader_ended(const struct reader *r);

@@ -15,13 +15,14 @@ enum {
 	SAVED_EFFORT = 1024,
 	MORE_EFFORT = 2,
 	MAX_CODES = 32768, /* code objects whose start is remembered */
-	CODE_BATCH = 256,
 	WALK_STEPS = UNWIND_MAX_ENTRIES + 1,
 	/* glibc 2.21 to 2.41 on x86-64, nptl/descr.h: where struct pthread has its tid. */
 	GLIBC_PTHREAD_TID = 720,
 };
 /* A code object's start is read again after this, for another may lie in its place. */
 static const int64_t code_believed_ns = 1000000;
+/* Lists of threads are read again after this. */
+static const int64_t list_believed_ns = 4000000;
 
 /* The words of a code object that python_code_check() is made of. */
 struct code_head {
@@ -36,6 +37,8 @@ struct thread_slot {
 	VEC(struct unwind_entry) entries;
 	VEC(uint64_t) frames;
 	unsigned int effort;
+	uint64_t codes[STACK_COPY_OTHERS]; /* starts of code objects that the last stack had */
+	size_t ncodes;
 };
 struct interpreter_slot {
 	uint64_t address;
@@ -52,7 +55,7 @@ struct python_reader {
 	struct stack_belief belief;
 	VEC(struct code_head) codes;
 	struct map64 code_by_address;
-	int64_t now_ns;
+	int64_t now_ns, listed_ns;
 	struct unwind_entry *entries[STACK_COPIES]; /* of the walk over each copy */
 	uint64_t *frames[STACK_COPIES];		    /* where each of them was */
 	struct python_reader_stats stats;
@@ -69,15 +72,26 @@ static _Thread_local struct {
 	unsigned int copy;
 } current;
 
-static struct code_head *code_head(struct python_reader *r, uint64_t address)
+static struct code_head *known_code(struct python_reader *r, uint64_t address)
 {
 	const uint64_t *known = map64_get(&r->code_by_address, address);
+
+	return known ? &r->codes.data[*known] : NULL;
+}
+
+static struct code_head *code_head(struct python_reader *r, uint64_t address)
+{
+	struct code_head *known = known_code(r, address);
 	struct code_head new = {.address = address, .read_ns = r->now_ns};
 
-	if (known)
-		return &r->codes.data[*known];
+	if (known && r->now_ns - known->read_ns < code_believed_ns)
+		return known;
 	if (memory_read(&r->memory, address, new.words, sizeof(new.words)))
 		return NULL;
+	if (known) {
+		*known = new;
+		return known;
+	}
 	if (r->codes.len >= MAX_CODES) {
 		vec_clear(&r->codes);
 		map64_fini(&r->code_by_address);
@@ -194,7 +208,7 @@ static void read_certainly(struct python_reader *r, struct thread_slot *t, struc
 
 	for (unsigned int i = 0; i < MAX_EFFORT && t->effort; i++, t->effort--) {
 		r->stats.again++;
-		stack_copy_take(&t->copy, &r->memory, STACK_COPIES);
+		stack_copy_take(&t->copy, &r->memory, STACK_COPIES, NULL, 0);
 		for (unsigned int c = 0; c < STACK_COPIES; c++)
 			walk_copy(r, t, c, &stacks[c]);
 		/* All copies share what was read late: they would agree about it. */
@@ -212,7 +226,48 @@ static void read_certainly(struct python_reader *r, struct thread_slot *t, struc
 	r->stats.torn++;
 }
 
-static void refresh_codes(struct python_reader *r, struct stack *s);
+/* Copy the places of the last stack once, and its code objects along. */
+static void read_first(struct python_reader *r, struct thread_slot *t)
+{
+	struct memory_part others[STACK_COPY_OTHERS];
+	size_t n = 0;
+	bool ok;
+
+	for (size_t i = 0; i < t->ncodes; i++) {
+		struct code_head *head = known_code(r, t->codes[i]);
+
+		if (!head || head->read_ns == r->now_ns)
+			continue;
+		head->read_ns = r->now_ns;
+		others[n++] = (struct memory_part){head->address, head->words, sizeof(head->words)};
+	}
+	ok = stack_copy_take(&t->copy, &r->memory, 1, others, n);
+	for (size_t i = 0; !ok && i < t->ncodes; i++) {
+		struct code_head *head = known_code(r, t->codes[i]);
+
+		if (head)
+			head->read_ns = 0;
+	}
+}
+
+/* Which code objects the next stack will most likely have. */
+static void remember_codes(struct python_reader *r, struct thread_slot *t, const struct stack *s)
+{
+	uint16_t offset = r->python.process.layout.code_flags;
+
+	t->ncodes = 0;
+	for (uint32_t i = 0; i < s->count && t->ncodes < STACK_COPY_OTHERS; i++) {
+		uint64_t address = s->entries[i].address + offset;
+		size_t k = 0;
+
+		if ((s->entries[i].tag & 0xff) == UNWIND_PYTHON_BOUNDARY)
+			continue;
+		while (k < t->ncodes && t->codes[k] != address)
+			k++;
+		t->codes[k] = address;
+		t->ncodes += k == t->ncodes;
+	}
+}
 
 void python_reader_read(struct python_reader *r, size_t i)
 {
@@ -221,16 +276,16 @@ void python_reader_read(struct python_reader *r, size_t i)
 
 	r->stats.stacks++;
 	t->effort = MIN(t->effort + MORE_EFFORT, (unsigned int)SAVED_EFFORT);
-	stack_copy_take(&t->copy, &r->memory, 1);
+	read_first(r, t);
 	walk_copy(r, t, 0, &s);
 	if (stack_copy_is_late(&t->copy)) {
 		r->stats.again++;
-		stack_copy_take(&t->copy, &r->memory, 1);
+		stack_copy_take(&t->copy, &r->memory, 1, NULL, 0);
 		walk_copy(r, t, 0, &s);
 	}
 	if (!is_believed(r, t, &s))
 		read_certainly(r, t, &s);
-	refresh_codes(r, &s);
+	remember_codes(r, t, &s);
 	vec_clear(&t->entries);
 	vec_reserve(&t->entries, s.count);
 	if (s.count)
@@ -245,36 +300,6 @@ void python_reader_read(struct python_reader *r, size_t i)
 	t->thread.frames = t->frames.data;
 	t->thread.count = s.count;
 	t->thread.end = s.end;
-}
-
-/* Read the start of the code objects of s again that were not looked at for a while. */
-static void refresh_codes(struct python_reader *r, struct stack *s)
-{
-	const struct python_layout *l = &r->python.process.layout;
-	struct memory_part parts[CODE_BATCH];
-	size_t n = 0;
-
-	for (uint32_t i = 0; i < s->count && n < CODE_BATCH; i++) {
-		const uint64_t *at =
-			map64_get(&r->code_by_address, s->entries[i].address + l->code_flags);
-		struct code_head *head = at ? &r->codes.data[*at] : NULL;
-
-		if (!head || r->now_ns - head->read_ns < code_believed_ns)
-			continue;
-		head->read_ns = r->now_ns;
-		parts[n++] = (struct memory_part){head->address, head->words, sizeof(head->words)};
-	}
-	if (!n)
-		return;
-	memory_read_parts(&r->memory, parts, n);
-	for (uint32_t i = 0; i < s->count; i++) {
-		struct unwind_entry *e = &s->entries[i];
-		const uint64_t *at = map64_get(&r->code_by_address, e->address + l->code_flags);
-
-		if (at && (e->tag & 0xff) != UNWIND_PYTHON_BOUNDARY)
-			e->tag = (e->tag & 0xff) | python_code_check(r->codes.data[*at].words, l)
-							   << 8;
-	}
 }
 
 /* ---- which threads there are ---- */
@@ -438,6 +463,9 @@ int python_reader_list(struct python_reader *r)
 	int code = 0;
 
 	r->now_ns = clock_mono_ns();
+	if (r->threads.len && r->now_ns - r->listed_ns < list_believed_ns)
+		return (int)r->threads.len;
+	r->listed_ns = r->now_ns;
 	if (!list_is_same(r))
 		code = walk_lists(r);
 	/* Lists may change while they are followed: what was found of them is there. */

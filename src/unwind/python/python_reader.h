@@ -30,7 +30,8 @@ int python_reader_new(const struct memory *m, const struct python *py, struct py
 		      struct err *e);
 void python_reader_free(struct python_reader *r);
 
-/* Find out which threads there are now. Returns how many; -ESRCH: the process ended. */
+/* Find out which threads there are now, some milliseconds old at most. Returns how many; -ESRCH:
+ * the process ended. */
 int python_reader_list(struct python_reader *r);
 const struct python_thread *python_reader_thread(const struct python_reader *r, size_t i);
 /* Read the stack of thread i as it is now. */

@@ -74,9 +74,10 @@ static size_t make_parts(struct stack_copy *s, struct memory_part *parts)
 	return n;
 }
 
-void stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int copies)
+bool stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int copies,
+		     const struct memory_part *others, size_t n_others)
 {
-	struct memory_part parts[STACK_COPIES * MAX_PARTS];
+	struct memory_part parts[STACK_COPIES * MAX_PARTS + STACK_COPY_OTHERS];
 	size_t n, all;
 
 	s->clock++;
@@ -92,8 +93,13 @@ void stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int 
 			parts[c * n + i] = parts[i];
 			parts[c * n + i].buf = (uint8_t *)parts[i].buf + c * copy_bytes(s);
 		}
-	if (memory_read_parts(m, parts, n * copies) < n * copies || !n)
-		vec_clear(&s->blocks);
+	all = n * copies;
+	for (size_t i = 0; i < n_others && i < STACK_COPY_OTHERS; i++)
+		parts[all++] = others[i];
+	if (n && memory_read_parts(m, parts, all) == all)
+		return true;
+	vec_clear(&s->blocks);
+	return false;
 }
 
 /* The block at this address; NULL where it was not copied. */

@@ -18,6 +18,7 @@ enum {
 	STACK_COPIES = 3,
 	STACK_COPY_BLOCK = 1024, /* bytes; a page is not read in part */
 	STACK_COPY_BLOCKS = 4096,
+	STACK_COPY_OTHERS = 64,
 };
 
 struct stack_block {
@@ -36,9 +37,11 @@ struct stack_copy {
 };
 
 void stack_copy_fini(struct stack_copy *s);
-/* Copy all blocks, that many times. Where some memory is gone they are forgotten: everything is
- * read late then. What was read late before is merged in. */
-void stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int copies);
+/* Copy all blocks, that many times, and n other parts behind them. Where some memory is gone the
+ * blocks are forgotten, and everything is read late; the value is false then. What was read late
+ * before is merged in. */
+bool stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int copies,
+		     const struct memory_part *others, size_t n);
 /* n bytes of a copy, or of live memory where the copy does not hold them. */
 int stack_copy_read(struct stack_copy *s, const struct memory *m, unsigned int copy,
 		    uint64_t address, void *buf, size_t n);
