@@ -1,5 +1,6 @@
 #include "capture/reader.h"
 
+#include <fcntl.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -8,13 +9,23 @@
 #include "capture/window.h"
 #include "unwind/python/python_reader.h"
 
-enum { SYMBOL_BYTES = 1 << 20 };
+enum {
+	SYMBOL_BYTES = 1 << 20,
+	MAX_SUBJECTS = 1024,
+	MAX_CHILDREN_TEXT = 4096, /* of one thread, as /proc tells them */
+	RETRY_GROWS = 8,	  /* waits for Python grow by one part of this */
+	FORGOTTEN = 3,		  /* times without mappings before a process counts as ended */
+};
+static const int64_t first_retry_ns = 500000, last_retry_ns = NSEC_PER_SEC / 4;
+static const int64_t children_ns = 10000000;
 
-/* A process that is sampled. */
+/* A process that is sampled, or will be when it runs Python. */
 struct subject {
 	pid_t pid;
-	struct python_reader *python;
+	struct python_reader *python; /* NULL: none was found yet */
 	struct tasks tasks;
+	int64_t retry_ns, retry_wait_ns; /* when to look for Python again */
+	unsigned int unmapped;		 /* how often it had no memory */
 };
 struct sample_buffer {
 	struct probe_sample sample;
@@ -29,9 +40,11 @@ struct reader {
 	VEC(struct subject *) subjects;
 	int timer_fd;
 	int64_t period_ns, start_ns;
-	int64_t due_ns;	 /* of the next tick */
-	uint64_t slot;	 /* periods since the start; one tick in each */
-	uint64_t random; /* state of the generator */
+	int64_t due_ns;	     /* of the next tick */
+	int64_t retry_ns;    /* when a subject without Python is looked at next; INT64_MAX: none */
+	int64_t children_ns; /* when new children are looked for */
+	uint64_t slot;	     /* periods since the start; one tick in each */
+	uint64_t random;     /* state of the generator */
 	struct sample_buffer *buffer;
 	struct capture_stats stats;
 };
@@ -47,15 +60,23 @@ static uint64_t next_random(struct reader *r)
 	return r->random;
 }
 
-/* Wake up at a random moment of the current period. */
+/* A random moment of the current period. */
+static void choose_due(struct reader *r)
+{
+	r->due_ns = r->start_ns + (int64_t)r->slot * r->period_ns +
+		    (int64_t)(next_random(r) % (uint64_t)r->period_ns);
+}
+
+/* Wake up when there is something to do. */
 static void arm_timer(struct reader *r)
 {
 	struct itimerspec when = {};
+	int64_t at = MIN(r->due_ns, r->retry_ns);
 
-	r->due_ns = r->start_ns + (int64_t)r->slot * r->period_ns +
-		    (int64_t)(next_random(r) % (uint64_t)r->period_ns);
-	when.it_value.tv_sec = r->due_ns / NSEC_PER_SEC;
-	when.it_value.tv_nsec = r->due_ns % NSEC_PER_SEC;
+	if (r->cfg.children)
+		at = MIN(at, r->children_ns);
+	when.it_value.tv_sec = at / NSEC_PER_SEC;
+	when.it_value.tv_nsec = at % NSEC_PER_SEC;
 	/* It is not readable any more then, until it is due. */
 	timerfd_settime(r->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
@@ -80,33 +101,117 @@ static void subject_free(struct subject *s)
 	free(s);
 }
 
-static int add_subject(struct reader *r, pid_t pid, struct err *e)
+/* Look for the Python of a subject. 1: found, 0: there is none (yet); -ESRCH: the process ended. */
+static int look_for_python(struct reader *r, struct subject *s, struct err *e)
 {
-	struct target *t = targets_add(&r->targets, pid, 0, clock_mono_ns());
-	struct memory m = memory_of_process(pid);
+	struct target *t = targets_add(&r->targets, s->pid, 0, clock_mono_ns());
+	struct memory m = memory_of_process(s->pid);
 	struct process p;
-	struct subject *s;
-	int code = t->readable ? 0 : process_read(pid, &p, e);
+	int code;
 
-	if (code < 0)
-		return code;
-	if (!t->readable)
+	if (!t->readable) {
+		code = process_read(s->pid, &p, e);
+		if (code < 0)
+			return code;
 		process_fini(&p);
-	if (!t->readable || runtimes_find_python(r->runtimes, &t->process, &m, &t->python) <= 0)
-		return err_set(e, -ENOENT, "process %d runs no Python that Glim can find",
-			       (int)pid);
-	t->has_python = true;
-	s = mem_calloc(1, sizeof(*s));
-	s->pid = s->tasks.pid = pid;
+		/* It may be between two programs just now. */
+		return ++s->unmapped < FORGOTTEN ? 0 : -ESRCH;
+	}
+	s->unmapped = 0;
+	if (runtimes_find_python(r->runtimes, &t->process, &m, &t->python) <= 0)
+		return 0;
 	code = python_reader_new(&m, &t->python, &s->python, e);
 	if (!code)
 		code = python_reader_list(s->python);
-	if (code < 0) {
-		subject_free(s);
-		return e && e->code ? code : err_sys(e, code, "cannot read process %d", (int)pid);
+	if (code > 0) {
+		t->has_python = true;
+		return 1;
 	}
+	python_reader_free(take_ptr(s->python));
+	if (code < 0 && e && !e->code)
+		err_sys(e, code, "cannot read process %d", (int)s->pid);
+	return code;
+}
+
+static struct subject *add_subject(struct reader *r, pid_t pid, int64_t now)
+{
+	struct subject *s = mem_calloc(1, sizeof(*s));
+
+	s->pid = s->tasks.pid = pid;
+	s->retry_ns = now;
+	s->retry_wait_ns = first_retry_ns;
+	r->retry_ns = MIN(r->retry_ns, now);
 	vec_push(&r->subjects, s);
-	return 0;
+	return s;
+}
+
+static void remove_subject(struct reader *r, size_t i)
+{
+	targets_remove(&r->targets, r->subjects.data[i]->pid);
+	subject_free(r->subjects.data[i]);
+	r->subjects.data[i] = r->subjects.data[--r->subjects.len];
+}
+
+/* Subjects that have no Python yet, because they just start or never will. */
+static void retry(struct reader *r, int64_t now)
+{
+	r->retry_ns = INT64_MAX;
+	for (size_t i = r->subjects.len; i-- > 0;) {
+		struct subject *s = r->subjects.data[i];
+		int code = 0;
+
+		if (!s->python && s->retry_ns <= now) {
+			code = look_for_python(r, s, NULL);
+			s->retry_wait_ns = MIN(s->retry_wait_ns + s->retry_wait_ns / RETRY_GROWS,
+					       last_retry_ns);
+			s->retry_ns = now + s->retry_wait_ns;
+		}
+		if (code == -ESRCH)
+			remove_subject(r, i);
+		else if (!s->python)
+			r->retry_ns = MIN(r->retry_ns, s->retry_ns);
+	}
+}
+
+static bool is_subject(const struct reader *r, pid_t pid)
+{
+	for (size_t i = 0; i < r->subjects.len; i++)
+		if (r->subjects.data[i]->pid == pid)
+			return true;
+	return false;
+}
+
+/* Children that a thread forked; numbers and blanks. */
+static void add_children_of(struct reader *r, pid_t pid, pid_t tid, int64_t now)
+{
+	char path[64], text[MAX_CHILDREN_TEXT], *at = text, *end;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)tid);
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	text[MAX(n, 0)] = '\0';
+	for (long child; (child = strtol(at, &end, 10)) > 0; at = end)
+		if (r->subjects.len < MAX_SUBJECTS && !is_subject(r, (pid_t)child))
+			add_subject(r, (pid_t)child, now);
+}
+
+static void add_children(struct reader *r, int64_t now)
+{
+	r->children_ns = now + children_ns;
+	/* The list grows while it is walked: children of children follow. */
+	for (size_t i = 0; i < r->subjects.len; i++) {
+		const struct subject *s = r->subjects.data[i];
+		int n = s->python ? python_reader_list(s->python) : 0;
+
+		add_children_of(r, s->pid, s->pid, now);
+		for (int k = 0; k < n; k++) {
+			pid_t tid = python_reader_thread(s->python, (size_t)k)->tid;
+
+			if (tid && tid != s->pid)
+				add_children_of(r, s->pid, tid, now);
+		}
+	}
 }
 
 static void fill_sample(struct reader *r, struct subject *s, const struct target *t,
@@ -162,15 +267,18 @@ static void tick(struct reader *r, uint64_t periods, int64_t now)
 {
 	for (size_t k = r->subjects.len; k-- > 0;) {
 		struct subject *s = r->subjects.data[k];
-		int n = python_reader_list(s->python);
+		int n = s->python ? python_reader_list(s->python) : 0;
 
 		for (int i = 0; i < n; i++)
 			sample_thread(r, s, (size_t)i, periods, now);
-		if (n != -ESRCH)
-			continue;
-		targets_remove(&r->targets, s->pid);
-		subject_free(s);
-		r->subjects.data[k] = r->subjects.data[--r->subjects.len];
+		if (n == -ESRCH) {
+			remove_subject(r, k);
+		} else if (n < 0) {
+			/* It runs another program by now. */
+			python_reader_free(take_ptr(s->python));
+			s->retry_ns = r->retry_ns = now;
+			s->retry_wait_ns = first_retry_ns;
+		}
 	}
 }
 
@@ -197,12 +305,17 @@ int reader_open(const struct capture_config *cfg, struct reader **ret, struct er
 	if (code < 0)
 		return code;
 	window_init(&r->window, r->symbolizer, &r->targets);
-	code = add_subject(r, cfg->pid, e);
+	r->retry_ns = INT64_MAX;
+	code = look_for_python(r, add_subject(r, cfg->pid, clock_mono_ns()), e);
 	if (code < 0)
 		return code;
+	if (!code && !cfg->starting && !cfg->children)
+		return err_set(e, -ENOENT, "process %d runs no Python that Glim can find",
+			       (int)cfg->pid);
 	window_start(&r->window, cfg->clock == CAPTURE_WALL ? "wall" : "cpu", r->period_ns);
 	r->start_ns = clock_mono_ns();
 	r->random = (uint64_t)r->start_ns | 1;
+	choose_due(r);
 	arm_timer(r);
 	*ret = take_ptr(r);
 	return 0;
@@ -235,9 +348,16 @@ int reader_drain(struct reader *r)
 	uint64_t before = r->stats.samples;
 	int64_t now = clock_mono_ns();
 
-	if (now < r->due_ns)
+	if (now < MIN(r->due_ns, r->retry_ns) && (!r->cfg.children || now < r->children_ns))
 		return 0;
-	tick(r, next_slot(r, now), now);
+	if (r->cfg.children && now >= r->children_ns)
+		add_children(r, now);
+	if (now >= r->retry_ns)
+		retry(r, now);
+	if (now >= r->due_ns) {
+		tick(r, next_slot(r, now), now);
+		choose_due(r);
+	}
 	arm_timer(r);
 	return (int)(r->stats.samples - before);
 }
@@ -253,7 +373,9 @@ struct profile *reader_take(struct reader *r)
 void reader_stats(const struct reader *r, struct capture_stats *ret)
 {
 	*ret = r->stats;
-	ret->processes = ret->python_processes = r->subjects.len;
+	ret->processes = r->subjects.len;
+	for (size_t i = 0; i < r->subjects.len; i++)
+		ret->python_processes += r->subjects.data[i]->python != NULL;
 }
 
 bool reader_ended(const struct reader *r)

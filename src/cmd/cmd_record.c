@@ -9,8 +9,10 @@
 #include "base/utf8.h"
 #include "cmd/fetch.h"
 #include "cmd/cache.h"
+#include "cmd/launch.h"
 #include "cmd/options.h"
 #include "cmd/output.h"
+#include "cmd/target.h"
 #include "sink/file.h"
 
 enum {
@@ -23,17 +25,21 @@ enum {
 };
 
 struct record_options {
-	const char *all, *pid, *mode, *seconds, *frequency, *output, *format, *quiet, *debuginfod;
+	const char *all, *pid, *mode, *native, *children, *seconds, *frequency, *output, *format,
+		*quiet, *debuginfod;
 };
 struct record {
 	struct event_base *loop;
 	struct capture *capture;
 	struct debuginfod *debuginfod;
-	struct event *drain, *progress, *end, *interrupt, *terminate;
+	struct event *drain, *progress, *end, *interrupt, *terminate, *ended;
+	char **command;	      /* to be started, NULL: none */
+	struct launch launch; /* of that */
 	const struct format *format;
 	const char *path, *shown; /* the file, and how a person may see it */
 	unsigned int hz, seconds; /* 0: until it is ended */
-	unsigned int pid;	  /* 0: every process */
+	pid_t pid;		  /* 0: every process */
+	bool native, children;
 	enum capture_clock clock;
 	bool show;  /* progress on a terminal */
 	bool fetch; /* debug files */
@@ -122,6 +128,15 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(r->loop);
 }
 
+/* Ctrl-C goes to the command, too, which decides what to make of it. */
+static void on_interrupt(evutil_socket_t fd, short what, void *arg)
+{
+	struct record *r = arg;
+
+	if (!r->command)
+		on_end(fd, what, arg);
+}
+
 /* Signals first: one that comes while the probes are loaded ends the recording in order. */
 static void record_loop(struct record *r)
 {
@@ -130,29 +145,45 @@ static void record_loop(struct record *r)
 	CHECK(r->loop);
 	r->progress = event_new(r->loop, -1, EV_PERSIST, on_progress, r);
 	r->end = event_new(r->loop, -1, 0, on_end, r);
-	r->interrupt = evsignal_new(r->loop, SIGINT, on_end, r);
+	r->interrupt = evsignal_new(r->loop, SIGINT, on_interrupt, r);
 	r->terminate = evsignal_new(r->loop, SIGTERM, on_end, r);
 	CHECK(r->progress && r->end && r->interrupt && r->terminate);
 	event_add(r->interrupt, NULL);
 	event_add(r->terminate, NULL);
 }
 
+/* Start the command, which waits until all is ready. */
+static int open_command(struct record *r, struct err *e)
+{
+	int code = r->command ? launch_open(r->command, &r->launch, e) : 0;
+
+	if (!code && r->command)
+		r->pid = r->launch.pid;
+	return code;
+}
+
 static int record_open(struct record *r, struct err *e)
 {
+	int code = open_command(r, e);
 	cleanup_free char *cache = cache_folder("unwind");
 	const struct capture_config config = {
-		.engine = r->pid ? CAPTURE_READER : CAPTURE_KERNEL,
+		.engine = r->pid && !r->native ? CAPTURE_READER : CAPTURE_KERNEL,
 		.clock = r->clock,
-		.pid = (pid_t)r->pid,
+		.pid = r->pid,
+		.children = r->children,
+		.starting = r->command,
 		.hz = r->hz,
 		.self = getpid(),
 		.kernel_stacks = true,
 		.cache = cache,
 	};
-	int code;
 
+	if (code)
+		return code;
 	record_loop(r);
 	code = capture_open(&config, &r->capture, e);
+	if ((code == -EPERM || code == -EACCES) && config.engine == CAPTURE_READER)
+		target_check_memory(r->pid, "record", e);
 	if (!code && r->fetch)
 		code = fetch_start(r->capture, &r->debuginfod, e);
 	if (code)
@@ -169,7 +200,8 @@ static int record_open(struct record *r, struct err *e)
 
 static void record_close(struct record *r)
 {
-	struct event *const events[] = {r->drain, r->progress, r->end, r->interrupt, r->terminate};
+	struct event *const events[] = {r->drain,     r->progress,  r->end,
+					r->interrupt, r->terminate, r->ended};
 
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
 		if (events[i])
@@ -180,12 +212,24 @@ static void record_close(struct record *r)
 	debuginfod_stop(r->debuginfod);
 }
 
+/* Let the command run. Its end is the end of the recording. */
+static int run_command(struct record *r, struct err *e)
+{
+	int code = launch_go(&r->launch, e);
+
+	if (code)
+		return err_prefix(e, "%s", r->command[0]);
+	r->ended = event_new(r->loop, r->launch.ended, EV_READ, on_end, r);
+	CHECK(r->ended);
+	return event_add(r->ended, NULL);
+}
+
 static void started(const struct record *r)
 {
 	char what[32] = "every process";
 
 	if (r->pid)
-		snprintf(what, sizeof(what), "process %u", r->pid);
+		snprintf(what, sizeof(what), "process %d", (int)r->pid);
 	fprintf(stderr, "glim record: %s at %u Hz into %s%s\n", what, r->hz, r->shown,
 		r->seconds ? "" : "; Ctrl-C ends");
 }
@@ -199,8 +243,12 @@ static int record_run(struct record *r, struct err *e)
 	if (code)
 		return code;
 	r->start_ns = r->last_ns = clock_mono_ns();
-	if (!r->show)
+	if (r->command)
+		code = run_command(r, e);
+	else if (!r->show)
 		started(r);
+	if (code)
+		return code;
 	event_base_dispatch(r->loop);
 	seconds = (double)(clock_mono_ns() - r->start_ns) / NSEC_PER_SEC;
 	/* What waits in the ring; what comes meanwhile could go on for ever. */
@@ -219,31 +267,31 @@ static int record_run(struct record *r, struct err *e)
 
 /* ---- options ---- */
 
-static int check_options(const struct record_options *o, bool operands, struct record *r,
-			 struct err *e)
+static int check_options(const struct record_options *o, struct record *r, struct err *e)
 {
+	bool one = o->pid || r->command;
 	int code;
 
-	if (operands)
+	if (!o->all + !o->pid + !r->command != 2)
 		return err_set(e, -EINVAL,
-			       "starting a command is not possible yet: start it, then "
-			       "record it with -p");
-	if (!o->all == !o->pid)
+			       "what to record? -p PID is one process, -- COMMAND starts one, -a "
+			       "is the whole machine");
+	if (!one && (o->mode || o->native || o->children))
 		return err_set(e, -EINVAL,
-			       "what to record? -p PID is one Python process, -a is "
-			       "the whole machine");
-	if (o->mode && !o->pid)
-		return err_set(e, -EINVAL, "--mode is for one process: add -p PID");
+			       "--mode, --native and --subprocesses are for one process: use "
+			       "-p PID or -- COMMAND");
+	if (o->mode && o->native)
+		return err_set(e, -EINVAL, "--native counts CPU time: leave --mode away");
 	if (o->mode && strcmp(o->mode, "cpu") && strcmp(o->mode, "wall"))
 		return err_set(e, -EINVAL, "--mode must be cpu or wall, not \"%.40s\"", o->mode);
+	r->native = o->native;
+	r->children = o->children;
 	r->clock = o->mode && !strcmp(o->mode, "wall") ? CAPTURE_WALL : CAPTURE_CPU;
 	r->fetch = o->debuginfod;
 	code = r->fetch ? fetch_check(e) : 0;
-	if (!code && o->pid)
-		code = options_number("-p", o->pid, 1, INT32_MAX, &r->pid, e);
 	if (!code)
-		code = options_number("-F", o->frequency, 1, o->pid ? MAX_READER_HZ : MAX_HZ,
-				      &r->hz, e);
+		code = options_number("-F", o->frequency, 1,
+				      one && !o->native ? MAX_READER_HZ : MAX_HZ, &r->hz, e);
 	if (!code && o->seconds)
 		code = options_number("-d", o->seconds, 1, MAX_SECONDS, &r->seconds, e);
 	if (!code && !o->format && (!o->output || !strcmp(o->output, "-")))
@@ -253,13 +301,23 @@ static int check_options(const struct record_options *o, bool operands, struct r
 	return code;
 }
 
+/* Wait for the command, which goes on when the recording is over. Returns its exit status. */
+static int command_status(struct record *r)
+{
+	bool ran = r->launch.go < 0 && r->launch.pid > 0;
+	int status = ran ? launch_wait(&r->launch) : 0;
+
+	launch_close(&r->launch);
+	return status;
+}
+
 static int record(struct record *r, const struct record_options *o)
 {
 	cleanup_free char *path =
 		o->output ? mem_strdup(o->output) : mem_asprintf("glim%s", r->format->suffix);
 	cleanup_buf struct buf shown = {};
 	struct err e = {};
-	int code;
+	int code, status;
 
 	if (!strcmp(path, "-"))
 		buf_puts(&shown, "standard output");
@@ -267,14 +325,18 @@ static int record(struct record *r, const struct record_options *o)
 		utf8_put_printable(&shown, path, strlen(path));
 	r->path = path;
 	r->shown = buf_cstr(&shown);
-	r->show = isatty(STDERR_FILENO) && !o->quiet;
+	/* The terminal is the command's. */
+	r->show = isatty(STDERR_FILENO) && !o->quiet && !r->command;
 	code = output_check(r->format, path, &e);
+	if (!code && o->pid)
+		code = target_find(o->pid, &r->pid, &e);
 	if (!code)
 		code = record_run(r, &e);
 	record_close(r);
 	if (code)
 		fprintf(stderr, "glim record: %s\n", e.msg);
-	return code ? 1 : 0;
+	status = command_status(r);
+	return status ? status : code ? 1 : 0;
 }
 
 int cmd_record(int argc, char **argv)
@@ -284,9 +346,11 @@ int cmd_record(int argc, char **argv)
 	const char *format =
 		arena_printf(&memory, "%s (what FILE's name says)", output_formats(&memory));
 	const struct option_spec specs[] = {
-		{"pid", 'p', "PID", "this Python process; needs no root for your own", &o.pid},
-		{"mode", 0, "MODE",
-		 "with -p: cpu counts threads that run, wall those that wait, too (cpu)", &o.mode},
+		{"pid", 'p', "PID", "one process; needs no root for your own Python", &o.pid},
+		{"native", 0, NULL, "native and kernel functions, too; needs root", &o.native},
+		{"subprocesses", 0, NULL, "and the processes that it starts", &o.children},
+		{"mode", 0, "MODE", "cpu counts threads that run, wall those that wait, too (cpu)",
+		 &o.mode},
 		{"all", 'a', NULL, "every process of this machine; needs root", &o.all},
 		{"duration", 'd', "SECONDS", "end by itself (until Ctrl-C)", &o.seconds},
 		{"frequency", 'F', "HZ", "samples a second and CPU (99)", &o.frequency},
@@ -297,22 +361,24 @@ int cmd_record(int argc, char **argv)
 	};
 	const struct option_table table = {
 		.command = "record",
-		.usage = "-p PID | -a [OPTION...]",
-		.about = "Profiles a Python process, without stopping it, or every process of this "
-			 "machine into a "
-			 "file. Ctrl-C ends it; the file is kept.",
+		.usage = "[OPTION...] -p PID | -a | -- COMMAND [ARGUMENT...]",
+		.about = "Profiles a Python process, which is never stopped, or every process of "
+			 "this machine into a file. It ends with the process, or by Ctrl-C; the "
+			 "file is kept.",
 		.examples = "  glim record -p 1234 -d 10 -o cpu.pb.gz\n"
 			    "  glim record -p 1234 --mode wall -F 1000 -f folded -o -\n"
+			    "  glim record -o cpu.pb.gz -- python3 program.py\n"
 			    "  glim record -a -d 10 -o cpu.pb.gz\n"
 			    "  glim record -a -d 5 -f folded -o -\n",
 		.specs = specs,
 		.n = ARRAY_SIZE(specs)};
-	struct record r = {};
+	struct record r = {.launch = {.go = -1, .failed = -1, .ended = -1}};
 	struct err e = {};
 	int status = 2, operand = options_parse(&table, argc, argv, &memory, &status);
 
 	if (operand >= 0) {
-		if (check_options(&o, operand < argc, &r, &e))
+		r.command = operand < argc ? argv + operand : NULL;
+		if (check_options(&o, &r, &e))
 			status = cmd_usage_error("record", "%s", e.msg);
 		else
 			status = record(&r, &o);
