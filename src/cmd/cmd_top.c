@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <sys/pidfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -20,13 +21,15 @@ enum {
 	DRAIN_MS = 250,
 	FIRST_MS = 300, /* until the first numbers: nobody likes to wait */
 	MAX_HZ = 5000,
+	MAX_READER_HZ = 20000,
 	MAX_TABLES = 1000000,
 	MAX_ROWS = 100000,
 	PLAIN_ROWS = 20,
 };
 
 struct top_options {
-	const char *all, *pid, *interval, *frequency, *tables, *rows, *json, *by, *sort, *filter;
+	const char *all, *pid, *mode, *native, *interval, *frequency, *tables, *rows, *json, *by,
+		*sort, *filter;
 };
 /* A person at a terminal, or text. */
 enum top_mode { MODE_TERMINAL, MODE_PLAIN, MODE_JSON };
@@ -44,9 +47,11 @@ struct top {
 	unsigned int tables; /* still to be printed; 0: for ever */
 	unsigned int rows;
 	double interval;
-	int64_t start_ns, last_ns;
+	int64_t start_ns, last_ns, last_cpu;
 	uint64_t last_samples;
 	pid_t pid; /* 0: every process */
+	enum capture_engine engine;
+	enum capture_clock clock;
 	int pid_fd;
 	bool ended; /* the process has */
 	char *target;
@@ -105,10 +110,21 @@ static void print(struct top *t)
 		event_base_loopbreak(t->loop);
 }
 
+/* CPU time of the process, -1 where it cannot be known. */
+static int64_t process_cpu_ns(pid_t pid)
+{
+	struct timespec cpu;
+	clockid_t clock;
+
+	if (!pid || clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &cpu))
+		return -1;
+	return cpu.tv_sec * NSEC_PER_SEC + cpu.tv_nsec;
+}
+
 static void read_facts(struct top *t)
 {
 	struct capture_stats s;
-	int64_t now = clock_mono_ns();
+	int64_t now = clock_mono_ns(), cpu = process_cpu_ns(t->pid);
 	uint64_t seen = 0;
 
 	capture_stats(t->capture, &s);
@@ -118,10 +134,14 @@ static void read_facts(struct top *t)
 	t->facts.samples_rate = (double)(s.samples - t->last_samples) * NSEC_PER_SEC /
 				(double)MAX(now - t->last_ns, 1);
 	t->facts.samples = s.samples;
-	t->facts.lost = s.lost_ring + s.lost_scratch;
+	t->facts.lost = s.lost_ring + s.lost_scratch + s.missed;
 	t->facts.complete = seen ? (double)s.outcomes[OUTCOME_COMPLETE] / (double)seen : -1;
+	t->facts.cpu = cpu < 0 || t->last_cpu < 0
+			       ? -1
+			       : (double)(cpu - t->last_cpu) / (double)MAX(now - t->last_ns, 1);
 	t->last_samples = s.samples;
 	t->last_ns = now;
+	t->last_cpu = cpu;
 }
 
 static void on_refresh(evutil_socket_t fd, short what, void *arg)
@@ -295,20 +315,41 @@ static void watch_end(struct top *t)
 	event_add(t->gone, NULL);
 }
 
-static int top_open(struct top *t, struct err *e)
+/* What to do, behind the reason. */
+static int advise(struct err *e, const char *advice)
+{
+	const struct err why = *e;
+
+	return err_set(e, why.code, "%s: %s", why.msg, advice);
+}
+
+static int open_capture(struct top *t, struct err *e)
 {
 	cleanup_free char *cache = cache_folder("unwind");
 	const struct capture_config config = {
+		.engine = t->engine,
+		.clock = t->clock,
 		.hz = t->facts.hz,
 		.self = getpid(),
 		.pid = t->pid,
 		.kernel_stacks = true,
 		.cache = cache,
 	};
+	int r = t->engine == CAPTURE_READER ? target_check_memory(t->pid, "top", e) : 0;
+
+	if (!r)
+		r = capture_open(&config, &t->capture, e);
+	if (r == -ENOENT && t->engine == CAPTURE_READER)
+		return advise(e, "--native shows any program, as root");
+	return r;
+}
+
+static int top_open(struct top *t, struct err *e)
+{
 	int r;
 
 	top_loop(t);
-	r = capture_open(&config, &t->capture, e);
+	r = open_capture(t, e);
 	if (r < 0)
 		return r;
 	t->drain = event_new(t->loop, capture_fd(t->capture), EV_READ | EV_PERSIST, on_drain, t);
@@ -317,6 +358,7 @@ static int top_open(struct top *t, struct err *e)
 	if (t->pid)
 		watch_end(t);
 	t->start_ns = t->last_ns = clock_mono_ns();
+	t->last_cpu = process_cpu_ns(t->pid);
 	if (t->mode == MODE_TERMINAL)
 		r = open_terminal(t, e);
 	return r;
@@ -415,6 +457,8 @@ static int check_view(const struct top_options *o, struct top_view *v, struct er
 
 static int check_options(const struct top_options *o, struct top *t, struct err *e)
 {
+	static const char *const clocks[] = {[CAPTURE_CPU] = "cpu", [CAPTURE_WALL] = "wall"};
+	unsigned int clock = CAPTURE_CPU;
 	int r;
 
 	if (!o->all == !o->pid)
@@ -422,7 +466,19 @@ static int check_options(const struct top_options *o, struct top *t, struct err 
 			       o->all ? "-a is the whole machine, -p one process: choose one"
 				      : "what to watch? -p PID is one process, -a the whole "
 					"machine");
-	r = options_number("-F", o->frequency, 1, MAX_HZ, &t->facts.hz, e);
+	if ((o->mode || o->native) && !o->pid)
+		return err_set(e, -EINVAL, "%s is for one process: add -p PID",
+			       o->mode ? "--mode" : "--native");
+	if (o->mode && o->native)
+		return err_set(e, -EINVAL, "--native counts CPU time: it has no --mode");
+	t->engine = o->pid && !o->native ? CAPTURE_READER : CAPTURE_KERNEL;
+	r = choose("--mode", o->mode ? o->mode : "cpu", clocks, ARRAY_SIZE(clocks), &clock, e);
+	t->clock = clock;
+	t->facts.clock = clocks[clock];
+	if (!r)
+		r = options_number("-F", o->frequency, 1,
+				   t->engine == CAPTURE_READER ? MAX_READER_HZ : MAX_HZ,
+				   &t->facts.hz, e);
 	if (!r)
 		r = options_seconds("-i", o->interval, 0.1, 3600, &t->interval, e);
 	if (!r && o->tables)
@@ -444,9 +500,7 @@ static int choose_mode(const struct top_options *o, struct top *t, struct err *e
 	}
 	t->mode = o->tables || !isatty(STDOUT_FILENO) ? MODE_PLAIN : MODE_TERMINAL;
 	r = t->mode == MODE_TERMINAL ? terminal_check(e) : 0;
-	if (r)
-		err_prefix(e, "-n 1 prints one table as text; for a live one");
-	return r;
+	return r ? advise(e, "-n 1 prints a table as text") : 0;
 }
 
 static int top(struct top *t, const struct top_options *o)
@@ -454,8 +508,7 @@ static int top(struct top *t, const struct top_options *o)
 	struct err e = {};
 	int r;
 
-	t->facts.clock = "cpu";
-	t->facts.complete = -1;
+	t->facts.complete = t->facts.cpu = -1;
 	r = choose_mode(o, t, &e);
 	if (!r && o->pid)
 		r = target_find(o->pid, &t->pid, &e);
@@ -473,8 +526,12 @@ int cmd_top(int argc, char **argv)
 	struct top_options o = {
 		.frequency = "99", .interval = "1", .by = "functions", .sort = "self"};
 	const struct option_spec specs[] = {
-		{"all", 'a', NULL, "every process of this machine", &o.all},
-		{"pid", 'p', "PID", "this process", &o.pid},
+		{"all", 'a', NULL, "every process of this machine; needs root", &o.all},
+		{"pid", 'p', "PID", "this Python process; needs no root for your own", &o.pid},
+		{"mode", 0, "MODE",
+		 "with -p: cpu counts threads that run, wall those that wait, too (cpu)", &o.mode},
+		{"native", 0, NULL, "with -p: native and kernel code, of any program; needs root",
+		 &o.native},
 		{"interval", 'i', "SECONDS", "between two tables (1)", &o.interval},
 		{"frequency", 'F', "HZ", "samples a second and CPU (99)", &o.frequency},
 		{"tables", 'n', "N", "print N tables as text and end", &o.tables},
@@ -488,8 +545,10 @@ int cmd_top(int argc, char **argv)
 					   .usage = "-p PID | -a [OPTION...]",
 					   .about = "Shows, live, which functions and lines use "
 						    "the CPU. ? explains the keys, q ends it.",
-					   .examples = "  glim top -p 1234\n"
-						       "  glim top -a -n 1 --by processes\n",
+					   .examples =
+						   "  glim top -p 1234\n"
+						   "  glim top -p 1234 --mode wall --by threads\n"
+						   "  glim top -a -n 1 --by processes\n",
 					   .specs = specs,
 					   .n = ARRAY_SIZE(specs)};
 	struct arena memory = {};

@@ -107,6 +107,11 @@ int target_refused(const struct target_facts *f, struct err *e)
 			       (int)f->pid, f->ptrace_scope,
 			       f->ptrace_scope == 1 ? "those who started it" : "root", f->command,
 			       (int)f->pid);
+	if (!f->us)
+		return err_set(e, -EPERM,
+			       "process %d may not be read, not even by root here: run glim where "
+			       "it was started",
+			       (int)f->pid);
 	return err_set(e, -EPERM,
 		       "process %d may not be read: it gained rights, or lives in another user "
 		       "namespace. Try sudo glim %s -p %d",

@@ -129,17 +129,22 @@ static void fact_active(struct facts_line *l, const struct live_table *t, enum l
 	fact(l, STYLE_PLAIN, "%zu %s", n, n == 1 ? one : many);
 }
 
+double top_cpu(const struct top_view *v, const struct top_facts *f)
+{
+	const struct live_table *t = top_view_table(v);
+
+	return f->cpu >= 0 && !v->focus_pid ? f->cpu : live_rate(t, t->all.total) / NSEC_PER_SEC;
+}
+
 /* The most important first: those at the end are left out on narrow screens. */
 static void draw_facts(const struct top_view *v, const struct top_facts *f, struct screen *s)
 {
 	const struct live_table *t = top_view_table(v);
 	struct facts_line l = {s, 0};
-	double cores = live_rate(t, t->all.total) / NSEC_PER_SEC;
 
-	if (!strcmp(f->clock, "cpu"))
-		fact(&l, STYLE_BOLD, "CPU %.1f%%", cores * 100);
-	else
-		fact(&l, STYLE_BOLD, "%.1f threads", cores);
+	/* Threads that wait use none. */
+	if (f->cpu >= 0 || strcmp(f->clock, "wall"))
+		fact(&l, STYLE_BOLD, "CPU %.1f%%", top_cpu(v, f) * 100);
 	fact(&l, f->lost ? STYLE_RED | STYLE_BOLD : STYLE_PLAIN, "%llu lost",
 	     (unsigned long long)f->lost);
 	if (f->complete >= 0)

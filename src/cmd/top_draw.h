@@ -16,10 +16,13 @@ struct top_facts {
 	double seconds;		/* since the start */
 	double samples_rate;	/* a second, in the last window */
 	uint64_t samples, lost; /* since the start */
-	double complete;     /* share of the samples with a whole stack; negative: none was seen */
+	double cpu;	 /* CPUs that the target uses, as the kernel counts; negative: not known */
+	double complete; /* share of the samples with a whole stack; negative: none was seen */
 	const char *message; /* NULL: none; stands below the table */
 };
 
+/* CPUs that are used now: as the kernel counts, else by the samples. */
+double top_cpu(const struct top_view *v, const struct top_facts *f);
 void top_draw(struct top_view *v, const struct top_facts *f, struct screen *s);
 /* The same without what only a person at a terminal needs: `rows` rows of the table at most. */
 void top_draw_plain(struct top_view *v, const struct top_facts *f, unsigned int rows,

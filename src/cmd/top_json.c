@@ -82,7 +82,6 @@ static void put_row(struct json *j, const struct top_view *v, const struct live_
 
 void top_json(const struct top_view *v, const struct top_facts *f, size_t rows, struct buf *out)
 {
-	const struct live_table *t = top_view_table(v);
 	struct json j = {.out = out};
 
 	json_object_begin(&j);
@@ -97,7 +96,7 @@ void top_json(const struct top_view *v, const struct top_facts *f, size_t rows, 
 		json_double(&j, f->complete);
 	else
 		json_none(&j);
-	put_number(&j, "cores", live_rate(t, t->all.total) / NSEC_PER_SEC);
+	put_number(&j, "cores", top_cpu(v, f));
 	put_text(&j, "by", top_kind_name(v->kind));
 	json_key(&j, "rows");
 	json_array_begin(&j);

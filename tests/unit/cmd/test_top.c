@@ -392,7 +392,7 @@ static void no_order_of_keys_breaks_it(void **state)
 		'4',	     'r',	    ' ',       '/',	   'z',		  'a',	  'w',
 		'?',	     KEY_TAB,	    KEY_ENTER, KEY_ESCAPE, KEY_BACKSPACE, KEY_UP, KEY_DOWN,
 		KEY_PAGE_UP, KEY_PAGE_DOWN, KEY_HOME,  KEY_END,	   KEY_OTHER};
-	const struct top_facts f = {.target = "t", .clock = "cpu", .complete = -1};
+	const struct top_facts f = {.target = "t", .clock = "cpu", .cpu = -1, .complete = -1};
 	struct screen s = {};
 	struct top_view v;
 	uint32_t chance = 11;
@@ -426,6 +426,7 @@ static void expect_screen(struct top_view *v, unsigned int columns, unsigned int
 		.seconds = 61,
 		.samples_rate = 99,
 		.samples = 1000,
+		.cpu = 0.2,
 		.complete = 0.9951,
 	};
 	struct screen s = {};
@@ -454,7 +455,7 @@ static void screens_of_all_sizes(void **state)
 	EXPECT_SCREEN(
 		&v, 80, 14,
 		"glim top  web (7)                                                cpu 99 Hz  1:01",
-		"CPU 100.0%  0 lost  99.5% complete  GIL held 90%  99 samples/s  2 threads",
+		"CPU 20.0%  0 lost  99.5% complete  GIL held 90%  99 samples/s  2 threads",
 		" functions  lines  processes  threads",
 		"SELF%   TOT%     SELF  FUNCTION                     FILE:LINE            RUNTIME",
 		"  0.0   90.0    0.00s  main                         /srv/app.py:10       Python",
@@ -463,23 +464,24 @@ static void screens_of_all_sizes(void **state)
 		"  0.0   30.0    0.00s  warm                         /srv/app.py:10       Python",
 		" 10.0   10.0    0.10s  idle                         /srv/app.py:10       Python");
 	EXPECT_SCREEN(&v, 40, 10, "glim top  web (7)                   1:01",
-		      "CPU 100.0%  0 lost  99.5% complete", "SELF%   TOT%  FUNCTION",
+		      "CPU 20.0%  0 lost  99.5% complete", "SELF%   TOT%  FUNCTION",
 		      "  0.0   90.0  main", " 40.0   60.0  hot", " 50.0   50.0  leaf",
 		      "  0.0   30.0  warm", " 10.0   10.0  idle", "",
 		      "?:help  q:quit  /:filter  space:freeze");
-	EXPECT_SCREEN(&v, 20, 4, "glim top  web (7)", "CPU 100.0%  0 lost", "SELF%  FUNCTION",
+	EXPECT_SCREEN(&v, 20, 4, "glim top  web (7)", "CPU 20.0%  0 lost", "SELF%  FUNCTION",
 		      "?:help  q:quit");
 	EXPECT_SCREEN(&v, 1, 1, "\xe2\x80\xa6");
 	PRESS(&v, '/', 'l', 'e');
 	EXPECT_SCREEN(&v, 40, 6, "glim top  web (7)                   1:01",
-		      "CPU 100.0%  0 lost  99.5% complete", "SELF%   TOT%  FUNCTION",
+		      "CPU 20.0%  0 lost  99.5% complete", "SELF%   TOT%  FUNCTION",
 		      " 50.0   50.0  leaf", " 10.0   10.0  idle", "/le");
 	top_view_fini(&v);
 }
 
 static void json_says_the_same(void **state)
 {
-	const struct top_facts f = {.target = "web (7)", .clock = "cpu", .hz = 99, .complete = -1};
+	const struct top_facts f = {
+		.target = "web (7)", .clock = "cpu", .hz = 99, .cpu = -1, .complete = -1};
 	cleanup_buf struct buf b = {};
 	struct top_view v;
 
@@ -513,6 +515,7 @@ static void refusals_say_what_to_do(void **state)
 		{{7, .owner = 1000, .us = 1000, .ptrace_scope = 3}, "until the next boot"},
 		{{7, .owner = 1000, .us = 0}, "--cap-add SYS_PTRACE"},
 		{{7, .owner = 1000, .us = 1000}, "gained rights"},
+		{{7, .owner = 0, .us = 0, .may_trace = true}, "not even by root"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -1,0 +1,101 @@
+"""A terminal for a program: a pseudo terminal, and pyte to see what a person would see."""
+
+import fcntl
+import os
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pyte
+
+LEAVE = b"\x1b[?1049l"
+
+
+class Screen:
+    """A program on a terminal of its own, as its session leader. Nothing here sleeps: wait() returns
+    when what is shown is what was asked for, or fails."""
+
+    def __init__(self, argv, columns=80, rows=24, env=None):
+        self.master, self.slave = os.openpty()
+        self.raw = b""
+        self.emulator = pyte.Screen(columns, rows)
+        self.stream = pyte.ByteStream(self.emulator)
+        self._set_size(columns, rows)
+        self.before = termios.tcgetattr(self.slave)
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("GLIM_", "LC_", "NO_"))}
+        self.popen = subprocess.Popen(
+            [str(a) for a in argv],
+            stdin=self.slave, stdout=self.slave, stderr=self.slave,
+            env={**clean, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(env or {})},
+            preexec_fn=self._lead,
+        )
+
+    @staticmethod
+    def _lead():
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    def _set_size(self, columns, rows):
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def resize(self, columns, rows):
+        self.emulator.resize(rows, columns)
+        self._set_size(columns, rows)
+
+    def press(self, keys):
+        os.write(self.master, keys.encode() if isinstance(keys, str) else keys)
+
+    def read(self, timeout):
+        """Take in what was written; false when nothing came."""
+        if not select.select([self.master], [], [], timeout)[0]:
+            return False
+        data = os.read(self.master, 65536)
+        self.raw += data
+        # pyte knows neither of these: others take or ignore them.
+        self.stream.feed(re.sub(rb"\x18|\x1b\[\?(?:2026|1049)[hl]", b"", data))
+        return True
+
+    @property
+    def lines(self):
+        return [line.rstrip() for line in self.emulator.display]
+
+    @property
+    def text(self):
+        return "\n".join(self.lines)
+
+    def wait(self, condition, timeout=30):
+        """Until condition(self) is true or, for text, shown; returns what it returned."""
+        until = time.monotonic() + timeout
+        while True:
+            found = condition in self.text if isinstance(condition, str) else condition(self)
+            if found:
+                return found
+            left = until - time.monotonic()
+            assert left > 0, f"never seen: {condition}\n{self.text}"
+            self.read(min(left, 1))
+
+    def wait_end(self, timeout=30):
+        """The exit status, when all that it wrote was read."""
+        until = time.monotonic() + timeout
+        while self.popen.poll() is None:
+            assert time.monotonic() < until, f"it does not end\n{self.text}"
+            self.read(0.05)
+        while self.read(0):
+            pass
+        return self.popen.returncode
+
+    @property
+    def restored(self):
+        """The other screen was left, and the settings are what they were."""
+        return self.raw.rstrip().endswith(LEAVE) and termios.tcgetattr(self.slave) == self.before
+
+    def close(self):
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGKILL)
+            self.popen.wait()
+        os.close(self.master)
+        os.close(self.slave)

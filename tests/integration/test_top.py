@@ -1,0 +1,368 @@
+"""glim top: a live table, at a terminal and for scripts."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from conftest import ROOT
+from screen import Screen
+
+TARGETS = ROOT / "tests" / "targets"
+SHARES = {"six": 60, "three": 30, "one": 10}
+ROW = re.compile(r"^ *([\d.]+) +([\d.]+) +([\d.]+)s +(?:[\d.]+s +)?(\S+)")
+
+
+@pytest.fixture
+def busy(run):
+    """A program of known shares. It goes before others, who would distort them."""
+    process = run([sys.executable, TARGETS / "top.py"])
+    process.wait_line("ready")
+    os.setpriority(os.PRIO_PROCESS, process.pid, -20)
+    return process
+
+
+@pytest.fixture
+def top(glim):
+    """top(*options, **how): glim top on a terminal."""
+    screens = []
+
+    def start(*options, **how):
+        screens.append(Screen([glim, "top", *options], **how))
+        return screens[-1]
+
+    yield start
+    for screen in screens:
+        screen.close()
+
+
+def rows(screen):
+    """name -> (self %, total %, seconds), in the order of the screen."""
+    found = [ROW.match(line) for line in screen.lines]
+    return {m[4]: (float(m[1]), float(m[2]), float(m[3])) for m in found if m}
+
+
+def clock(screen):
+    """Seconds that the title shows."""
+    m = re.search(r"(\d+):(\d\d)$", screen.lines[0])
+    return m and int(m[1]) * 60 + int(m[2])
+
+
+def seconds_pass(n):
+    """A condition: n seconds later by the clock on the screen."""
+    start = []
+
+    def passed(screen):
+        now = clock(screen)
+        if now is None:
+            return False
+        start.append(now)
+        return now >= start[0] + n
+
+    return passed
+
+
+# ---- what is shown ----
+
+
+def test_functions_by_their_shares(top, busy):
+    screen = top("-p", busy.pid, "-F", 499)
+    screen.wait(seconds_pass(4))
+    table = rows(screen)
+    assert list(table)[:3] == ["six", "three", "one"]
+    for name, share in SHARES.items():
+        assert abs(table[name][0] - share) < 10 and abs(table[name][1] - share) < 10, screen.text
+    assert table["main"][0] < 2 and table["main"][1] > 98
+    assert f"({busy.pid})" in screen.lines[0]
+    assert re.match(r"CPU [\d.]+%  \d+ lost  (100\.0|99\.\d)% complete", screen.lines[1])
+    six = next(line for line in screen.lines if " six " in line)
+    assert re.search(r"top\.py:15 +Python$", six)
+
+
+def test_keys_sort_and_switch(top, busy):
+    screen = top("-p", busy.pid)
+    screen.wait("six")
+    screen.press("2")
+    screen.wait(lambda s: set(list(rows(s))[:2]) == {"main", "<module>"})
+    screen.press("4")
+    screen.wait(lambda s: list(rows(s)) == ["<module>", "main", "one", "six", "three"])
+    screen.press("r")
+    screen.wait(lambda s: list(rows(s)) == ["three", "six", "one", "main", "<module>"])
+    screen.press("1l")
+    screen.wait(lambda s: re.search(r"top\.py:1[67] ", s.text))
+    screen.press("p")
+    screen.wait(lambda s: re.search(rf"100\.0 .*python.* {busy.pid}$", s.text, re.M))
+    # A terminal may send a key in pieces.
+    screen.press("f2")
+    screen.wait(lambda s: "six" in rows(s))
+    screen.press(b"\x1b")
+    screen.press(b"[B")
+    screen.press("4\r")
+    screen.wait("from")
+    screen.press("?")
+    screen.wait("q quit")
+    screen.press("x")
+    screen.wait("FUNCTION")
+
+
+def test_enter_shows_callers_and_callees(top, busy):
+    screen = top("-p", busy.pid)
+    screen.wait("six")
+    screen.press("\r")
+    screen.wait("from main")
+    screen.press("\x1b")
+    screen.wait(lambda s: "from main" not in s.text)
+    screen.press("2/main\r\r")
+    screen.wait(lambda s: all(f"to   {name}" in s.text for name in SHARES))
+
+
+def test_filter(top, busy):
+    screen = top("-p", busy.pid)
+    screen.wait("six")
+    screen.press("/THR")
+    screen.wait(lambda s: list(rows(s)) == ["three"] and s.lines[-1] == "/THR")
+    screen.press("\x7f\x7f\x7fqq")
+    screen.wait("nothing matches the filter")
+    screen.press("\x1b")
+    screen.wait(lambda s: len(rows(s)) == 5)
+
+
+def test_frozen_numbers_stay(top, busy):
+    screen = top("-p", busy.pid, "-i", "0.2")
+    screen.wait(lambda s: len(rows(s)) == 5)
+    screen.press(" ")
+    screen.wait("frozen")
+    before = rows(screen)
+    screen.wait(seconds_pass(2))
+    assert rows(screen) == before
+    screen.press(" ")
+    # What came meanwhile is there at once.
+    screen.wait(lambda s: sum(r[2] for r in rows(s).values()) > 1 + sum(r[2] for r in before.values()))
+
+
+def test_it_fits_after_a_resize(top, busy):
+    screen = top("-p", busy.pid)
+    screen.wait("RUNTIME")
+    screen.resize(40, 10)
+    screen.wait(lambda s: s.lines[2].split() == ["SELF%", "TOT%", "FUNCTION"])
+    assert screen.lines[9].startswith("?:help")
+    screen.resize(120, 40)
+    screen.wait(lambda s: "TOTAL" in s.text and s.lines[39].startswith("?:help"))
+    assert f"({busy.pid})" in screen.lines[0]
+    screen.resize(3, 2)
+    screen.wait(lambda s: s.lines[0].startswith("gl"))
+
+
+def test_whole_machine(top, busy):
+    screen = top("-a", "--by", "processes", "--filter", busy.pid)
+    screen.wait(lambda s: re.search(rf"python.* {busy.pid}$", s.text, re.M))
+    screen.press("\r")
+    screen.wait(lambda s: "of python" in s.lines[2])
+    screen.press("2")
+    screen.wait("main")
+    screen.press("\x1b")
+    screen.wait("PROCESS")
+
+
+# ---- the terminal afterwards ----
+
+
+@pytest.mark.parametrize("end", ["q", "\x03", signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_terminal_is_as_it_was(top, busy, end):
+    screen = top("-p", busy.pid)
+    screen.wait("six")
+    if isinstance(end, str):
+        screen.press(end)
+    else:
+        screen.popen.send_signal(end)
+    assert screen.wait_end() == 0
+    assert screen.restored
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGQUIT])
+def test_a_crash_restores_it_too(top, busy, number):
+    screen = top("-p", busy.pid)
+    screen.wait("six")
+    screen.popen.send_signal(number)
+    assert screen.wait_end() == -number
+    assert screen.restored
+
+
+def test_stopped_and_continued(glim, busy):
+    """As a shell does it: Ctrl-Z gives the terminal back, fg draws again."""
+    script = f"set -m; '{glim}' top -p {busy.pid}; echo stopped $?; read -r x; fg; echo ended $?"
+    screen = Screen(["bash", "-c", script])
+    try:
+        screen.wait("six")
+        screen.press("\x1a")
+        screen.wait("stopped 148")
+        assert b"\x1b[?1049l" in screen.raw
+        screen.raw = b""
+        screen.press("\n")
+        screen.wait(lambda s: b"\x1b[?1049h" in s.raw and "six" in s.text)
+        screen.press("q")
+        screen.wait("ended 0")
+        screen.wait_end()
+    finally:
+        screen.close()
+
+
+def test_the_process_ends(top, busy):
+    screen = top("-p", busy.pid)
+    screen.wait("six")
+    busy.stop()
+    screen.wait("The process has ended")
+    assert "six" in screen.text
+    screen.press("q")
+    assert screen.wait_end() == 0
+    assert screen.restored
+
+
+def test_names_cannot_control_the_terminal(top, run):
+    process = run([sys.executable, TARGETS / "top.py", "hostile"])
+    process.wait_line("ready")
+    screen = top("-p", process.pid, columns=120)
+    screen.wait(r"\x1b[2J\x1b[31mred")
+    screen.wait(r"\x1b]0;owned\x07")
+    screen.press("q")
+    screen.wait_end()
+    assert b"\x1b]" not in screen.raw and b"\x07" not in screen.raw
+    assert "\u202e".encode() not in screen.raw
+    assert b"\x1b[31m" not in screen.raw
+
+
+def test_colours_are_left_out_when_asked(top, busy):
+    plain = top("-p", busy.pid, env={"NO_COLOR": "1"})
+    plain.wait("six")
+    assert not re.search(rb"\x1b\[[0-9;]*3[0-7]m", plain.raw)
+    coloured = top("-p", busy.pid)
+    coloured.wait("six")
+    assert re.search(rb"\x1b\[[0-9;]*3[0-7]m", coloured.raw)
+
+
+def test_a_stalled_terminal_stalls_nobody(top, busy):
+    """Nobody reads for a while: what is shown then is of now, and one drawing at most was behind."""
+    screen = top("-p", busy.pid, "-i", "0.1", "--by", "lines", columns=200, rows=60)
+    screen.wait("six")
+    # It has filled the terminal's buffer when it has used CPU for so long without being read.
+    stat = f"/proc/{screen.popen.pid}/stat"
+    wanted = 0
+    while screen.popen.poll() is None:
+        fields = open(stat).read().rsplit(")", 1)[1].split()
+        wanted = wanted or int(fields[11]) + int(fields[12]) + 20
+        if int(fields[11]) + int(fields[12]) >= wanted:
+            break
+        screen.press("r")
+    screen.press("q")
+    assert screen.wait_end() == 0
+    assert screen.restored
+
+
+# ---- for scripts ----
+
+
+def tables(glim, *options, **how):
+    return subprocess.run(
+        [glim, "top", *map(str, options)], capture_output=True, text=True, timeout=60, **how
+    )
+
+
+def test_json_has_the_shares(glim, busy):
+    r = tables(glim, "-p", busy.pid, "-n", 2, "-i", 2, "-F", 499, "--json")
+    assert r.returncode == 0 and r.stderr == ""
+    first, second = map(json.loads, r.stdout.splitlines())
+    assert first["samples"] < second["samples"] and second["clock"] == "cpu"
+    found = {row["function"]: row for row in second["rows"]}
+    whole = sum(row["self_seconds"] for row in second["rows"])
+    for name, share in SHARES.items():
+        assert abs(found[name]["self_seconds"] / whole - share / 100) < 0.05
+        assert found[name]["kind"] == "python" and found[name]["file"].endswith("top.py")
+    assert abs(sum(row["self"] for row in second["rows"]) - 1) < 1e-6
+
+
+def test_text_without_a_terminal(glim, busy):
+    r = tables(glim, "-p", busy.pid, "-n", 1, "--rows", 2)
+    lines = r.stdout.splitlines()
+    assert r.returncode == 0 and len(lines) == 5 and "\x1b" not in r.stdout
+    assert ROW.match(lines[3])[4] == "six"
+
+
+def test_native_and_kernel_code(glim, busy):
+    r = tables(glim, "-p", busy.pid, "-n", 1, "-i", 2, "--native", "--json")
+    kinds = {row["kind"] for row in json.loads(r.stdout)["rows"]}
+    assert {"python", "native", "kernel"} <= kinds
+
+
+def test_waiting_threads_count_in_wall_mode(glim, run):
+    waiting = run([sys.executable, "-c", "print('ready', flush=True); import time; time.sleep(600)"])
+    waiting.wait_line("ready")
+    r = tables(glim, "-p", waiting.pid, "-n", 1, "--mode", "wall", "--json")
+    table = json.loads(r.stdout)
+    assert table["clock"] == "wall" and table["cores"] < 0.1
+    assert table["rows"][0]["function"] == "<module>" and table["rows"][0]["self"] == 1
+    r = tables(glim, "-p", waiting.pid, "-n", 1)
+    assert "no CPU was used yet" in r.stdout
+
+
+def test_a_closed_pipe_ends_quietly(glim, busy):
+    r = subprocess.run(
+        ["/bin/sh", "-c", f"'{glim}' top -p {busy.pid} -i 0.1 | head -n 1"],
+        capture_output=True, text=True, timeout=60,
+    )
+    assert r.stderr == "" and r.stdout.startswith("glim top")
+
+
+# ---- what cannot be done ----
+
+
+@pytest.mark.parametrize(
+    "options, status, message",
+    [
+        ([], 2, "what to watch? -p PID is one process"),
+        (["-a", "-p", "1"], 2, "choose one"),
+        (["-a", "-i", "0"], 2, "-i must be seconds from 0.1 to 3600"),
+        (["-a", "-i", "inf"], 2, "-i must be seconds"),
+        (["-a", "--by", "x"], 2, "--by must be functions, lines, processes or threads"),
+        (["-a", "--mode", "wall"], 2, "--mode is for one process: add -p PID"),
+        (["-p", "x"], 1, "-p takes the number of a process"),
+        (["-p", "4194305"], 1, "there is no process 4194305"),
+    ],
+)
+def test_wrong_options(glim, options, status, message):
+    r = tables(glim, *options)
+    assert r.returncode == status and message in r.stderr
+
+
+def test_a_thread_is_no_process(glim):
+    for process in os.listdir("/proc"):
+        if process.isdigit() and os.path.exists(f"/proc/{process}/task"):
+            others = [t for t in os.listdir(f"/proc/{process}/task") if t != process]
+            if others:
+                break
+    r = tables(glim, "-p", others[0])
+    assert r.returncode == 1 and f"is a thread of process {process}: use -p {process}" in r.stderr
+
+
+def test_not_python(glim, run):
+    shell = run(["/bin/sh", "-c", "echo ready; while :; do :; done"])
+    shell.wait_line("ready")
+    r = tables(glim, "-p", shell.pid)
+    assert r.returncode == 1 and "runs no Python" in r.stderr and "--native" in r.stderr
+    r = tables(glim, "-p", shell.pid, "--native", "-n", 1, "--json")
+    assert json.loads(r.stdout)["samples"] > 0
+
+
+def test_a_process_of_somebody_else(glim, busy):
+    r = tables(glim, "-p", busy.pid, user=65534, group=65534, extra_groups=[])
+    assert r.returncode == 1
+    assert f"process {busy.pid} belongs to root: try sudo glim top -p {busy.pid}" in r.stderr
+
+
+def test_a_terminal_that_cannot(top, busy):
+    screen = top("-p", busy.pid, env={"TERM": "dumb"})
+    assert screen.wait_end() == 1
+    assert "the terminal cannot move its cursor" in screen.text and "-n 1" in screen.text
