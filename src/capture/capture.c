@@ -36,7 +36,7 @@ struct capture {
 	struct window window;
 	VEC(struct newcomer) newcomers;
 	uint64_t outcomes[OUTCOME_COUNT];
-	uint64_t native_cut;
+	uint64_t remarks[REMARK_COUNT]; /* of samples */
 	uint64_t samples;
 	int timer_fd, epoll_fd;
 };
@@ -153,7 +153,8 @@ static void on_sample(struct capture *c, const struct probe_sample *s)
 		look_for_runtimes(c, t);
 	c->samples++;
 	c->outcomes[result.outcome]++;
-	c->native_cut += result.native_cut;
+	for (unsigned int i = 0; i < REMARK_COUNT; i++)
+		c->remarks[i] += result.remarks >> i & 1;
 }
 
 /* Try a newcomer; false when it needs no more looking at. */
@@ -402,6 +403,11 @@ void capture_close(struct capture *c)
 	free(c);
 }
 
+size_t capture_refusals(const struct capture *c, struct capture_refusal *ret, size_t max)
+{
+	return c->natives.store ? natives_refusals(&c->natives, ret, max) : 0;
+}
+
 struct symbolizer *capture_symbolizer(struct capture *c)
 {
 	return c->reader ? reader_symbolizer(c->reader) : c->symbolizer;
@@ -465,18 +471,18 @@ void capture_stats(struct capture *c, struct capture_stats *ret)
 	probe_stats(c->probe, &p);
 	*ret = (struct capture_stats){
 		.samples = c->samples,
-		.native_cut = c->native_cut,
 		.lost_ring = p.counters.lost_ring,
 		.lost_scratch = p.counters.lost_scratch,
 		.lost_children = p.counters.lost_choices,
-		.lost_labels = c->window.labels.lost,
-		.lost_mappings = c->news.lost + c->newborns.dropped,
 		.processes = c->targets.list.len,
 		.bpf_run_ns = p.run_ns,
 		.bpf_runs = p.runs,
 		.map_bytes = p.map_bytes,
 	};
 	memcpy(ret->outcomes, c->outcomes, sizeof(ret->outcomes));
+	memcpy(ret->remarks, c->remarks, sizeof(ret->remarks));
+	ret->remarks[REMARK_LABELS_GONE] = c->window.labels.lost;
+	ret->remarks[REMARK_MAPPINGS_LOST] = c->news.lost + c->newborns.dropped;
 	for (size_t i = 0; i < c->targets.list.len; i++)
 		ret->python_processes += c->targets.list.data[i]->has_python;
 }

@@ -34,13 +34,11 @@ struct capture_config {
 struct capture_stats {
 	uint64_t samples;		  /* taken by the probe since start */
 	uint64_t outcomes[OUTCOME_COUNT]; /* of those, each counted once */
-	uint64_t native_cut;	/* complete Python stacks whose native frames are not all known */
-	uint64_t lost_ring;	/* the ring was full */
-	uint64_t lost_scratch;	/* a sample met another one on the same CPU */
-	uint64_t lost_mappings; /* news of mappings: names may be missing for a moment */
-	uint64_t lost_children; /* of capture_config.pid: too many to be sampled */
+	uint64_t remarks[REMARK_COUNT];	  /* a sample may have several */
+	uint64_t lost_ring;		  /* the ring was full */
+	uint64_t lost_scratch;		  /* a sample met another one on the same CPU */
 	uint64_t missed;	/* of the reader: ticks that came too late and were merged */
-	uint64_t lost_labels;	/* samples whose goroutine had others when they were to be read */
+	uint64_t lost_children; /* of capture_config.pid: too many to be sampled */
 	uint64_t processes, python_processes; /* known now */
 	uint64_t bpf_run_ns, bpf_runs; /* from the kernel, 0 while kernel.bpf_stats_enabled is 0 */
 	uint64_t map_bytes;	       /* memory of BPF maps */
@@ -63,6 +61,15 @@ bool capture_ended(const struct capture *c);
  * it. */
 struct profile *capture_take(struct capture *c);
 void capture_stats(struct capture *c, struct capture_stats *ret);
+
+/* What the unwind tables could not take in since the start, and how often; what never happened is
+ * left out. Returns how many there are, at most max. */
+struct capture_refusal {
+	const char *why;
+	uint64_t count;
+	bool full; /* a bound of ours was reached: stacks are cut for it */
+};
+size_t capture_refusals(const struct capture *c, struct capture_refusal *ret, size_t max);
 
 /* What names user functions, for commands that help it find more; belongs to the capture. */
 struct symbolizer *capture_symbolizer(struct capture *c);

@@ -158,6 +158,27 @@ void natives_forget(struct natives *n, pid_t pid, int64_t now_ns)
 	table_store_forget(n->store, pid, now_ns);
 }
 
+size_t natives_refusals(const struct natives *n, struct capture_refusal *ret, size_t max)
+{
+	struct table_store_stats s;
+	size_t found = 0;
+
+	table_store_get_stats(n->store, &s);
+	for (unsigned int i = 0; i < TABLE_REFUSED_COUNT && found < max; i++) {
+		bool full = i == TABLE_REFUSED_MAPPINGS || i == TABLE_REFUSED_PUBLISH ||
+			    i == TABLE_REFUSED_FILES || i == TABLE_REFUSED_SIZE ||
+			    i == TABLE_REFUSED_ROOM;
+
+		if (s.refused[i])
+			ret[found++] = (struct capture_refusal){
+				.why = table_refusal_names[i],
+				.count = s.refused[i],
+				.full = full,
+			};
+	}
+	return found;
+}
+
 void natives_tick(struct natives *n, int64_t now_ns)
 {
 	if (now_ns < n->next_tick_ns)

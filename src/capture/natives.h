@@ -7,6 +7,7 @@
 #ifndef GLIM_CAPTURE_NATIVES_H
 #define GLIM_CAPTURE_NATIVES_H
 
+#include "capture/capture.h"
 #include "capture/target.h"
 #include "probe/probe.h"
 #include "unwind/replay.h"
@@ -37,6 +38,8 @@ void natives_changed(struct natives *n, const struct target *t, int64_t now_ns);
 void natives_forked(struct natives *n, pid_t parent, pid_t child, int64_t now_ns);
 /* The process ended, or is another program now. */
 void natives_forget(struct natives *n, pid_t pid, int64_t now_ns);
+/* See capture_refusals. */
+size_t natives_refusals(const struct natives *n, struct capture_refusal *ret, size_t max);
 /* To be called often: once a second it tidies up. */
 void natives_tick(struct natives *n, int64_t now_ns);
 

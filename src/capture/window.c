@@ -293,6 +293,17 @@ static void add_user_frames(struct window *w, const struct probe_sample *s,
 	}
 }
 
+/* How the frames that are shown were found, where that is less sure. */
+static uint32_t native_remarks(const struct native_stack *native)
+{
+	uint32_t tags = 0;
+
+	for (uint32_t i = 0; i < native->count; i++)
+		tags |= native->entries[i].tag;
+	return !!(tags & UNWIND_BLIND) << REMARK_BLIND | !!(tags & UNWIND_FOLLOWED)
+								 << REMARK_DERIVED;
+}
+
 static enum outcome python_outcome(const struct probe_sample *s, const struct target *t,
 				   const struct window_stack *st)
 {
@@ -386,11 +397,14 @@ void window_add(struct window *w, const struct probe_sample *s, const struct nat
 	add_kernel_frames(w, s, st);
 	if (torn)
 		put_frame(st, profile_mark(p, OUTCOME_PYTHON_TORN));
-	if (t && t->readable)
+	ret->remarks = 0;
+	if (t && t->readable) {
 		add_user_frames(w, s, native, t, st);
+		ret->remarks = native_remarks(native);
+	}
 	ret->outcome = outcome_of(s, t, st);
-	ret->native_cut = st->python_seen && ret->outcome == OUTCOME_COMPLETE &&
-			  st->native != OUTCOME_COMPLETE;
+	if (st->python_seen && ret->outcome == OUTCOME_COMPLETE && st->native != OUTCOME_COMPLETE)
+		ret->remarks |= 1 << REMARK_NATIVE_CUT;
 	/* What is missing inside has its mark there. */
 	if (ret->outcome != OUTCOME_COMPLETE && !st->python_failed && !st->gap && !torn)
 		st->frames[st->len++] = profile_mark(p, ret->outcome);

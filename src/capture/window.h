@@ -56,7 +56,7 @@ struct profile *window_take(struct window *w);
 /* What became of a sample. */
 struct window_result {
 	enum outcome outcome;
-	bool native_cut; /* a Python stack is whole, but native frames under it are not known */
+	uint32_t remarks; /* 1 << enum remark, of each that holds */
 };
 /* What else is known of a sample. */
 struct window_facts {

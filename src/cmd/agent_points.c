@@ -119,6 +119,12 @@ static void add_samples(struct agent_points *a, const struct capture_stats *now,
 		if (n || i == OUTCOME_COMPLETE)
 			add_labelled(a, "samples", (double)n, "outcome", outcome_text(i));
 	}
+	for (unsigned int i = 0; i < REMARK_COUNT; i++) {
+		uint64_t n = now->remarks[i] - a->capture.remarks[i];
+
+		if (n)
+			add_labelled(a, "remarks", (double)n, "remark", remark_text(i));
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(lost); i++)
 		if (lost[i].count || !i)
 			add_labelled(a, "lost", (double)lost[i].count, "reason", lost[i].reason);

@@ -77,6 +77,13 @@ static void json_stats(struct json *j, const struct capture_stats *s)
 		json_int(j, (int64_t)s->outcomes[i]);
 	}
 	json_object_end(j);
+	json_key(j, "remarks");
+	json_object_begin(j);
+	for (unsigned int i = 0; i < REMARK_COUNT; i++) {
+		json_key(j, remark_text(i));
+		json_int(j, (int64_t)s->remarks[i]);
+	}
+	json_object_end(j);
 }
 
 static void print_json(const finding_vec *v, const struct capture_stats *s)

@@ -89,6 +89,23 @@ static void on_progress(evutil_socket_t fd, short what, void *arg)
 	fflush(stderr);
 }
 
+/* What a person who looks at these samples should know of them. */
+static void remarks(const struct capture_stats *s)
+{
+	const char *before = "glim record: of these, ";
+	char n[32];
+
+	for (unsigned int i = 0; i < REMARK_COUNT; i++) {
+		if (!s->remarks[i])
+			continue;
+		fprintf(stderr, "%s%s: %s", before, remark_text(i),
+			grouped(s->remarks[i], n, sizeof(n)));
+		before = "; ";
+	}
+	if (*before == ';')
+		fputc('\n', stderr);
+}
+
 static void summary(const struct record *r, double seconds)
 {
 	struct capture_stats s;
@@ -106,6 +123,7 @@ static void summary(const struct record *r, double seconds)
 		grouped(s.samples, n, sizeof(n)), seconds,
 		seen ? 100.0 * (double)s.outcomes[OUTCOME_COMPLETE] / (double)seen : 0.0,
 		grouped(lost(&s), l, sizeof(l)), r->shown);
+	remarks(&s);
 }
 
 /* ---- events ---- */

@@ -17,6 +17,7 @@ enum {
 	SAMPLE_MS = 1000,
 	WORK_MS = 300, /* our own work, so that an idle host has something to sample */
 	MAX_CHECKS = 16,
+	MAX_REFUSALS = 16,
 	MAX_VERSIONS = 16,
 	OFTEN_PERCENT = 10, /* cut stacks below this are usual */
 	YEAR_2025 = 1735689600,
@@ -97,6 +98,30 @@ static void add_cut(finding_vec *v, const struct capture_stats *s)
 	}
 }
 
+static void add_remarks(finding_vec *v, const struct capture_stats *s)
+{
+	for (unsigned int i = 0; i < REMARK_COUNT; i++)
+		if (s->remarks[i])
+			finding_add(v, FINDING_OK, "remarks", "", "%llu: %s",
+				    (unsigned long long)s->remarks[i], remark_text(i));
+}
+
+/* Why code has no unwind table. */
+static void add_refusals(finding_vec *v, const struct capture *c)
+{
+	struct capture_refusal all[MAX_REFUSALS];
+	size_t n = capture_refusals(c, all, ARRAY_SIZE(all));
+
+	for (size_t i = 0; i < n; i++)
+		finding_add(v, all[i].full ? FINDING_WARN : FINDING_OK, "unwind tables",
+			    all[i].full ? "stacks are cut there: this host holds more than "
+					  "Glim has room for, please report it"
+					: "",
+			    "%s: %llu", all[i].why, (unsigned long long)all[i].count);
+	if (!n)
+		finding_add(v, FINDING_OK, "unwind tables", "", "nothing was refused");
+}
+
 static void add_samples(finding_vec *v, const struct capture_stats *s)
 {
 	uint64_t lost = s->lost_ring + s->lost_scratch;
@@ -157,6 +182,8 @@ void doctor_capture(finding_vec *v, struct capture_stats *ret_stats)
 	capture_stats(c, ret_stats);
 	add_samples(v, ret_stats);
 	add_cut(v, ret_stats);
+	add_remarks(v, ret_stats);
+	add_refusals(v, c);
 	capture_close(c);
 }
 

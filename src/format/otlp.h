@@ -46,13 +46,14 @@ struct otlp_label {
 };
 struct otlp_point {
 	/* Glim's own names: cpu, cpu.capacity, memory, memory.capacity, process.cpu,
-	 * process.memory, samples, lost; others as OTLP named them. */
+	 * process.memory, samples, remarks, lost; others as OTLP named them. */
 	const char *metric;
 	const struct otlp_label *labels;
 	size_t nlabels;
 	int64_t time_ns;
 	int64_t interval_ns;
-	/* cpu, process.cpu: cores; memory: bytes; samples, lost: samples within the interval. */
+	/* cpu, process.cpu: cores; memory: bytes; samples, remarks, lost: samples within the
+	 * interval. */
 	double value;
 };
 struct otlp_metrics_part {
@@ -70,7 +71,8 @@ struct otlp_metrics {
 /* cpu and process.cpu are written as delta sums system.cpu.time and process.cpu.time (s, attribute
  * cpu.mode "busy" for the host's), cpu.capacity as system.cpu.logical.count, memory as
  * system.memory.usage (state used), memory.capacity as system.memory.limit, process.memory as
- * process.memory.usage, samples and lost as delta sums glim.samples and glim.lost. */
+ * process.memory.usage, samples, remarks and lost as delta sums glim.samples, glim.remarks and
+ * glim.lost. */
 int otlp_write_metrics(const struct otlp_resource *r, const struct otlp_point *points, size_t n,
 		       struct buf *out, struct err *e);
 int otlp_read_metrics(const void *p, size_t n, struct otlp_metrics *ret, struct err *e);

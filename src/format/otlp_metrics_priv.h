@@ -17,7 +17,7 @@ struct metric_name {
 	const char *state_key; /* attribute that must have this value, NULL: none */
 	const char *state;
 };
-enum { METRIC_NAMES = 8 };
+enum { METRIC_NAMES = 9 };
 extern const struct metric_name metric_names[METRIC_NAMES];
 
 #endif

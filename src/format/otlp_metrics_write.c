@@ -10,6 +10,7 @@ const struct metric_name metric_names[METRIC_NAMES] = {
 	{"process.cpu", "process.cpu.time", "s", METRIC_RATE, NULL, NULL},
 	{"process.memory", "process.memory.usage", "By", METRIC_MOMENT, NULL, NULL},
 	{"samples", "glim.samples", "{sample}", METRIC_COUNT, NULL, NULL},
+	{"remarks", "glim.remarks", "{sample}", METRIC_COUNT, NULL, NULL},
 	{"lost", "glim.lost", "{sample}", METRIC_COUNT, NULL, NULL},
 };
 

@@ -11,6 +11,17 @@ const char *outcome_text(unsigned int outcome)
 	return outcome < ARRAY_SIZE(text) ? text[outcome] : "unknown";
 }
 
+const char *remark_text(enum remark remark)
+{
+	static const char *const text[] = {
+#define X(name, text) [REMARK_##name] = text,
+		REMARKS(X)
+#undef X
+	};
+
+	return text[remark];
+}
+
 /* Numbers come from strangers too: a sum stops at the end of its range instead of wrapping. */
 static int64_t add_saturated(int64_t a, int64_t b)
 {

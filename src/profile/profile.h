@@ -52,6 +52,23 @@ enum outcome {
 /* The text of an outcome, "unknown" for a number that is not in the table. */
 const char *outcome_text(unsigned int outcome);
 
+/* What else is to be known of samples: they count, but something of them is less sure, or missing.
+ * Only counted, for the machine: a label on each would make a set of labels a sample.
+ * X(NAME, text) - text is the label value. */
+#define REMARKS(X)                                                                                 \
+	X(BLIND, "frames found by frame pointer alone")                                            \
+	X(DERIVED, "frames found by following instructions")                                       \
+	X(NATIVE_CUT, "native frames around Python are not all known")                             \
+	X(LABELS_GONE, "labels of the goroutine were gone")                                        \
+	X(MAPPINGS_LOST, "news of mappings were lost (not samples)")
+enum remark {
+#define X(name, text) REMARK_##name,
+	REMARKS(X)
+#undef X
+		REMARK_COUNT
+};
+const char *remark_text(enum remark remark);
+
 struct profile_function {
 	uint32_t name;	     /* empty: no name known, frames then differ by address */
 	uint32_t file;	     /* source file, empty: unknown */

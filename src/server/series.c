@@ -15,7 +15,8 @@ static const struct {
 	{"cpu", "cores"},	  {"cpu.capacity", "cores"},
 	{"memory", "bytes"},	  {"memory.capacity", "bytes"},
 	{"process.cpu", "cores"}, {"process.memory", "bytes"},
-	{"samples", "samples"},	  {"lost", "samples"},
+	{"samples", "samples"},	  {"remarks", "samples"},
+	{"lost", "samples"},
 };
 
 static const char *unit_of(const char *metric)

@@ -12,7 +12,7 @@ struct series_sum {
 struct series {
 	int64_t from, until, first, step;
 	size_t nsteps;
-	bool is_count; /* samples and lost add up, everything else is a rate or a moment */
+	bool is_count; /* samples, remarks and lost add up, everything else is a rate or a moment */
 	char *by;
 	struct filters filters;
 	struct strtab groups; /* values of the label `by` */
@@ -38,7 +38,8 @@ int series_new(const struct store_query *q, const char *metric, const char *by, 
 	s->first = first;
 	s->step = step;
 	s->nsteps = (size_t)n;
-	s->is_count = !strcmp(metric, "samples") || !strcmp(metric, "lost");
+	s->is_count =
+		!strcmp(metric, "samples") || !strcmp(metric, "remarks") || !strcmp(metric, "lost");
 	s->by = by ? mem_strdup(by) : NULL;
 	int r = filters_init(q, &s->filters, e);
 

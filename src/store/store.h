@@ -153,9 +153,9 @@ int store_label_values(struct store *s, const struct store_query *q, const char 
 
 /* A metric over time. A point says that the value held from its time on, for its interval (10 s
  * where it has none). Within a step a series' value is, for rates and moments, the mean over the
- * part of the step that any point of the metric covers; for `samples` and `lost`, the sum of the
- * points whose time is in the step. Series that fall together under `by` are added up. Steps
- * without any point are NAN. Steps begin at multiples of step. */
+ * part of the step that any point of the metric covers; for `samples`, `remarks` and `lost`, the
+ * sum of the points whose time is in the step. Series that fall together under `by` are added up.
+ * Steps without any point are NAN. Steps begin at multiples of step. */
 struct store_series {
 	const char *value; /* of the label `by`, "" without by */
 	double *values;	   /* one a step */

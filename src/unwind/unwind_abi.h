@@ -38,6 +38,8 @@ enum {
 	 */
 	UNWIND_TRAMPOLINE = 0x400,
 	UNWIND_BLIND = 0x200, /* found by the frame pointer of code that no table describes */
+	/* Found by a rule that its callee's instructions were followed for (UNWIND_DERIVED). */
+	UNWIND_FOLLOWED = 0x800,
 };
 
 struct unwind_entry {

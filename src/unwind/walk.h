@@ -87,8 +87,10 @@ WALK_INLINE void walk_native(struct walk *w, struct unwind_entry *entries)
 
 	if (w->native.exact)
 		tag |= UNWIND_EXACT;
-	if (w->blind || w->native.derived)
+	if (w->blind)
 		tag |= UNWIND_BLIND;
+	if (w->native.derived)
+		tag |= UNWIND_FOLLOWED;
 	if (!walk_emit(w, entries, w->native.pc, 0, tag) ||
 	    (w->python_frame && w->count >= UNWIND_MAX_BESIDE_PYTHON))
 		w->native_end = UNWIND_NATIVE_DEEP;

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -184,6 +185,32 @@ def test_a_full_queue_drops_the_oldest_and_says_so(agent, collect, run):
 
     server.wait(reported)
     assert a.stop() == 0
+
+
+def test_frames_that_are_less_sure_are_counted(glim, agent, collect, run, tmp_path):
+    # Its code without a table calls back into the program, by frame pointer.
+    source = Path(__file__).resolve().parents[1] / "truth" / "programs" / "anonymous.c"
+    subprocess.run(["gcc", "-O2", "-w", "-o", tmp_path / "anonymous", source], check=True)
+    run([tmp_path / "anonymous"], env={"TRUTH_CPU_MS": "300000"})
+    server = collect()
+    a = agent(server.url)
+
+    def counted():
+        return [
+            p
+            for r in server.of(METRICS)
+            for p in r.points().get("glim.remarks", [])
+            if p[0]["remark"] == "frames found by frame pointer alone" and p[1] > 5
+        ]
+
+    server.wait(counted)
+    assert a.stop() == 0
+    r = subprocess.run(
+        [glim, "record", "-a", "-d", "1", "-f", "folded", "-o", "-"], capture_output=True, text=True
+    )
+    said = re.search(r"\nglim record: of these, .*frames found by frame pointer alone: (\d+)", r.stderr)
+    blind = sum(int(n) for n in re.findall(r";called_back;leaf (\d+)$", r.stdout, re.M))
+    assert blind and int(said[1]) >= blind
 
 
 def make_certificate(folder, name):

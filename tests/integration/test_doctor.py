@@ -33,6 +33,8 @@ def test_this_host_works(glim):
     assert report["samples"] > 10
     assert sum(report["outcomes"].values()) > 10
     assert finding(report, "kernel names")["status"] == "ok"
+    assert finding(report, "unwind tables")["status"] == "ok"
+    assert set(report["remarks"]) >= {"frames found by frame pointer alone"}
     assert "programs and libraries in use" in finding(report, "native names")["detail"]
     for check in report["checks"]:
         assert check["status"] in ("ok", "warn")
@@ -142,3 +144,16 @@ def test_a_server_and_its_key(glim, answer, key):
 def test_wrong_usage(glim):
     r = subprocess.run([glim, "doctor", "me"], capture_output=True, text=True, timeout=30)
     assert r.returncode == 2 and '"me"' in r.stderr
+
+
+def test_it_says_why_code_has_no_table(glim, run, tmp_path):
+    # Nothing but code: not even a section that says how to leave it.
+    source = tmp_path / "bare.S"
+    source.write_text(".globl _start\n_start: jmp _start\n")
+    bare = tmp_path / "bare"
+    subprocess.run(["gcc", "-nostdlib", "-static", "-Wl,--build-id=none", "-o", bare, source], check=True)
+    run([bare])
+    status, report = doctor(glim)
+    assert status == 0, report
+    details = [c["detail"] for c in report["checks"] if c["name"] == "unwind tables"]
+    assert any(d.startswith("no call frame information: ") for d in details), details

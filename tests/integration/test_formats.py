@@ -206,6 +206,7 @@ def test_metrics_we_write_are_otlp(convert):
         ("process.cpu.time", "s", "sum"): (5, process),
         ("process.memory.usage", "By", "gauge"): (1e6, process),
         ("glim.samples", "{sample}", "sum"): (30, {}),
+        ("glim.remarks", "{sample}", "sum"): (4, {}),
         ("glim.lost", "{sample}", "sum"): (2, {}),
     }
 

@@ -113,6 +113,30 @@ static void test_kernel_thread(void **state)
 	profile_free(p);
 }
 
+/* How its frames were found is a remark of a sample, once however many they are. */
+static void test_remarks(void **state)
+{
+	struct window_result r;
+
+	window_start(&window, "cpu", 1);
+	make_record();
+	record.sample.native_entries = ARRAY_SIZE(record.entries);
+	for (size_t i = 0; i < ARRAY_SIZE(record.entries); i++)
+		record.entries[i] = (struct unwind_entry){.address = (uintptr_t)test_remarks + 1,
+							  .tag = UNWIND_NATIVE};
+	record.entries[0].tag |= UNWIND_EXACT | UNWIND_TRAMPOLINE;
+	assert_int_equal(add(us).remarks, 0);
+	record.entries[1].tag |= UNWIND_BLIND;
+	record.entries[3].tag |= UNWIND_BLIND;
+	assert_int_equal(add(us).remarks, 1 << REMARK_BLIND);
+	record.entries[2].tag |= UNWIND_FOLLOWED;
+	r = add(us);
+	assert_int_equal(r.remarks, 1 << REMARK_BLIND | 1 << REMARK_DERIVED);
+	/* Nothing is shown of a process that is gone. */
+	assert_int_equal(add(NULL).remarks, 0);
+	profile_free(window_take(&window));
+}
+
 /* Programs choose their names; labels are text that may be shown. */
 static void test_hostile_names(void **state)
 {
@@ -304,6 +328,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kernel_thread),
+		cmocka_unit_test(test_remarks),
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_labels_of_a_goroutine),
 		cmocka_unit_test(test_cut_stacks_say_why),

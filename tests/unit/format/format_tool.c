@@ -84,6 +84,7 @@ static int write_metrics(struct buf *out, struct err *e)
 		{"process.cpu", process, 2, NOW, 10 * NSEC_PER_SEC, 0.5},
 		{"process.memory", process, 2, NOW, 0, 1e6},
 		{"samples", NULL, 0, NOW, 10 * NSEC_PER_SEC, 30},
+		{"remarks", NULL, 0, NOW, 10 * NSEC_PER_SEC, 4},
 		{"lost", NULL, 0, NOW, 10 * NSEC_PER_SEC, 2},
 	};
 

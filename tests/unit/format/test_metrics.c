@@ -26,6 +26,7 @@ static void test_round_trip(void **state)
 {
 	static const struct otlp_label process[] = {{"pid", "7"}, {"process", "nginx"}};
 	static const struct otlp_label outcome[] = {{"outcome", "cut: too deep"}};
+	static const struct otlp_label remark[] = {{"remark", "frames found by guess"}};
 	static const struct otlp_point points[] = {
 		{"cpu", NULL, 0, NOW, 10 * NSEC_PER_SEC, 1.25},
 		{"process.cpu", process, 2, NOW, 10 * NSEC_PER_SEC, 0.5},
@@ -34,6 +35,7 @@ static void test_round_trip(void **state)
 		{"memory.capacity", NULL, 0, NOW, 0, 2e9},
 		{"process.memory", process, 2, NOW, 0, 5e8},
 		{"samples", outcome, 1, NOW, 10 * NSEC_PER_SEC, 37},
+		{"remarks", remark, 1, NOW, 10 * NSEC_PER_SEC, 3},
 		{"lost", NULL, 0, NOW, 10 * NSEC_PER_SEC, 2},
 		{"cpu", NULL, 0, NOW + 1, 5 * NSEC_PER_SEC, 0.75},
 		{"my.own", outcome, 1, NOW, 0, -3},

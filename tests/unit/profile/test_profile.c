@@ -37,6 +37,7 @@ static void test_outcomes(void **state)
 	for (unsigned int i = 0; i < OUTCOME_COUNT; i++)
 		assert_string_not_equal(outcome_text(i), "unknown");
 	assert_string_equal(outcome_text(OUTCOME_COUNT), "unknown");
+	assert_string_equal(remark_text(REMARK_BLIND), "frames found by frame pointer alone");
 	assert_string_equal(outcome_text(UINT32_MAX), "unknown");
 }
 

@@ -91,8 +91,11 @@ static void metric_sums(void **state)
 	put_point(f, "samples", "a", 10, 10);
 	put_point(f, "samples", "b", 10, 5);
 	put_point(f, "lost", "b", 30, 2);
+	put_point(f, "remarks", "b", 0, 7);
+	put_point(f, "remarks", "b", 10, 1);
 	assert_metric(f, &q, "samples", NULL, 20 * SECOND, ": 115 -\n");
 	assert_metric(f, &q, "samples", "process", 10 * SECOND, "a: 100 10 - -\nb: - 5 - -\n");
+	assert_metric(f, &q, "remarks", NULL, 20 * SECOND, ": 8 -\n");
 	assert_metric(f, &q, "lost", NULL, 20 * SECOND, ": - 2\n");
 	/* From the middle: points before it are left out. */
 	q.from += 5 * SECOND;

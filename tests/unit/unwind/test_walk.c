@@ -332,7 +332,7 @@ static void test_native_signal(void **state)
 	assert_int_equal(entries[0].tag, UNWIND_NATIVE | UNWIND_EXACT);
 	assert_int_equal(entries[1].tag, UNWIND_NATIVE | UNWIND_TRAMPOLINE);
 	assert_int_equal(entries[2].tag, UNWIND_NATIVE | UNWIND_EXACT);
-	assert_int_equal(entries[3].tag, UNWIND_NATIVE | UNWIND_BLIND);
+	assert_int_equal(entries[3].tag, UNWIND_NATIVE | UNWIND_FOLLOWED);
 	native_entry(2, TABLED + 0x300);
 	native_entry(3, NATIVE + 8);
 }

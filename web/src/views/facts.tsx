@@ -28,11 +28,11 @@ function Fact({ name, value, bad = false, children }:
 	);
 }
 
-function Outcomes({ rows, sum }: { rows: [string, number][]; sum: number }) {
+function Outcomes({ rows, sum }: { rows: [string, number][]; sum?: number }) {
 	return (
 		<dl class="outcomes">
 			{rows.map(([name, n]) => (
-				<div key={name}><dt>{name || "unknown"}</dt><dd>{count(n)}</dd><dd>{percent(sum > 0 ? n / sum : 0)}</dd></div>
+				<div key={name}><dt>{name || "unknown"}</dt><dd>{count(n)}</dd>{sum != null && <dd>{percent(sum > 0 ? n / sum : 0)}</dd>}</div>
 			))}
 		</dl>
 	);
@@ -64,8 +64,10 @@ export function Facts({ profile, memory, selection, series, type, every }: Facts
 	const pids = useQuery(`pids ${key}`, (s) => api.labelValues(selection, type, "pid", s), every);
 	const hosts = useQuery(`hosts ${key}`, (s) => api.labelValues(selection, type, "host", s), every);
 	const taken = useQuery(`taken ${key}`, (s) => api.series(series, "samples", "outcome", s), every);
+	const remarked = useQuery(`remarks ${key}`, (s) => api.series(series, "remarks", "remark", s), every);
 	const lost = useQuery(`lost ${key}`, (s) => api.series(series, "lost", "reason", s), every);
 	const outcomes = byLabel(taken.data, "outcome"), reasons = byLabel(lost.data, "reason");
+	const remarks = byLabel(remarked.data, "remark");
 	const takenSum = outcomes.reduce((n, [, v]) => n + v, 0);
 	const lostSum = reasons.reduce((n, [, v]) => n + v, 0);
 	const lostShare = lostSum > 0 ? lostSum / (lostSum + takenSum) : 0;
@@ -94,6 +96,7 @@ export function Facts({ profile, memory, selection, series, type, every }: Facts
 			<Fact name="Cut" value={profile ? percent(profile.truncated) : "–"} bad={(profile?.truncated ?? 0) > 0.05}>
 				<p>The share whose stack could not be followed to its end. It stands under a frame that says why, so its time is counted.</p>
 				{outcomes.length > 0 && <><p>All samples of the hosts, by what became of their stacks:</p><Outcomes rows={outcomes} sum={takenSum} /></>}
+				{remarks.length > 0 && <><p>Of these, something is less sure or missing:</p><Outcomes rows={remarks} /></>}
 			</Fact>
 		</div>
 	);
