@@ -46,6 +46,7 @@ static int read_noted(void *dst, size_t size, uint64_t address)
 static uint16_t take_rule(uint16_t number)
 {
 	struct unwind_rule rule = tables.rules[number];
+	uint16_t earlier;
 	size_t at;
 
 	for (at = 0; at < rule_numbers.len; at++)
@@ -53,10 +54,9 @@ static uint16_t take_rule(uint16_t number)
 			return (uint16_t)at;
 	vec_push(&rule_numbers, number);
 	vec_push(&rules, rule);
-	if (rule.from)
-		rules.data[at].earlier = take_rule(rule.earlier);
-	else
-		rules.data[at].earlier = 0;
+	/* Which may move the array. */
+	earlier = rule.from ? take_rule(rule.earlier) : 0;
+	rules.data[at].earlier = earlier;
 	return (uint16_t)at;
 }
 
