@@ -69,7 +69,7 @@ static const char *cut_cure(unsigned int outcome)
 		return "this is code without unwind information: build it with "
 		       "-fasynchronous-unwind-tables, or with -fno-omit-frame-pointer";
 	case OUTCOME_PYTHON_UNKNOWN:
-		return "CPython 3.8 to 3.13 is understood: run these programs with one of them";
+		return PYTHON_VERSIONS " are understood: run these programs with one of them";
 	case OUTCOME_PROCESS_GONE:
 	case OUTCOME_NOT_LOADED:
 		return "nothing to do: such processes live for a moment only";
@@ -212,27 +212,6 @@ struct version {
 	unsigned int processes;
 };
 
-/* "libpython2.7.so.1.0" or "python3.6": for interpreters so old that what they hold is not known
- * to us, their names must do. */
-static bool old_python(const struct process *p, struct version *ret)
-{
-	unsigned int major, minor;
-
-	for (size_t i = 0; i < p->mappings.len; i++) {
-		const char *slash = strrchr(p->mappings.data[i].path, '/');
-		const char *name = slash ? slash + 1 : p->mappings.data[i].path;
-
-		if (!strncmp(name, "lib", 3))
-			name += 3;
-		if (sscanf(name, "python%u.%u", &major, &minor) == 2 && major < 256 &&
-		    minor < 256) {
-			*ret = (struct version){.number = major << 8 | minor};
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Does this process run Python, and which? By what its files hold, as the profiler sees it. */
 static bool python_of(struct runtimes *r, pid_t pid, struct version *ret)
 {
@@ -248,8 +227,6 @@ static bool python_of(struct runtimes *r, pid_t pid, struct version *ret)
 		*ret = (struct version){.number = py.version >> 16,
 					.understood =
 						py.process.layout.style != PYTHON_UNSUPPORTED};
-	else
-		found = old_python(&p, ret);
 	process_fini(&p);
 	return found;
 }
@@ -277,8 +254,8 @@ static void python_line(finding_vec *v, const struct version *w)
 		snprintf(number, sizeof(number), "%u.%u", w->number >> 8, w->number & 0xff);
 	finding_add(v, w->understood ? FINDING_OK : FINDING_WARN, "Python",
 		    w->understood ? ""
-				  : "CPython 3.8 to 3.13 is understood; other versions show the "
-				    "interpreter's own functions",
+				  : PYTHON_VERSIONS " are understood; other versions show the "
+						    "interpreter's own functions",
 		    "%s in %u process%s", number, w->processes, w->processes == 1 ? "" : "es");
 }
 

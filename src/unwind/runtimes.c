@@ -91,24 +91,35 @@ static bool read_word(const struct memory *m, uint64_t address, uint64_t *ret)
 	return memory_read(m, address, ret, sizeof(*ret)) >= 0;
 }
 
+/* The key that leads to a thread's state. False where it cannot be read, or is not made yet. */
+static bool read_key(const struct memory *m, const struct python_process *py, uint32_t *ret)
+{
+	uint32_t words[2] = {}; /* Py_tss_t, or an int */
+
+	if (!py->key || memory_read(m, py->key, words, py->key_is_int ? 4 : 8) < 0)
+		return false;
+	*ret = words[!py->key_is_int];
+	return py->key_is_int ? *ret != UINT32_MAX : words[0];
+}
+
 /* Try the thread key on threads that are listed: does glibc's block hold their state? True where it
  * does, or where there is no thread to try it on yet. */
 static bool key_works(const struct memory *m, const struct python_process *py)
 {
 	const struct python_layout *l = &py->layout;
-	uint64_t key, interpreter, thread, base, at, value, seen = 0;
+	uint64_t interpreter, thread, base, at, value, seen = 0;
+	uint32_t key;
 
-	if (!read_word(m, py->runtime + l->runtime_key, &key) || !(uint32_t)key ||
-	    !read_word(m, py->runtime + l->runtime_interpreters, &interpreter) || !interpreter ||
-	    !read_word(m, interpreter + l->interpreter_threads, &thread))
+	if (!read_key(m, py, &key) || !read_word(m, py->interpreters, &interpreter) ||
+	    !interpreter || !read_word(m, interpreter + l->interpreter_threads, &thread))
 		return true;
-	key >>= 32;
 	for (int i = 0; i < CHECKED_THREADS && thread; i++) {
 		if (!read_word(m, thread + l->thread_id, &base))
 			break;
-		at = base + GLIBC_TSD_FIRST + key * 16;
+		at = base + GLIBC_TSD_FIRST + key * 16ULL;
 		if (key >= UNWIND_TSD_FIRST_KEYS) {
-			if (!read_word(m, base + GLIBC_TSD_SECOND + key / UNWIND_TSD_FIRST_KEYS * 8,
+			if (!read_word(m,
+				       base + GLIBC_TSD_SECOND + key / UNWIND_TSD_FIRST_KEYS * 8ULL,
 				       &at))
 				break;
 			at += key % UNWIND_TSD_FIRST_KEYS * 16;
@@ -124,6 +135,11 @@ static bool key_works(const struct memory *m, const struct python_process *py)
 	return !seen;
 }
 
+static uint64_t biased(uint64_t address, uint64_t bias)
+{
+	return address ? address + bias : 0;
+}
+
 static int make_python(const struct mapping *m, const struct memory *memory,
 		       const struct python_file *f, struct python *ret)
 {
@@ -132,13 +148,17 @@ static int make_python(const struct mapping *m, const struct memory *memory,
 
 	if (!load_bias(m, f, &bias))
 		return 0;
-	py.process.runtime = f->runtime + bias;
+	py.process.runtime = biased(f->runtime, bias);
+	py.process.interpreters = biased(f->interpreters, bias);
+	py.process.current = biased(f->current, bias);
+	py.process.key = biased(f->key, bias);
+	py.process.key_is_int = f->key_is_int;
 	for (int i = 0; i < PYTHON_EVAL_RANGES && f->eval_start[i]; i++) {
 		py.eval_start[i] = f->eval_start[i] + bias;
 		py.eval_end[i] = f->eval_end[i] + bias;
 	}
 	if (f->layout.style != PYTHON_UNSUPPORTED)
-		py.process.search_threads = f->search_threads || !key_works(memory, &py.process);
+		py.process.search_threads = !f->key || !key_works(memory, &py.process);
 	*ret = py;
 	return 1;
 }

@@ -12,6 +12,9 @@
 #include "unwind/native/go_labels_walk.h"
 #include "unwind/unwind_abi.h"
 
+/* What is understood, for people. */
+#define PYTHON_VERSIONS "CPython 2.7 and 3.6 to 3.13"
+
 enum { PYTHON_EVAL_RANGES = 4 };
 
 struct runtimes; /* what is known of files */

@@ -84,7 +84,8 @@ enum unwind_python_end {
 /* Where the walker finds the fields of one CPython version. */
 struct python_layout {
 	uint16_t runtime_interpreters; /* first interpreter, in _PyRuntime */
-	uint16_t runtime_key;	       /* Py_tss_t autoTSSkey, in _PyRuntime */
+	uint16_t runtime_current;      /* thread state that holds the one GIL; 0: not in there */
+	uint16_t runtime_key;	       /* Py_tss_t autoTSSkey, in _PyRuntime; 0: not in there */
 	uint16_t interpreter_next;
 	uint16_t interpreter_threads; /* first thread state */
 	uint16_t thread_next;
@@ -96,20 +97,24 @@ struct python_layout {
 	uint16_t frame_previous;
 	uint16_t frame_instruction;   /* f_lasti, prev_instr or instr_ptr */
 	uint16_t frame_boundary;      /* is_entry or owner */
+	uint16_t frame_copy;	      /* tlbc_index: which copy of its code it runs; 0: no copies */
 	uint16_t code_flags;	      /* the start of the PYTHON_CODE_WORDS words that are read */
 	uint16_t code_line_index;     /* which of these words is co_firstlineno */
 	uint16_t code_pointers_index; /* where in them PYTHON_CODE_POINTERS pointers start */
 	uint16_t code_start;	      /* co_code_adaptive */
+	uint16_t code_copies;	      /* co_tlbc: the copies that frame_copy counts */
 	uint8_t style;		      /* enum python_style */
 	uint8_t cframe;		      /* thread_frame points at a _PyCFrame */
 	uint8_t lasti_shift;	      /* f_lasti counts units of 1 << lasti_shift bytes */
+	uint8_t code_tags;	      /* bits of frame_code that belong to no address */
+	uint8_t free_threaded;
 	uint8_t unused[3];
 };
-_Static_assert(sizeof(struct python_layout) == 40, "shared with BPF");
+_Static_assert(sizeof(struct python_layout) == 48, "shared with BPF");
 
 /* Which frames end one call of the interpreter's loop. */
 enum python_style {
-	PYTHON_EACH_FRAME = 1,	/* 3.8 to 3.10: one call a frame */
+	PYTHON_EACH_FRAME = 1,	/* to 3.10: one call a frame */
 	PYTHON_IS_ENTRY = 2,	/* 3.11: the frame whose is_entry is set */
 	PYTHON_OWNER_SHIM = 3,	/* 3.12 and later: a frame that is no Python frame, owner 3 */
 	PYTHON_UNSUPPORTED = 4, /* only says that this process runs a Python that we do not know */
@@ -122,13 +127,18 @@ enum {
 	PYTHON_OWNER_CSTACK = 3, /* CPython 3.12 to 3.13, Include/internal/pycore_frame.h */
 };
 
-/* What the walker must know of a process that runs Python. */
+/* What the walker must know of a process that runs Python. Addresses are 0 where there is no such
+ * thing, or its place is not known. */
 struct python_process {
-	uint64_t runtime; /* address of _PyRuntime */
+	uint64_t runtime;      /* _PyRuntime, which 3.7 brought */
+	uint64_t interpreters; /* of the pointer to the first interpreter */
+	uint64_t current;      /* of the pointer to the thread state that holds the GIL */
+	uint64_t key;	       /* of the thread key that leads to the thread state */
 	struct python_layout layout;
-	uint32_t search_threads; /* the thread key is of no use here: search the list */
-	uint32_t unused;
+	uint8_t key_is_int;	/* key is an int, as before 3.7, and -1 while there is none */
+	uint8_t search_threads; /* key and current are of no use here: search the list */
+	uint8_t unused[6];
 };
-_Static_assert(sizeof(struct python_process) == 56, "shared with BPF");
+_Static_assert(sizeof(struct python_process) == 88, "shared with BPF");
 
 #endif

@@ -37,16 +37,31 @@ static void fill(void *array, size_t bytes)
 #define TABLE_CHUNK(i)		      ((i)&1 ? (const unwind_row *)rows : NULL)
 #include "unwind/walk.h"
 
-static void walk_all(uint32_t version, uint64_t pc, uint64_t sp, uint64_t fp)
+/* A mapping of everything is the first of the walk, so that tables are looked at. */
+enum { MAPPING_OF_ALL = 16 };
+
+static void walk_all(const struct python_layout *layout, uint64_t pc, uint64_t sp, uint64_t fp)
 {
 	static struct unwind_entry entries[UNWIND_MAX_ENTRIES];
-	struct python_process py = {.runtime = 0x10000, .search_threads = version & 1};
+	struct python_process py = {
+		.interpreters = 0x10000 + layout->runtime_interpreters,
+		.current = layout->runtime_current ? 0x10000 + layout->runtime_current : 0,
+		.key = 0x10000 + layout->runtime_key,
+		.key_is_int = !layout->runtime_key,
+		.search_threads = pc >> 3 & 1,
+		.layout = *layout,
+	};
 	struct walk w = {
-		.native = {.pc = pc, .sp = sp, .rbp = fp, .process = {version, 1 + (pc & 7)}},
+		.native =
+			{
+				.pc = pc,
+				.sp = sp,
+				.rbp = fp,
+				.process = {MAPPING_OF_ALL, 1 + (pc & 7)},
+			},
 		.thread_base = 0x20000,
 	};
 
-	py.layout = *python_layout_of(version << 16);
 	walk_start(&w, &py);
 	for (unsigned int i = 0; i < 4 * UNWIND_MAX_ENTRIES && w.phase != WALK_DONE; i++)
 		walk_step(&w, &py, entries);
@@ -57,9 +72,10 @@ static void walk_all(uint32_t version, uint64_t pc, uint64_t sp, uint64_t fp)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	const struct python_layout *known;
 	struct python_layout layout;
 	uint64_t registers[3];
-	uint32_t lasti;
+	uint32_t lasti, minor;
 
 	if (size < sizeof(registers) + sizeof(lasti))
 		return 0;
@@ -67,15 +83,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&lasti, data, sizeof(lasti));
 	memory = data;
 	memory_size = size;
-	/* A mapping of everything is among them, so that tables are looked at. */
 	fill(mappings, 64 * sizeof(mappings[0]));
-	mappings[PYTHON_OLDEST] = (struct unwind_mapping){.end = UINT64_MAX, .file = 1};
+	mappings[MAPPING_OF_ALL] = (struct unwind_mapping){.end = UINT64_MAX, .file = 1};
 	fill(pages, 64 * sizeof(pages[0]));
 	fill(rules, 4096 * sizeof(rules[0]));
 	fill(rows, 4096 * sizeof(rows[0]));
 	fill(files, sizeof(files));
-	for (uint32_t version = PYTHON_OLDEST; version <= PYTHON_NEWEST; version++)
-		walk_all(version, registers[0], registers[1], registers[2]);
+	for (size_t i = 0; (known = python_layout_at(i, &minor)); i++)
+		walk_all(known, registers[0], registers[1], registers[2]);
+	lines_27(data, size, 1, lasti);
 	lines_39(data, size, 1, lasti);
 	lines_310(data, size, 1, lasti);
 	lines_311(data, size, 1, lasti);

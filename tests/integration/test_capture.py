@@ -1,6 +1,6 @@
 """The heart: stacks, shares and processes that are known, as glim record sees them.
 
-Every CPython of pyenv from 3.8 to 3.13 is tried, and the system's own.
+Every CPython 3 of pyenv is tried, and the system's own.
 """
 
 import gzip
@@ -27,8 +27,7 @@ def interpreters():
     """{name: path}, the name short enough for the name of a process."""
     found = {"pysystem": SYSTEM}
     for path in sorted(Path.home().glob(".pyenv/versions/3.*/bin/python3")):
-        if (3, 8) <= version_of(path) <= (3, 13):
-            found["py" + path.parents[1].name] = path
+        found["py" + path.parents[1].name] = path
     return found
 
 

@@ -8,9 +8,9 @@ import time
 
 
 def use(seconds):
-    end = time.thread_time() + seconds
+    end = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID) + seconds
     x = 0
-    while time.thread_time() < end:
+    while time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID) < end:
         x += sum(range(100))
     return x
 

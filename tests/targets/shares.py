@@ -7,9 +7,9 @@ import time
 
 
 def use(seconds):
-    end = time.thread_time() + seconds
+    end = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID) + seconds
     x = 0
-    while time.thread_time() < end:
+    while time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID) < end:
         for i in range(200):
             x += i
     return x

@@ -1,3 +1,4 @@
+#include "base/utf8.h"
 #include "unwind/python/layout.h"
 #include "unwind/python/lines.h"
 #include "unwind/python/object.h"
@@ -43,6 +44,34 @@ static int read_bytes(const struct python_objects *o, uint64_t address, uint8_t 
 	return 0;
 }
 
+/* A name: UTF-8 in any case. */
+static int read_text(const struct python_objects *o, const struct python_text_layout *l,
+		     uint64_t address, char **ret)
+{
+	cleanup_buf struct buf data = {}, text = {};
+	int64_t size;
+
+	if (!l->bytes_are_text)
+		return read_str(o, address, ret);
+	size = python_bytes(o, address, MAX_TEXT, &data);
+	if (size < 0)
+		return (int)size;
+	utf8_put_valid(&text, buf_cstr(&data), strlen(buf_cstr(&data)));
+	*ret = mem_strdup(buf_cstr(&text));
+	return 0;
+}
+
+/* Of 2.7 we know no other objects (Include/stringobject.h). */
+static int objects_init(struct python_objects *o, const struct memory *m, uint32_t version)
+{
+	static const struct python_object_layout v27 = {.object_size = 16, .bytes_data = 36};
+
+	if (python_minor(version) != 0x0207)
+		return python_objects_init(o, m, version);
+	*o = (struct python_objects){.memory = m, .layout = &v27, .version = version};
+	return 0;
+}
+
 void python_code_fini(struct python_code *c)
 {
 	free(c->name);
@@ -59,7 +88,7 @@ int python_code_read(const struct memory *m, uint32_t version, const struct pyth
 	cleanup(python_code_fini) struct python_code c = {.version = version};
 	struct python_objects o;
 	uint8_t code[CODE_BYTES];
-	int r = python_objects_init(&o, m, version);
+	int r = objects_init(&o, m, version);
 
 	if (r < 0)
 		return r;
@@ -72,10 +101,10 @@ int python_code_read(const struct memory *m, uint32_t version, const struct pyth
 	if (python_code_check(words, layout) != check)
 		return -ESTALE;
 	c.first_line = words[layout->code_line_index];
-	r = read_str(&o, word(code + l->code_name), &c.name);
+	r = read_text(&o, l, word(code + l->code_name), &c.name);
 	if (r < 0)
 		return r;
-	r = read_str(&o, word(code + l->code_file), &c.file);
+	r = read_text(&o, l, word(code + l->code_file), &c.file);
 	if (r < 0)
 		return r;
 	r = read_bytes(&o, word(code + l->code_lines), &c.lines, &c.lines_len);
@@ -98,6 +127,8 @@ uint32_t python_code_line(const struct python_code *c, uint32_t lasti)
 		line = lines_311(c->lines, c->lines_len, c->first_line, lasti);
 	else if (minor == 0x030a)
 		line = lines_310(c->lines, c->lines_len, c->first_line, lasti);
+	else if (minor == 0x0207)
+		line = lines_27(c->lines, c->lines_len, c->first_line, lasti);
 	else
 		line = lines_39(c->lines, c->lines_len, c->first_line, lasti);
 	return line > 0 && line <= INT32_MAX ? (uint32_t)line : c->first_line;

@@ -6,9 +6,59 @@ static const struct {
 	uint32_t minor;
 	struct python_layout layout;
 } layouts[] = {
+	/* Without _PyRuntime: runtime_interpreters and what follows stand for themselves. */
+	{0x0207,
+	 {
+		 .interpreter_threads = 8,
+		 .thread_next = 0,
+		 .thread_id = 144,
+		 .thread_frame = 16,
+		 .frame_size = 128,
+		 .frame_code = 32,
+		 .frame_previous = 24,
+		 .frame_instruction = 120,
+		 .code_flags = 28,
+		 .code_line_index = 17,
+		 .code_pointers_index = 3,
+		 .style = PYTHON_EACH_FRAME,
+	 }},
+	{0x0306,
+	 {
+		 .interpreter_threads = 8,
+		 .thread_next = 8,
+		 .thread_id = 152,
+		 .thread_frame = 24,
+		 .frame_size = 128,
+		 .frame_code = 32,
+		 .frame_previous = 24,
+		 .frame_instruction = 120,
+		 .code_flags = 32,
+		 .code_line_index = 1,
+		 .code_pointers_index = 10,
+		 .style = PYTHON_EACH_FRAME,
+	 }},
+	{0x0307,
+	 {
+		 .runtime_interpreters = 24,
+		 .runtime_current = 1480,
+		 .runtime_key = 1504,
+		 .interpreter_threads = 8,
+		 .thread_next = 8,
+		 .thread_id = 176,
+		 .thread_frame = 24,
+		 .frame_size = 112,
+		 .frame_code = 32,
+		 .frame_previous = 24,
+		 .frame_instruction = 104,
+		 .code_flags = 32,
+		 .code_line_index = 1,
+		 .code_pointers_index = 10,
+		 .style = PYTHON_EACH_FRAME,
+	 }},
 	{0x0308,
 	 {
 		 .runtime_interpreters = 32,
+		 .runtime_current = 1368,
 		 .runtime_key = 1392,
 		 .interpreter_threads = 8,
 		 .thread_next = 8,
@@ -26,6 +76,7 @@ static const struct {
 	{0x0309,
 	 {
 		 .runtime_interpreters = 32,
+		 .runtime_current = 568,
 		 .runtime_key = 584,
 		 .interpreter_threads = 8,
 		 .thread_next = 8,
@@ -43,6 +94,7 @@ static const struct {
 	{0x030a,
 	 {
 		 .runtime_interpreters = 32,
+		 .runtime_current = 568,
 		 .runtime_key = 584,
 		 .interpreter_threads = 8,
 		 .thread_next = 8,
@@ -61,6 +113,7 @@ static const struct {
 	{0x030b,
 	 {
 		 .runtime_interpreters = 40,
+		 .runtime_current = 576,
 		 .runtime_key = 592,
 		 .interpreter_threads = 16,
 		 .thread_next = 8,
@@ -130,15 +183,35 @@ const struct python_layout *python_layout_of(uint32_t version_hex)
 	return NULL;
 }
 
+const struct python_layout *python_layout_at(size_t i, uint32_t *ret_minor)
+{
+	if (i >= ARRAY_SIZE(layouts))
+		return NULL;
+	*ret_minor = layouts[i].minor;
+	return &layouts[i].layout;
+}
+
+/* Include/code.h, Include/cpython/code.h. A row serves until the next one. */
+static const struct {
+	uint32_t minor;
+	struct python_text_layout layout;
+} text_layouts[] = {
+	{0x0207, {80, 88, 104, .bytes_are_text = true}},
+	{0x0306, {96, 104, 112}},
+	{0x0308, {104, 112, 120}},
+	{0x030b, {112, 128, 136}},
+};
+
 const struct python_text_layout *python_text_layout_of(uint32_t version_hex)
 {
-	static const struct python_text_layout to_310 = {104, 112, 120};
-	static const struct python_text_layout from_311 = {112, 128, 136};
-	uint32_t minor = python_minor(version_hex);
+	const struct python_text_layout *found = NULL;
 
-	if (minor < PYTHON_OLDEST || minor > PYTHON_NEWEST)
+	if (!python_layout_of(version_hex))
 		return NULL;
-	return minor >= 0x030b ? &from_311 : &to_310;
+	for (size_t i = 0; i < ARRAY_SIZE(text_layouts); i++)
+		if (text_layouts[i].minor <= python_minor(version_hex))
+			found = &text_layouts[i].layout;
+	return found;
 }
 
 /* CPython 3.13.0, Include/internal/pycore_runtime.h: struct _Py_DebugOffsets. */

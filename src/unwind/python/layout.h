@@ -1,17 +1,14 @@
-/* unwind/python/layout.h - where CPython 3.8 to 3.13 keeps what Glim reads, on x86-64.
+/* unwind/python/layout.h - where CPython 2.7 and 3.6 to 3.13 keep what Glim reads, on x86-64.
  *
- * Taken from the headers of 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1 and 3.13.0 and tried on the
- * running interpreters; 3.13 brings most of them itself (_Py_DebugOffsets). Threads: any. */
+ * Taken from the headers of 2.7.18, 3.6.15, 3.7.16, 3.8.18, 3.9.18, 3.10.13, 3.11.7, 3.12.1 and
+ * 3.13.0 and tried on the running interpreters; 3.13 brings most of them itself
+ * (_Py_DebugOffsets). Threads: any. */
 #ifndef GLIM_UNWIND_PYTHON_LAYOUT_H
 #define GLIM_UNWIND_PYTHON_LAYOUT_H
 
 #include "base/err.h"
 #include "unwind/unwind_abi.h"
 
-enum {
-	PYTHON_OLDEST = 0x0308,
-	PYTHON_NEWEST = 0x030d,
-};
 /* Major and minor of PY_VERSION_HEX, which has them in its upper two bytes. */
 static inline uint32_t python_minor(uint32_t version_hex)
 {
@@ -21,9 +18,13 @@ static inline uint32_t python_minor(uint32_t version_hex)
 /* The layout of a version, NULL where we know none. */
 const struct python_layout *python_layout_of(uint32_t version_hex);
 
+/* All of them, oldest first; NULL behind the last. */
+const struct python_layout *python_layout_at(size_t i, uint32_t *ret_minor);
+
 /* Fields that only user space reads. */
 struct python_text_layout {
 	uint16_t code_file, code_name, code_lines;
+	bool bytes_are_text; /* names are bytes of no known encoding, as in 2.7 */
 };
 const struct python_text_layout *python_text_layout_of(uint32_t version_hex);
 

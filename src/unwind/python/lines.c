@@ -1,6 +1,8 @@
 #include "unwind/python/lines.h"
 
-int64_t lines_39(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti)
+/* Pairs of bytes: instructions, and the lines that the next instruction is further down. */
+static int64_t lines_of_pairs(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti,
+			      bool may_go_back)
 {
 	int64_t line = first_line;
 	uint64_t at = 0;
@@ -9,9 +11,19 @@ int64_t lines_39(const uint8_t *table, size_t len, int64_t first_line, uint32_t 
 		at += table[i];
 		if (at > lasti)
 			break;
-		line += (int8_t)table[i + 1];
+		line += may_go_back ? (int8_t)table[i + 1] : table[i + 1];
 	}
 	return line;
+}
+
+int64_t lines_27(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti)
+{
+	return lines_of_pairs(table, len, first_line, lasti, false);
+}
+
+int64_t lines_39(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti)
+{
+	return lines_of_pairs(table, len, first_line, lasti, true);
 }
 
 int64_t lines_310(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti)

@@ -5,8 +5,9 @@
 
 #include "base/base.h"
 
-/* 3.8, 3.9: Objects/lnotab_notes.txt. 3.10: the same file there. 3.11: Objects/locations.md.
- * lasti is the byte offset of the instruction. */
+/* 2.7, and 3.6 to 3.9, where lines may go back: Objects/lnotab_notes.txt. 3.10: the same file
+ * there. 3.11: Objects/locations.md. lasti is the byte offset of the instruction. */
+int64_t lines_27(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti);
 int64_t lines_39(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti);
 int64_t lines_310(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti);
 int64_t lines_311(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti);

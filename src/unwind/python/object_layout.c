@@ -2,7 +2,7 @@
 
 #include "unwind/python/layout.h"
 
-/* What did not change from 3.8 to 3.13. */
+/* What did not change from 3.6 to 3.13. */
 #define COMMON                                                                                     \
 	.object_type = 8, .object_size = 16, .type_name = 24, .type_basicsize = 32,                \
 	.type_flags = 168, .type_dict_offset = 288, .int_digits = 24, .tuple_items = 24,           \
@@ -11,9 +11,14 @@
 	.cell_value = 16, .exception_args = 24, .method_function = 16
 #define TO_310                                                                                     \
 	COMMON, .ascii_data = 48, .wide_data = 72, .keys_size = 8, .keys_entries = 32,             \
-		.keys_indices = 40, .code_arguments = 16, .code_keyword_only = 24,                 \
-		.code_flags = 36, .code_variables = 72, .code_cells = 88, .code_free = 80,         \
-		.dict_style = PYTHON_DICT_COMPACT, .attribute_style = PYTHON_DICT_POINTER
+		.keys_indices = 40, .code_arguments = 16, .dict_style = PYTHON_DICT_COMPACT,       \
+		.attribute_style = PYTHON_DICT_POINTER
+#define TO_37                                                                                      \
+	TO_310, .code_keyword_only = 20, .code_flags = 32, .code_variables = 64, .code_cells = 80, \
+		.code_free = 72, .function_name = 104
+#define FROM_38                                                                                    \
+	TO_310, .code_keyword_only = 24, .code_flags = 36, .code_variables = 72, .code_cells = 88, \
+		.code_free = 80
 #define FROM_311                                                                                   \
 	COMMON, .keys_size = 8, .keys_entries = 24, .keys_indices = 32, .code_flags = 48,          \
 		.code_names = 96, .code_kinds = 104, .function_name = 40, .frame_locals = 72,      \
@@ -26,9 +31,11 @@ static const struct {
 	uint32_t minor;
 	struct python_object_layout layout;
 } layouts[] = {
-	{0x0308, {TO_310, .function_name = 104, .interpreter_modules = 56, .frame_locals = 360}},
-	{0x0309, {TO_310, .function_name = 104, .interpreter_modules = 856, .frame_locals = 360}},
-	{0x030a, {TO_310, .function_name = 40, .interpreter_modules = 856, .frame_locals = 352}},
+	{0x0306, {TO_37, .interpreter_modules = 16, .frame_locals = 376}},
+	{0x0307, {TO_37, .interpreter_modules = 40, .frame_locals = 360}},
+	{0x0308, {FROM_38, .function_name = 104, .interpreter_modules = 56, .frame_locals = 360}},
+	{0x0309, {FROM_38, .function_name = 104, .interpreter_modules = 856, .frame_locals = 360}},
+	{0x030a, {FROM_38, .function_name = 40, .interpreter_modules = 856, .frame_locals = 352}},
 	{0x030b,
 	 {FROM_311, .ascii_data = 48, .wide_data = 72, .type_keys = 872, .code_arguments = 56,
 	  .code_keyword_only = 64, .interpreter_modules = 888,

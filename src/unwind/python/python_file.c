@@ -9,8 +9,12 @@ enum {
 	MAX_DYNAMIC = 4096,
 	MAX_CHAIN = 100000,
 	MAX_NAME = 64,
+	MAX_GETTER = 48, /* bytes of a function that only returns a variable */
+	VERSION_PARTS = 3,
 };
-#define EVAL_SYMBOL "_PyEval_EvalFrameDefault"
+/* The interpreter's loop since 3.6, and before. */
+#define EVAL_SYMBOL	"_PyEval_EvalFrameDefault"
+#define EVAL_SYMBOL_OLD "PyEval_EvalFrameEx"
 
 static uint32_t gnu_hash(const char *name)
 {
@@ -79,48 +83,68 @@ static void add_eval(struct python_file *p, uint64_t address, uint64_t size)
 
 struct symbol_search {
 	struct python_file *file;
+	const char *eval;
 	uint64_t version_at;
 };
 
-/* .symtab names the parts that the compiler split off (_PyEval_EvalFrameDefault.cold). */
+static bool is_eval(const struct elf_symbol *s, const char *eval)
+{
+	size_t n = strlen(eval);
+
+	return s->type == STT_FUNC && s->size && !strncmp(s->name, eval, n) &&
+	       (!s->name[n] || s->name[n] == '.');
+}
+
+/* .symtab names the parts that the compiler split off (_PyEval_EvalFrameDefault.cold), and what is
+ * not exported. */
 static int on_symbol(const struct elf_symbol *s, void *arg)
 {
 	struct symbol_search *search = arg;
-	size_t n = strlen(EVAL_SYMBOL);
+	struct python_file *p = search->file;
 
-	if (s->type == STT_FUNC && s->size && !strncmp(s->name, EVAL_SYMBOL, n) &&
-	    (!s->name[n] || s->name[n] == '.'))
-		add_eval(search->file, s->address, s->size);
+	if (is_eval(s, search->eval))
+		add_eval(p, s->address, s->size);
 	else if (!strcmp(s->name, "_PyRuntime"))
-		search->file->runtime = s->address;
+		p->runtime = s->address;
 	else if (!strcmp(s->name, "Py_Version"))
 		search->version_at = s->address;
+	else if (!strcmp(s->name, "interp_head"))
+		p->interpreters = s->address;
+	else if (!strcmp(s->name, "autoTLSkey"))
+		p->key = s->address;
 	return 0;
 }
 
-/* Is this a version "3.8.x" to "3.10.x" with its end at the end of the text? */
+/* A number that ends at *i, which goes to its start; -1 where there is none. */
+static int number_before(const uint8_t *text, size_t *i)
+{
+	unsigned int n = 0, unit = 1;
+	size_t end = *i;
+
+	for (; *i && isdigit(text[*i - 1]) && end - *i < 2; unit *= 10)
+		n += (text[--*i] - '0') * unit;
+	return end == *i ? -1 : (int)n;
+}
+
+/* Is this a version "2.7.x" or "3.6.x" to "3.12.x" with its end at the end of the text? */
 static uint32_t version_at_end(const uint8_t *text, size_t len)
 {
-	size_t i = len, digits;
-	uint32_t minor;
+	int parts[VERSION_PARTS]; /* patch, minor, major */
+	size_t i = len;
 
 	if (i && text[i - 1] == '+')
 		i--;
-	for (digits = 0; i && isdigit(text[i - 1]) && digits < 2; digits++)
-		i--;
-	if (!digits || !i || text[--i] != '.')
-		return 0;
-	if (i && (text[i - 1] == '8' || text[i - 1] == '9'))
-		minor = text[--i] - '0';
-	else if (i > 1 && text[i - 2] == '1' && text[i - 1] == '0')
-		minor = 10, i -= 2;
-	else
-		return 0;
-	if (i < 2 || text[i - 1] != '.' || text[i - 2] != '3')
-		return 0;
+	for (int k = 0; k < VERSION_PARTS; k++) {
+		parts[k] = number_before(text, &i);
+		if (parts[k] < 0 || (k < VERSION_PARTS - 1 && (!i || text[--i] != '.')))
+			return 0;
+	}
 	/* Tails are shared with longer text ("/opt/3.8.18"), but not with longer numbers. */
-	i -= 2;
-	return i && (isdigit(text[i - 1]) || text[i - 1] == '.') ? 0 : 0x03000000 | minor << 16;
+	if (i && (isdigit(text[i - 1]) || text[i - 1] == '.'))
+		return 0;
+	if ((parts[2] == 2 && parts[1] == 7) || (parts[2] == 3 && parts[1] >= 6 && parts[1] <= 12))
+		return (uint32_t)parts[2] << 24 | (uint32_t)parts[1] << 16;
+	return 0;
 }
 
 uint32_t python_version_in(const uint8_t *constants, size_t len)
@@ -172,7 +196,60 @@ static void read_layout(const struct elf_file *f, struct python_file *p)
 	if (elf_file_read_address(f, p->runtime, table, sizeof(table)) ||
 	    python_layout_from_offsets(table, p->version, &p->layout))
 		p->layout = (struct python_layout){.style = PYTHON_UNSUPPORTED};
-	p->search_threads = !p->layout.runtime_key;
+}
+
+/* Where the variables are that a walk starts from. */
+static void find_variables(struct python_file *p)
+{
+	const struct python_layout *l = &p->layout;
+
+	p->interpreters = p->runtime + l->runtime_interpreters;
+	if (l->runtime_current)
+		p->current = p->runtime + l->runtime_current;
+	if (l->runtime_key)
+		p->key = p->runtime + l->runtime_key;
+}
+
+/* The variable that a function's first instruction of these bytes reads, relative to the next one;
+ * 0 where there is none. */
+static uint64_t variable_read_by(const struct elf_file *f, const char *function,
+				 const uint8_t instruction[], size_t n)
+{
+	uint8_t code[MAX_GETTER];
+	Elf64_Sym s;
+	int32_t distance;
+
+	if (find_exported(f, function, &s) ||
+	    elf_file_read_address(f, s.st_value, code, sizeof(code)))
+		return 0;
+	for (size_t i = 0; i + n + sizeof(distance) <= sizeof(code) && i < s.st_size; i++) {
+		if (memcmp(code + i, instruction, n))
+			continue;
+		memcpy(&distance, code + i + n, sizeof(distance));
+		return s.st_value + i + n + sizeof(distance) + (int64_t)distance;
+	}
+	return 0;
+}
+
+/* Before 3.7 the variables stand alone, and those that are not exported are found in .symtab or, in
+ * stripped files, by the functions that return them. */
+static void find_old_variables(const struct elf_file *f, struct python_file *p)
+{
+	static const uint8_t to_rax[] = {0x48, 0x8b, 0x05}; /* mov x(%rip),%rax */
+	static const uint8_t to_edi[] = {0x8b, 0x3d};	    /* mov x(%rip),%edi */
+
+	if (!p->interpreters)
+		p->interpreters =
+			variable_read_by(f, "PyInterpreterState_Head", to_rax, sizeof(to_rax));
+	if (python_minor(p->version) < 0x0306) {
+		/* Keys of 2.7 are its own, in a list. */
+		p->key = 0;
+		return;
+	}
+	p->key_is_int = true;
+	if (!p->key)
+		p->key = variable_read_by(f, "PyGILState_GetThisThreadState", to_edi,
+					  sizeof(to_edi));
 }
 
 static bool needs_python(const struct elf_file *f)
@@ -211,23 +288,46 @@ static void find_text(const struct elf_file *f, struct python_file *p)
 	}
 }
 
+/* Is an interpreter in here? A program may have a copy of its variables, but not of its loop. */
+static bool find_interpreter(const struct elf_file *f, struct python_file *p, const char **ret_eval)
+{
+	const Elf64_Shdr *section = elf_file_section(f, ".PyRuntime");
+	bool has_eval;
+	Elf64_Sym s;
+
+	*ret_eval = EVAL_SYMBOL;
+	has_eval = !find_exported(f, EVAL_SYMBOL, &s);
+	if (!has_eval && !find_exported(f, EVAL_SYMBOL_OLD, &s)) {
+		*ret_eval = EVAL_SYMBOL_OLD;
+		has_eval = true;
+	}
+	if (section)
+		p->runtime = section->sh_addr; /* nothing else is in there */
+	else if (has_eval && !find_exported(f, "_PyRuntime", &s))
+		p->runtime = s.st_value;
+	else if (has_eval && !find_exported(f, "_PyThreadState_Current", &s))
+		p->current = s.st_value;
+	return p->runtime || p->current;
+}
+
 void python_file_read(const struct elf_file *f, struct python_file *ret)
 {
 	struct symbol_search search = {.file = ret};
-	Elf64_Sym s;
 
 	*ret = (struct python_file){};
-	if (!find_exported(f, "_PyRuntime", &s))
-		ret->runtime = s.st_value;
-	else if (!elf_file_section(f, ".PyRuntime")) {
+	if (!find_interpreter(f, ret, &search.eval)) {
 		ret->needs_python = needs_python(f);
 		return;
 	}
 	find_text(f, ret);
-	elf_file_each_symbol(f, on_symbol, &search, NULL);
-	if (!ret->runtime || !ret->text_size)
+	if (!ret->text_size)
 		return;
 	ret->found = true;
+	elf_file_each_symbol(f, on_symbol, &search, NULL);
 	ret->version = version_of(f, search.version_at);
 	read_layout(f, ret);
+	if (ret->runtime)
+		find_variables(ret);
+	else
+		find_old_variables(f, ret);
 }

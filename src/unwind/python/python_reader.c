@@ -352,8 +352,7 @@ static bool list_is_same(struct python_reader *r)
 	if (!r->interpreters.len)
 		return false;
 	parts = mem_calloc(want, sizeof(*parts));
-	parts[n++] = (struct memory_part){r->python.process.runtime + l->runtime_interpreters,
-					  &first, 8};
+	parts[n++] = (struct memory_part){r->python.process.interpreters, &first, 8};
 	for (size_t i = 0; i < r->interpreters.len; i++) {
 		struct interpreter_slot *s = &r->interpreters.data[i];
 
@@ -434,8 +433,7 @@ static int walk_lists(struct python_reader *r)
 
 	memset(&r->threads, 0, sizeof(r->threads));
 	vec_clear(&r->interpreters);
-	code = memory_read(&r->memory, r->python.process.runtime + l->runtime_interpreters,
-			   &s.address, 8);
+	code = memory_read(&r->memory, r->python.process.interpreters, &s.address, 8);
 	while (!code && s.address && r->interpreters.len < MAX_INTERPRETERS) {
 		code = memory_read(&r->memory, s.address + l->interpreter_next, &s.next, 8);
 		if (!code)

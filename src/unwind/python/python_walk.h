@@ -1,9 +1,10 @@
 /* unwind/python/python_walk.h - one Python step. Part of unwind/walk.h.
  *
- * A thread's Python state is found by the key that CPython keeps for PyGILState, in glibc's block
- * of thread-specific data, and is believed when it names this very thread. Where that fails the
- * interpreters' lists of threads are searched. No text is read here: an entry is the code object,
- * the instruction, and a check that tells a reused code object. */
+ * A thread's Python state is the one that holds the only GIL (to 3.11), or is found by the key that
+ * CPython keeps for PyGILState, in glibc's block of thread-specific data, and is believed when it
+ * names this very thread. Where that fails the interpreters' lists of threads are searched. No text
+ * is read here: an entry is the code object, the instruction, and a check that tells a reused code
+ * object. */
 #ifndef GLIM_UNWIND_PYTHON_WALK_H
 #define GLIM_UNWIND_PYTHON_WALK_H
 
@@ -50,8 +51,7 @@ WALK_INLINE int python_read_key(struct walk *w, uint32_t key, uint64_t *ret_valu
 
 WALK_INLINE void python_search(struct walk *w, const struct python_process *py)
 {
-	if (WALK_READ(&w->interpreter, 8, py->runtime + py->layout.runtime_interpreters) ||
-	    !w->interpreter) {
+	if (WALK_READ(&w->interpreter, 8, py->interpreters) || !w->interpreter) {
 		w->interpreter = 0;
 		return;
 	}
@@ -60,28 +60,46 @@ WALK_INLINE void python_search(struct walk *w, const struct python_process *py)
 	w->phase = WALK_FIND_THREAD;
 }
 
+/* Does this thread hold the one GIL? Then no other thread state is its own just now, whatever
+ * sub-interpreter it is in. */
+WALK_INLINE int python_take_current(struct walk *w, const struct python_process *py)
+{
+	if (!py->current || WALK_READ(&w->pair[0], 8, py->current) || !w->pair[0])
+		return 0;
+	return python_take_thread(w, py, w->pair[0]) > 0;
+}
+
+/* The key that leads to the thread state: 0 and *ret, or how the search for Python ends. */
+WALK_INLINE uint8_t python_key(struct walk *w, const struct python_process *py, uint32_t *ret)
+{
+	if (WALK_READ(&w->pair[0], py->key_is_int ? 4 : 8, py->key))
+		return UNWIND_PYTHON_UNREAD;
+	/* Py_tss_t: int _is_initialized, pthread_key_t _key. */
+	*ret = py->key_is_int ? w->pair[0] : w->pair[0] >> 32;
+	if (py->key_is_int ? *ret == UINT32_MAX : !(uint32_t)w->pair[0])
+		return UNWIND_PYTHON_STARTING;
+	return 0;
+}
+
 WALK_INLINE void python_start(struct walk *w, const struct python_process *py)
 {
 	uint64_t thread = 0;
+	uint32_t key = 0;
 
 	if (py->layout.style == PYTHON_UNSUPPORTED) {
 		w->python_end = UNWIND_PYTHON_LAYOUT;
 		return;
 	}
+	if (python_take_current(w, py))
+		return;
 	if (py->search_threads) {
 		python_search(w, py);
 		return;
 	}
-	/* Py_tss_t: int _is_initialized, pthread_key_t _key. */
-	if (WALK_READ(&w->pair[0], 8, py->runtime + py->layout.runtime_key)) {
-		w->python_end = UNWIND_PYTHON_UNREAD;
+	w->python_end = python_key(w, py, &key);
+	if (w->python_end)
 		return;
-	}
-	if (!(uint32_t)w->pair[0]) {
-		w->python_end = UNWIND_PYTHON_STARTING;
-		return;
-	}
-	if (python_read_key(w, w->pair[0] >> 32, &thread)) {
+	if (python_read_key(w, key, &thread)) {
 		python_search(w, py);
 		return;
 	}
@@ -132,10 +150,29 @@ WALK_INLINE uint64_t python_frame_word(const struct walk *w, uint32_t offset)
 	return *(const uint64_t *)(w->frame + offset);
 }
 
+/* Where the instructions are that a frame runs: in its code object, or in a thread's own copy. */
+WALK_INLINE int python_code_start(struct walk *w, const struct python_layout *l, uint64_t code,
+				  uint64_t *ret)
+{
+	uint32_t copy = l->frame_copy ? python_frame_word(w, l->frame_copy) : 0;
+
+	*ret = code + l->code_start;
+	if (!copy)
+		return 0;
+	/* _PyCodeArray: Py_ssize_t size, char *entries[]. */
+	if (WALK_READ(&w->pair[0], 8, code + l->code_copies) ||
+	    WALK_READ(&w->pair[0], 8, w->pair[0] + 8 + copy * 8ULL))
+		return -1;
+	*ret = w->pair[0];
+	return 0;
+}
+
 WALK_INLINE int python_emit(struct walk *w, const struct python_process *py,
-			    struct unwind_entry *entries, uint64_t code, uint32_t kind)
+			    struct unwind_entry *entries, uint32_t kind)
 {
 	const struct python_layout *l = &py->layout;
+	uint64_t code = python_frame_word(w, l->frame_code) & ~(uint64_t)l->code_tags;
+	uint64_t start = 0;
 	uint32_t lasti;
 
 	if (WALK_READ(w->code, sizeof(w->code), code + l->code_flags))
@@ -143,8 +180,9 @@ WALK_INLINE int python_emit(struct walk *w, const struct python_process *py,
 	lasti = python_frame_word(w, l->frame_instruction);
 	if (l->style == PYTHON_EACH_FRAME)
 		lasti <<= l->lasti_shift & 1;
-	else
-		lasti = python_frame_word(w, l->frame_instruction) - (code + l->code_start);
+	else if (python_code_start(w, l, code, &start))
+		return UNWIND_PYTHON_UNREAD;
+	lasti -= (uint32_t)start;
 	if (!walk_emit(w, entries, code, lasti, kind | python_code_check(w->code, l) << 8))
 		return UNWIND_PYTHON_DEEP;
 	return 0;
@@ -176,7 +214,7 @@ WALK_INLINE void python_step(struct walk *w, const struct python_process *py,
 		kind = w->frame[boundary] >= PYTHON_OWNER_CSTACK ? UNWIND_PYTHON_BOUNDARY
 								 : UNWIND_PYTHON;
 	if (kind != UNWIND_PYTHON_BOUNDARY)
-		failed = python_emit(w, py, entries, python_frame_word(w, l->frame_code), kind);
+		failed = python_emit(w, py, entries, kind);
 	else if (!walk_emit(w, entries, 0, 0, kind))
 		failed = UNWIND_PYTHON_DEEP;
 	if (failed) {

@@ -1,6 +1,7 @@
-"""Tells about its own code objects and its own stack, then waits at the end of a known stack."""
-import dis
+"""Code of every shape for test_python_live (live_tell.py); live_27.py is for Python 2."""
 import sys
+
+import live_tell
 
 
 def plain(a, b):
@@ -182,65 +183,5 @@ namespace = {}
 exec(compile(source, "/far/away.py", "exec"), namespace)
 
 
-def lines_of(code):
-    """(first offset, end, line) of code, as the interpreter itself sees it."""
-    end = len(code.co_code)
-    if sys.version_info >= (3, 10):
-        for start, stop, line in code.co_lines():
-            if line is not None:
-                yield start, stop, line
-        return
-    starts = list(dis.findlinestarts(code))
-    for i, (start, line) in enumerate(starts):
-        yield start, starts[i + 1][0] if i + 1 < len(starts) else end, line
-
-
-def name_of(code):
-    return getattr(code, "co_qualname", code.co_name)
-
-
-def tell(code):
-    print("code", id(code), code.co_firstlineno, name_of(code).encode().hex(),
-          code.co_filename.encode().hex())
-    for start, stop, line in lines_of(code):
-        for lasti in range(start, stop, 2):
-            print("line", lasti, line)
-    for constant in code.co_consts:
-        if isinstance(constant, type(code)):
-            tell(constant)
-
-
-def wait(_):
-    frame = sys._getframe()
-    while frame:
-        code = frame.f_code
-        # The line of this one will be that of the last statement.
-        line = wait_line if code is wait.__code__ else frame.f_lineno
-        print("frame", id(code), line, name_of(code).encode().hex())
-        frame = frame.f_back
-    sys.stdin.buffer.raw.read(print("ready", flush=True) or 1)
-
-
-wait_line = wait.__code__.co_firstlineno + 8
-
-
-def deep(n):
-    if n:
-        return deep(n - 1)
-    return sorted([1], key=wait)
-
-
-def generator():
-    yield deep(400)
-
-
-def main():
-    for code in (plain.__code__, Äpfel.größe.__code__, Äpfel.later.__code__, 𐌰.__code__,
-                 long_one.__code__, namespace["far"].__code__, sys._getframe().f_back.f_code):
-        tell(code)
-    for _ in generator():
-        pass
-
-
-sys.setrecursionlimit(3000)
-main()
+live_tell.main([plain.__code__, Äpfel.größe.__code__, Äpfel.later.__code__, 𐌰.__code__,
+                long_one.__code__, namespace["far"].__code__, sys._getframe().f_code])

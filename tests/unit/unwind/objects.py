@@ -34,6 +34,8 @@ class Text(str):
 def tell(value, written=None):
     keep.append(value)
     text = repr(value) if written is None else written
+    if sys.version_info < (3, 7) and isinstance(value, Exception):
+        text = text.replace(",)", ")")
     print("object", id(value), text.encode("utf-8").hex())
 
 

@@ -16,7 +16,7 @@
 #include "unwind/native/unwind_table_abi.h"
 #include "unwind/unwind_abi.h"
 
-#define SNAPSHOT_MAGIC 0x31504e534d494c47ULL /* "GLIMSNP1" */
+#define SNAPSHOT_MAGIC 0x32504e534d494c47ULL /* "GLIMSNP2" */
 
 enum {
 	SNAPSHOT_MAX_PAGES = 1024,
@@ -36,7 +36,7 @@ struct snapshot_header {
 	uint32_t native_count; /* of the entries */
 	uint32_t native_end, python_end;
 };
-_Static_assert(sizeof(struct snapshot_header) == 248, "a file format");
+_Static_assert(sizeof(struct snapshot_header) == 280, "a file format");
 
 struct snapshot_page {
 	uint64_t start, end; /* addresses of the process */

@@ -22,9 +22,15 @@ static void test_version_text(void **state)
 	/* Twice the same, and two that differ. */
 	assert_int_equal(VERSION_IN("3.8.18\0003.8.2"), 0x03080000);
 	assert_int_equal(VERSION_IN("3.8.18\0003.9.2"), 0);
+	assert_int_equal(VERSION_IN("2.7.18"), 0x02070000);
+	assert_int_equal(VERSION_IN("3.6.15"), 0x03060000);
+	assert_int_equal(VERSION_IN("3.12.1"), 0x030c0000);
 	/* Others are no version of ours. */
-	assert_int_equal(VERSION_IN("3.7.1"), 0);
-	assert_int_equal(VERSION_IN("3.11.1"), 0);
+	assert_int_equal(VERSION_IN("2.6.9"), 0);
+	assert_int_equal(VERSION_IN("2.8.1"), 0);
+	assert_int_equal(VERSION_IN("3.5.1"), 0);
+	assert_int_equal(VERSION_IN("3.13.1"), 0);
+	assert_int_equal(VERSION_IN("3.110.1"), 0);
 	assert_int_equal(VERSION_IN("13.8.1"), 0);
 	assert_int_equal(VERSION_IN("1.3.8.1"), 0);
 	assert_int_equal(VERSION_IN("3.8."), 0);
@@ -106,18 +112,21 @@ static void test_bad_offsets(void **state)
 
 static void test_layouts(void **state)
 {
-	for (uint32_t minor = 8; minor <= 13; minor++) {
-		const struct python_layout *l = python_layout_of(0x03000000 | minor << 16);
+	const struct python_layout *l;
+	uint32_t minor;
+	size_t n;
 
-		assert_non_null(l);
-		assert_non_null(python_text_layout_of(0x03000000 | minor << 16));
+	for (n = 0; (l = python_layout_at(n, &minor)); n++) {
+		assert_ptr_equal(python_layout_of(minor << 16 | 0xf0), l);
+		assert_non_null(python_text_layout_of(minor << 16));
 		assert_true(l->frame_size <= PYTHON_FRAME_BYTES);
 		assert_true(l->frame_instruction + 8 <= l->frame_size);
 		assert_true(l->frame_boundary < l->frame_size);
 	}
-	assert_null(python_layout_of(0x030700f0));
+	assert_int_equal(n, 9);
+	assert_null(python_layout_of(0x030500f0));
 	assert_null(python_layout_of(0x030e00f0));
-	assert_null(python_layout_of(0x020712f0));
+	assert_null(python_layout_of(0x020612f0));
 	assert_null(python_layout_of(0));
 	assert_null(python_text_layout_of(0x030e00f0));
 }

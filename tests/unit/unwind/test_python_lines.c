@@ -26,6 +26,17 @@ static void test_39(void **state)
 	assert_int_equal(lines_39(table, 1, 42, 7), 42);
 }
 
+/* In 2.7 lines only go on, up to 255 at once. */
+static void test_27(void **state)
+{
+	static const uint8_t table[] = {0, 1, 6, 200, 44, 5};
+
+	assert_int_equal(lines_27(table, sizeof(table), 0, 5), 1);
+	assert_int_equal(lines_27(table, sizeof(table), 0, 6), 201);
+	assert_int_equal(lines_27(table, sizeof(table), 0, 50), 206);
+	assert_int_equal(lines_27(NULL, 0, 42, 7), 42);
+}
+
 static void test_310(void **state)
 {
 	/* Example of CPython 3.10 Objects/lnotab_notes.txt: lines 1, 2, none, 7 in bytes
@@ -88,6 +99,7 @@ static void test_garbage(void **state)
 		}
 		uint8_t *exact = len ? memcpy(malloc(len), table, len) : NULL;
 
+		lines_27(exact, len, 1, seed >> 16);
 		lines_39(exact, len, 1, seed >> 16);
 		lines_310(exact, len, 1, seed >> 16);
 		lines_311(exact, len, 1, seed >> 16);
@@ -99,9 +111,8 @@ static void test_garbage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_39),
-		cmocka_unit_test(test_310),
-		cmocka_unit_test(test_311),
+		cmocka_unit_test(test_27),	cmocka_unit_test(test_39),
+		cmocka_unit_test(test_310),	cmocka_unit_test(test_311),
 		cmocka_unit_test(test_garbage),
 	};
 

@@ -59,7 +59,12 @@ static void world(uint32_t version, uint32_t key)
 	memory_free();
 	memset(&w, 0, sizeof(w));
 	memset(entries, 0, sizeof(entries));
-	py = (struct python_process){.runtime = RUNTIME, .layout = *l};
+	py = (struct python_process){
+		.runtime = RUNTIME,
+		.interpreters = RUNTIME + l->runtime_interpreters,
+		.key = RUNTIME + l->runtime_key,
+		.layout = *l,
+	};
 	memory_map(STACK, STACK_SIZE);
 	memory_map(BASE, 4096);
 	memory_map(RUNTIME, 16384);
@@ -509,6 +514,43 @@ static void test_search(void **state)
 	one_frame_found();
 }
 
+/* Who holds the GIL has that thread state, whatever the key says. */
+static void test_current(void **state)
+{
+	enum { OTHER = THREAD + 1024 };
+
+	world(0x030b0000, KEY);
+	py.current = RUNTIME + py.layout.runtime_current;
+	memory_put(BASE + 784 + KEY * 16 + 8, OTHER, 8);
+	memory_put(OTHER + py.layout.thread_id, BASE, 8);
+	memory_put(py.current, THREAD, 8);
+	one_frame_found();
+	/* Another thread holds it, or nobody: the key leads to ours. */
+	world(0x030b0000, KEY);
+	py.current = RUNTIME + py.layout.runtime_current;
+	memory_put(OTHER + py.layout.thread_id, BASE + 64, 8);
+	memory_put(py.current, OTHER, 8);
+	one_frame_found();
+	world(0x030b0000, KEY);
+	py.current = RUNTIME + py.layout.runtime_current;
+	one_frame_found();
+}
+
+/* Before 3.7 the key is an int, 0 is one, and -1 is none. */
+static void test_int_key(void **state)
+{
+	world(0x03060000, 0);
+	py.key_is_int = 1;
+	memory_put(py.key, 0, 4);
+	one_frame_found();
+	world(0x03060000, 0);
+	py.key_is_int = 1;
+	memory_put(py.key, UINT32_MAX, 4);
+	w.native.rbp = 0;
+	run(true);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_STARTING);
+}
+
 static void test_search_ends(void **state)
 {
 	const struct python_layout *l = &py.layout;
@@ -669,6 +711,8 @@ int main(void)
 		cmocka_unit_test(test_room_for_python),
 		cmocka_unit_test(test_high_key),
 		cmocka_unit_test(test_search),
+		cmocka_unit_test(test_current),
+		cmocka_unit_test(test_int_key),
 		cmocka_unit_test(test_search_ends),
 		cmocka_unit_test(test_no_python_here),
 		cmocka_unit_test(test_python_unreadable),
