@@ -47,6 +47,18 @@ struct dump_thread {
 	bool running, main, holds_gil, wants_gil;
 	struct dump_stack stack;
 };
+/* A task of asyncio. Those that nobody awaits come first, each followed by those that it awaits. */
+struct dump_task {
+	const char *name;
+	uint64_t address, loop;
+	uint64_t thread;       /* pthread_self of the one that runs its loop; 0: not known */
+	uint64_t awaited_by;   /* address of a task; 0: none is known */
+	const char *waits_for; /* a name for a person; NULL: it runs, or is about to */
+	bool running;
+	bool in_circle; /* it awaits itself, by way of others */
+	unsigned int depth;
+	struct dump_stack stack;
+};
 struct dump {
 	struct dump_options options;
 	pid_t pid;
@@ -57,6 +69,8 @@ struct dump {
 	const char *command, *program; /* the command line; the interpreter's file */
 	bool has_gil;		       /* who holds it is known */
 	VEC(struct dump_thread) threads;
+	VEC(struct dump_task) tasks;
+	bool tasks_cut; /* there are more */
 	struct arena arena;
 };
 
@@ -71,6 +85,12 @@ void dump_put_json(const struct dump *d, struct buf *out);
 
 /* Variables of the frames of a thread's stack (dump_locals.c). */
 void dump_read_locals(struct dump *d, struct dump_stack *s);
+/* What a code object is called, and its line (dump_read.c). */
+void dump_read_code(struct dump *d, const struct unwind_entry *entry, struct dump_frame *f);
+void dump_stack_fini(struct dump_stack *s);
+/* Tasks of an interpreter (dump_tasks.c), and when all are there their order. */
+void dump_read_tasks(struct dump *d, uint64_t interpreter);
+void dump_sort_tasks(struct dump *d);
 /* Lines of the files (dump_source.c). */
 void dump_read_sources(struct dump *d);
 

@@ -96,6 +96,30 @@ static void put_thread(struct json *j, const struct dump *d, const struct dump_t
 	json_object_end(j);
 }
 
+static void put_task(struct json *j, const struct dump *d, const struct dump_task *t)
+{
+	json_object_begin(j);
+	put_int(j, "id", (int64_t)t->address);
+	put_text(j, "name", t->name);
+	put_int(j, "loop", (int64_t)t->loop);
+	put_int(j, "thread", (int64_t)t->thread);
+	put_text(j, "state", t->running ? "running" : t->waits_for ? "waiting" : "ready");
+	put_text(j, "waits_for", t->waits_for);
+	json_key(j, "awaited_by");
+	if (t->awaited_by)
+		json_int(j, (int64_t)t->awaited_by);
+	else
+		json_none(j);
+	put_bool(j, "circle", t->in_circle);
+	put_int(j, "depth", t->depth);
+	json_key(j, "frames");
+	json_array_begin(j);
+	for (size_t i = 0; i < t->stack.frames.len; i++)
+		put_frame(j, d, &t->stack.frames.data[i]);
+	json_array_end(j);
+	json_object_end(j);
+}
+
 void dump_put_json(const struct dump *d, struct buf *out)
 {
 	struct json j = {.out = out};
@@ -115,6 +139,11 @@ void dump_put_json(const struct dump *d, struct buf *out)
 	json_array_begin(&j);
 	for (size_t i = 0; i < d->threads.len; i++)
 		put_thread(&j, d, &d->threads.data[i]);
+	json_array_end(&j);
+	json_key(&j, "tasks");
+	json_array_begin(&j);
+	for (size_t i = 0; i < d->tasks.len; i++)
+		put_task(&j, d, &d->tasks.data[i]);
 	json_array_end(&j);
 	json_object_end(&j);
 	buf_putc(out, '\n');

@@ -16,16 +16,21 @@ enum {
 	MAX_TRIES = 5, /* for a stack whose variables are read while it changes */
 };
 
+void dump_stack_fini(struct dump_stack *s)
+{
+	for (size_t i = 0; i < s->frames.len; i++)
+		vec_fini(&s->frames.data[i].values);
+	vec_fini(&s->frames);
+}
+
 void dump_fini(struct dump *d)
 {
-	for (size_t i = 0; i < d->threads.len; i++) {
-		struct dump_stack *s = &d->threads.data[i].stack;
-
-		for (size_t k = 0; k < s->frames.len; k++)
-			vec_fini(&s->frames.data[k].values);
-		vec_fini(&s->frames);
-	}
+	for (size_t i = 0; i < d->threads.len; i++)
+		dump_stack_fini(&d->threads.data[i].stack);
+	for (size_t i = 0; i < d->tasks.len; i++)
+		dump_stack_fini(&d->tasks.data[i].stack);
 	vec_fini(&d->threads);
+	vec_fini(&d->tasks);
 	process_fini(&d->process);
 	arena_fini(&d->arena);
 }
@@ -79,7 +84,7 @@ static int find_python(struct dump *d, struct err *e)
 
 /* ---- stacks ---- */
 
-static void read_code(struct dump *d, const struct unwind_entry *entry, struct dump_frame *f)
+void dump_read_code(struct dump *d, const struct unwind_entry *entry, struct dump_frame *f)
 {
 	cleanup(python_code_fini) struct python_code c = {};
 
@@ -93,16 +98,14 @@ static void read_code(struct dump *d, const struct unwind_entry *entry, struct d
 
 static void read_stack(struct dump *d, const struct python_thread *t, struct dump_stack *s)
 {
-	for (size_t i = 0; i < s->frames.len; i++)
-		vec_fini(&s->frames.data[i].values);
-	vec_clear(&s->frames);
+	dump_stack_fini(s);
 	for (uint32_t i = 0; i < t->count; i++) {
 		const struct unwind_entry *entry = &t->entries[i];
 		struct dump_frame f = {.address = t->frames[i], .code = entry->address};
 
 		if ((entry->tag & 0xff) == UNWIND_PYTHON_BOUNDARY)
 			continue;
-		read_code(d, entry, &f);
+		dump_read_code(d, entry, &f);
 		vec_push(&s->frames, f);
 	}
 	s->end = t->end;
@@ -182,6 +185,7 @@ static void interpreter_read(struct dump *d, uint64_t address, struct interprete
 	i->has_gil = !python_gil_read(&d->memory, &d->python, address, &i->gil);
 	d->has_gil |= i->has_gil;
 	python_thread_names_read(&i->names, &d->objects, address);
+	dump_read_tasks(d, address);
 }
 
 static void read_thread(struct dump *d, const struct python_thread *thread,
@@ -230,6 +234,7 @@ static int read_threads(struct dump *d, struct python_reader *r, struct err *e)
 	python_thread_names_fini(&interpreter.names);
 	for (int i = 0; i < n && d->options.locals; i++)
 		read_variables(d, r, (size_t)i, &d->threads.data[i].stack);
+	dump_sort_tasks(d);
 	if (d->threads.len)
 		qsort(d->threads.data, d->threads.len, sizeof(d->threads.data[0]), by_start);
 	return 0;

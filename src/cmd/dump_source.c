@@ -103,5 +103,7 @@ void dump_read_sources(struct dump *d)
 
 	for (size_t i = 0; i < d->threads.len; i++)
 		read_sources(d, &d->threads.data[i].stack, &s);
+	for (size_t i = 0; i < d->tasks.len; i++)
+		read_sources(d, &d->tasks.data[i].stack, &s);
 	buf_fini(&s.text);
 }

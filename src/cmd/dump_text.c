@@ -125,9 +125,61 @@ static void put_thread(const struct dump_thread *t, struct buf *out)
 	put_stack(&t->stack, out);
 }
 
+static const struct dump_task *task_at(const struct dump *d, uint64_t address)
+{
+	for (size_t i = 0; address && i < d->tasks.len; i++)
+		if (d->tasks.data[i].address == address)
+			return &d->tasks.data[i];
+	return NULL;
+}
+
+static const struct dump_thread *thread_of(const struct dump *d, uint64_t id)
+{
+	for (size_t i = 0; id && i < d->threads.len; i++)
+		if (d->threads.data[i].id == id)
+			return &d->threads.data[i];
+	return NULL;
+}
+
+static void put_task(const struct dump *d, const struct dump_task *t, struct buf *out)
+{
+	const struct dump_task *awaiter = task_at(d, t->awaited_by);
+	const struct dump_thread *thread = thread_of(d, t->thread);
+
+	buf_puts(out, "\nTask \"");
+	put(out, t->name);
+	buf_putc(out, '"');
+	if (awaiter) {
+		buf_puts(out, " awaited by \"");
+		put(out, awaiter->name);
+		buf_putc(out, '"');
+	}
+	if (t->running)
+		buf_puts(out, ": running");
+	else if (!t->waits_for)
+		buf_puts(out, ": about to run");
+	else
+		buf_puts(out, ": waits for ");
+	if (t->waits_for)
+		put(out, t->waits_for);
+	if (thread && thread->tid)
+		buf_printf(out, ", in thread %d", (int)thread->tid);
+	buf_puts(out, t->in_circle ? ", in a circle of tasks that await each other\n" : "\n");
+	if (t->running)
+		buf_puts(out, "    (its frames are among those of the thread)\n");
+	else if (!t->stack.frames.len)
+		buf_puts(out, "    (not started)\n");
+	for (size_t i = 0; i < t->stack.frames.len; i++)
+		put_frame(&t->stack.frames.data[i], out);
+}
+
 void dump_put_text(const struct dump *d, struct buf *out)
 {
 	put_head(d, out);
 	for (size_t i = 0; i < d->threads.len; i++)
 		put_thread(&d->threads.data[i], out);
+	for (size_t i = 0; i < d->tasks.len; i++)
+		put_task(d, &d->tasks.data[i], out);
+	if (d->tasks_cut)
+		buf_puts(out, "\n(and more tasks)\n");
 }

@@ -1,10 +1,13 @@
 /* Feeds memory that lies to the readers of Python's objects. */
 #include "process/memory.h"
+#include "unwind/python/asyncio.h"
+#include "unwind/python/coroutine.h"
+#include "unwind/python/layout.h"
 #include "unwind/python/repr.h"
 #include "unwind/python/thread_names.h"
 
 /* What the process has: the input, at this address. */
-enum { BASE = 0x10000 };
+enum { BASE = 0x10000, MAX_FRAMES = 64 };
 struct input {
 	struct memory memory;
 	const uint8_t *data;
@@ -28,7 +31,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct python_repr_limits limits = {
 		.characters = 64, .elements = 20, .depth = 4, .bytes = 2000};
+	static struct python_coroutine_frame frames[MAX_FRAMES];
 	struct python_thread_names names = {};
+	struct python_tasks tasks = {};
 	struct python_objects o;
 	struct input in = {{input_read, 0}, data + 1, size - 1};
 
@@ -42,7 +47,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* What was written last may go over its bound by one text. */
 		CHECK(out.len < 3000);
 		python_attribute(&o, BASE + at, "a", &value);
+		python_coroutine_frames(&o, python_layout_of(o.version), BASE + at, frames,
+					MAX_FRAMES, &value);
 	}
+	python_tasks_read(&tasks, &o, BASE);
+	python_tasks_fini(&tasks);
 	python_thread_names_read(&names, &o, BASE);
 	python_thread_names_fini(&names);
 	return 0;

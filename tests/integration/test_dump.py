@@ -9,17 +9,10 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, Process
+from dumps import dump, python, run, target  # noqa: F401
 
 TARGET = ROOT / "tests" / "targets" / "dump.py"
 NOBODY = 65534
-
-
-def interpreters():
-    found = ["/usr/bin/python3"]
-    for path in sorted(Path("~/.pyenv/versions").expanduser().glob("3.*/bin/python3")):
-        if 8 <= int(path.parts[-3].split(".")[1]) <= 13:
-            found.append(str(path))
-    return found
 
 
 def marks():
@@ -31,17 +24,6 @@ def marks():
 
 
 MARK = marks()
-
-
-def run(glim, *options, **more):
-    return subprocess.run([glim, "dump", *map(str, options)], capture_output=True, text=True,
-                          errors="replace", timeout=60, **more)
-
-
-def dump(glim, pid, *options):
-    r = run(glim, "-p", pid, "--json", *options)
-    assert r.returncode == 0, r.stderr
-    return json.loads(r.stdout)
 
 
 def settled(glim, pid, good, *options):
@@ -69,28 +51,8 @@ def named(thread, function):
     return next(f for f in thread["frames"] if f["function"].split(".")[-1] == function)
 
 
-@pytest.fixture(params=interpreters(), ids=lambda p: "-".join(Path(p).parts[-3:-2] + (Path(p).name,)))
-def python(request):
-    return request.param
-
-
-@pytest.fixture
-def target(python):
-    started = []
-
-    def start(*args, **more):
-        p = Process([python, "-B", TARGET, *args], env={"PYTHONUTF8": "1"}, **more)
-        started.append(p)
-        p.wait_line("ready")
-        return p
-
-    yield start
-    for p in started:
-        p.stop(9)
-
-
 def test_waiting_threads(glim, target):
-    p = target()
+    p = target(TARGET)
     d, threads = settled(glim, p.pid, lambda t: are_waiting(t) and t["MainThread"]["activity"] == "waits in futex"
                          and leaf(t["MainThread"])[0] == "wait")
     assert d["pid"] == p.pid and d["command"].endswith("tests/targets/dump.py")
@@ -110,7 +72,7 @@ def test_waiting_threads(glim, target):
 
 
 def test_who_has_the_gil(glim, target):
-    p = target("burn")
+    p = target(TARGET, "burn")
     settled(glim, p.pid, are_waiting)
     seen = set()
     for _ in range(100):
@@ -128,7 +90,7 @@ def test_who_has_the_gil(glim, target):
 
 
 def test_locals(glim, target):
-    p = target("burn")
+    p = target(TARGET, "burn")
     d, threads = settled(glim, p.pid, are_waiting, "--locals", "--source")
     frame = next(f for f in threads["waiter"]["frames"] if f["file"].endswith("dump.py"))
     values = {v["name"]: (v["kind"], v["value"]) for v in frame["locals"]}
@@ -152,7 +114,7 @@ def test_locals(glim, target):
 
 
 def test_text(glim, target):
-    p = target()
+    p = target(TARGET)
     settled(glim, p.pid, are_waiting)
     r = run(glim, "-p", p.pid, "--locals", "--source")
     assert r.returncode == 0 and r.stderr == "" and "\x1b" not in r.stdout

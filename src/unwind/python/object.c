@@ -8,8 +8,9 @@ enum {
 	MAX_SIZE = 1 << 28,
 	TYPE_BYTES = 176, /* of a type object, up to and with its flags */
 };
-/* Include/object.h, the same bits in all versions. */
-enum { TYPE_READY = 1 << 12 };
+/* Include/object.h, the same bits in all versions. Types of C that nobody asked for anything are not
+ * ready; to 3.9 they have the second. */
+enum { TYPE_READY = 1 << 12, TYPE_VERSION_TAG = 1 << 18 };
 enum { FIRST_KIND_BIT = 24 }; /* Py_TPFLAGS_LONG_SUBCLASS */
 /* Include/cpython/unicodeobject.h: PyASCIIObject.state */
 enum { STATE_KIND_SHIFT = 2, STATE_KIND_MASK = 7, STATE_COMPACT = 1 << 5, STATE_ASCII = 1 << 6 };
@@ -63,7 +64,7 @@ static int read_type(const struct python_objects *o, uint64_t type, uint64_t *re
 	if (r < 0)
 		return r;
 	*ret_flags = byte_u64(bytes + l->type_flags);
-	if (!(*ret_flags & TYPE_READY))
+	if (!(*ret_flags & (TYPE_READY | TYPE_VERSION_TAG)))
 		return -EINVAL;
 	r = read_text(o, byte_u64(bytes + l->type_name), text, sizeof(text));
 	if (r < 0)
