@@ -102,16 +102,32 @@ static int short_options(const struct option_table *t, struct line *l, const cha
 	return 0;
 }
 
+/* The operands, which were put to argv[1] and on, behind what else there was before argv[end]. */
+static int operands_last(struct line *l, int operands, int end)
+{
+	int first = end - operands;
+
+	memmove(l->argv + first, l->argv + 1, (size_t)operands * sizeof(*l->argv));
+	return first;
+}
+
 static int parse_line(const struct option_table *t, struct line *l, int *ret_status)
 {
+	int operands = 0;
+
 	for (l->at = 1; l->at < l->argc; l->at++) {
-		const char *arg = l->argv[l->at];
+		char *arg = l->argv[l->at];
 		int r;
 
 		if (!strcmp(arg, "--"))
-			return l->at + 1;
-		if (arg[0] != '-' || !arg[1])
+			return operands_last(l, operands, l->at + 1);
+		if ((arg[0] != '-' || !arg[1]) && !t->mixed)
 			return l->at;
+		if (arg[0] != '-' || !arg[1]) {
+			/* What stood there was looked at: values point to the text, not there. */
+			l->argv[1 + operands++] = arg;
+			continue;
+		}
 		if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
 			print_help(t);
 			*ret_status = 0;
@@ -123,7 +139,7 @@ static int parse_line(const struct option_table *t, struct line *l, int *ret_sta
 			return -1;
 		}
 	}
-	return l->argc;
+	return operands_last(l, operands, l->argc);
 }
 
 /* ---- the environment ---- */

@@ -24,6 +24,7 @@ struct option_table {
 	const char *examples; /* for the help: lines "  # what it does" and "  glim ...", or NULL */
 	const struct option_spec *specs;
 	size_t n;
+	bool mixed;    /* options may stand behind operands, which come to stand at the end */
 	bool settings; /* the environment and a file count too; an option "config" names the file */
 };
 

@@ -560,6 +560,23 @@ static bool choose_count(const struct tables *t, struct column *ret)
 	return format_unit_factor((const char *)period->unit.p, period->unit.len, type->unit) != 0;
 }
 
+/* A file that says of nothing how much it is, as folded text that was converted: the counts. */
+static bool choose_bare_count(const struct tables *t, struct column *ret)
+{
+	for (size_t i = t->columns.len; i-- > 0;) {
+		const struct value_type *v = &t->columns.data[i];
+		const struct format_type *type =
+			format_type_by_name((const char *)v->type.p, v->type.len);
+
+		if (!type || !is(v->unit, "count"))
+			continue;
+		*ret = (struct column){
+			.type = type->type, .unit = "count", .factor = 1, .value = i, .count = i};
+		return true;
+	}
+	return false;
+}
+
 static int read_columns(struct tables *t, profile_vec *profiles)
 {
 	uint64_t work = 0, memory = 0;
@@ -568,8 +585,10 @@ static int read_columns(struct tables *t, profile_vec *profiles)
 
 	for (size_t i = 0; i <= t->columns.len; i++) {
 		struct profile *p = NULL;
-		bool wanted = i < t->columns.len ? choose_column(t, i, &c)
-						 : profiles->len == before && choose_count(t, &c);
+		bool wanted = i < t->columns.len
+				      ? choose_column(t, i, &c)
+				      : profiles->len == before &&
+						(choose_count(t, &c) || choose_bare_count(t, &c));
 		int rc = wanted ? read_column(t, &c, &work, &memory, &p) : 0;
 
 		if (rc < 0)

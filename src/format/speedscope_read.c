@@ -358,7 +358,7 @@ static int open_frame(struct reader *r, struct samples *s, uint32_t frame)
 
 static int read_events(struct reader *r, struct samples *s, const struct facts *f)
 {
-	struct event event;
+	struct event event = {};
 	double last = 0;
 	int rc = 0;
 

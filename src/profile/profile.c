@@ -263,6 +263,22 @@ void profile_add(struct profile *p, uint32_t stack, uint32_t labels, int64_t cou
 	vec_push(&p->samples, (struct profile_sample){stack, labels, count, value});
 }
 
+void profile_keep(struct profile *p, const bool *keep)
+{
+	size_t n = 0;
+
+	hash_index_clear(&p->sample_index);
+	for (size_t i = 0; i < p->samples.len; i++) {
+		struct profile_sample s = p->samples.data[i];
+
+		if (!keep[i])
+			continue;
+		hash_index_add(&p->sample_index, hash_mix(s.labels, s.stack), (uint32_t)n);
+		p->samples.data[n++] = s;
+	}
+	p->samples.len = n;
+}
+
 const char *profile_label_value(const struct profile *p, uint32_t labels, const char *key)
 {
 	CHECK(labels < p->label_sets.len);

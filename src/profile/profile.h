@@ -141,6 +141,8 @@ uint32_t profile_path(struct profile *p, uint32_t parent, const uint32_t *frames
 uint32_t profile_labels(struct profile *p, const struct profile_label *labels, size_t n);
 /* Add to the sample (stack, labels); sums stop at the end of their range. */
 void profile_add(struct profile *p, uint32_t stack, uint32_t labels, int64_t count, int64_t value);
+/* Forget the samples i without keep[i]; what only they needed stays in the tables. */
+void profile_keep(struct profile *p, const bool *keep);
 
 /* Value of a label in a set, NULL when it has none. */
 const char *profile_label_value(const struct profile *p, uint32_t labels, const char *key);

@@ -221,10 +221,42 @@ static void the_file_of_the_key_beats_the_environment(void **state)
 	assert_null(getenv("GLIM_KEY"));
 }
 
+/* Options behind operands are options where the command says so; not behind "--". */
+static void operands_may_come_first(void **state)
+{
+	static const struct {
+		const char *words, *operands;
+	} cases[] = {
+		{"a -F 5 b", "a b"},	  {"a b -F5", "a b"}, {"-F 5 a b", "a b"},
+		{"a -F 5 -- -b", "a -b"}, {"-F 5", ""},	      {"-F 5 -", "-"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *hz = NULL;
+		const struct option_spec specs[] = {{"frequency", 'F', "HZ", "", &hz}};
+		const struct option_table t = {
+			.command = "x", .specs = specs, .n = 1, .mixed = true};
+		cleanup_free char *copy = mem_strdup(cases[i].words);
+		cleanup_buf struct buf got = {};
+		char *argv[8] = {(char *)"x"}, *rest = copy, *word;
+		struct arena a = {};
+		int argc = 1, status;
+
+		while ((word = strsep(&rest, " ")))
+			argv[argc++] = word;
+		for (int k = options_parse(&t, argc, argv, &a, &status); k < argc; k++)
+			buf_printf(&got, "%s%s", got.len ? " " : "", argv[k]);
+		assert_string_equal(buf_cstr(&got), cases[i].operands);
+		assert_string_equal(hz, "5");
+		arena_fini(&a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_every_way_of_writing),
+		cmocka_unit_test(operands_may_come_first),
 		cmocka_unit_test(finds_the_operands),
 		cmocka_unit_test(explains_what_is_wrong),
 		cmocka_unit_test(the_line_beats_the_environment_beats_the_file),
