@@ -27,6 +27,7 @@ struct capture_config {
 	pid_t self;	 /* never sampled; 0: sample ourselves too */
 	pid_t pid;	 /* only this process; 0: all that can be seen from here */
 	bool children;	 /* with pid: and all that it started, and will start, and so on */
+	bool gil;	 /* only threads that hold their interpreter's lock (reader) */
 	bool starting;	 /* the process was just started: its Python is waited for (reader) */
 	bool kernel_stacks;
 	const char *cache; /* folder for unwind tables, made when it is not there; NULL: none */

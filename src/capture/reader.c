@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "capture/interpreters.h"
 #include "capture/tasks.h"
 #include "capture/window.h"
+#include "process/activity.h"
 #include "unwind/python/python_reader.h"
 
 enum {
@@ -22,7 +24,8 @@ static const int64_t children_ns = 10000000;
 /* A process that is sampled, or will be when it runs Python. */
 struct subject {
 	pid_t pid;
-	struct python_reader *python; /* NULL: none was found yet */
+	struct python_reader *python;	  /* NULL: none was found yet */
+	struct interpreters interpreters; /* of python */
 	struct tasks tasks;
 	int64_t retry_ns, retry_wait_ns; /* when to look for Python again */
 	unsigned int unmapped;		 /* how often it had no memory */
@@ -94,9 +97,17 @@ static uint64_t next_slot(struct reader *r, int64_t now)
 
 /* ---- what ---- */
 
+static void forget_python(struct subject *s)
+{
+	if (!s->python)
+		return;
+	python_reader_free(take_ptr(s->python));
+	interpreters_fini(&s->interpreters);
+}
+
 static void subject_free(struct subject *s)
 {
-	python_reader_free(s->python);
+	forget_python(s);
 	tasks_fini(&s->tasks);
 	free(s);
 }
@@ -125,6 +136,7 @@ static int look_for_python(struct reader *r, struct subject *s, struct err *e)
 		code = python_reader_list(s->python);
 	if (code > 0) {
 		t->has_python = true;
+		interpreters_init(&s->interpreters, &m, &t->python);
 		return 1;
 	}
 	python_reader_free(take_ptr(s->python));
@@ -236,6 +248,51 @@ static void fill_sample(struct reader *r, struct subject *s, const struct target
 		       thread->count * sizeof(*thread->entries));
 }
 
+/* Does a thread that does not run wait for the lock? Only asked while somebody else holds it. */
+static bool waits_for_gil(const struct subject *s, const struct python_thread *thread)
+{
+	const struct python_gil gil = {.address = thread->gil};
+	struct activity a;
+
+	return thread->gil_holder && !thread->holds_gil &&
+	       !activity_read(s->pid, thread->tid, &a) &&
+	       python_gil_is_at(&gil, activity_futex(&a));
+}
+
+static struct window_facts facts_of(const struct reader *r, struct subject *s,
+				    const struct python_thread *thread, bool running, int64_t now)
+{
+	bool wall = r->cfg.clock == CAPTURE_WALL;
+	struct window_facts facts = {
+		.thread = interpreters_thread_name(&s->interpreters, thread->interpreter,
+						   thread->id, now),
+		.collects = thread->in_gc,
+	};
+
+	if (wall)
+		facts.state = running ? "running" : "idle";
+	if (thread->holds_gil)
+		facts.gil = "held";
+	else if (wall && !running && waits_for_gil(s, thread))
+		facts.gil = "waiting";
+	return facts;
+}
+
+/* Is this thread to be counted now? */
+static bool is_wanted(struct reader *r, struct subject *s, const struct python_thread *thread,
+		      int64_t now, bool *ret_running)
+{
+	int running;
+
+	if (r->cfg.gil &&
+	    interpreters_look(&s->interpreters, thread->interpreter, now)->gil.holder !=
+		    thread->state)
+		return false;
+	running = tasks_is_running(&s->tasks, thread->tid);
+	*ret_running = running > 0;
+	return r->cfg.clock == CAPTURE_CPU ? running > 0 : running >= 0;
+}
+
 static void sample_thread(struct reader *r, struct subject *s, size_t i, uint64_t periods,
 			  int64_t now)
 {
@@ -243,20 +300,17 @@ static void sample_thread(struct reader *r, struct subject *s, size_t i, uint64_
 	const struct native_stack native = {.end = UNWIND_NATIVE_COMPLETE};
 	struct target *t = targets_find(&r->targets, s->pid);
 	struct window_result result = {};
-	int running = tasks_is_running(&s->tasks, thread->tid);
-	const struct window_facts facts = {
-		.state = r->cfg.clock == CAPTURE_CPU ? NULL
-			 : running > 0		     ? "running"
-						     : "idle",
-		.value = (int64_t)periods * r->period_ns,
-	};
+	struct window_facts facts;
+	bool running;
 
-	if (!t || running < 0 || (r->cfg.clock == CAPTURE_CPU && !running))
+	if (!t || !is_wanted(r, s, thread, now, &running))
 		return;
 	python_reader_read(s->python, i);
 	/* A thread of C code that has not called Python. */
-	if (thread->end == UNWIND_PYTHON_NONE)
+	if (thread->end == UNWIND_PYTHON_NONE || (r->cfg.gil && !thread->holds_gil))
 		return;
+	facts = facts_of(r, s, thread, running, now);
+	facts.value = (int64_t)periods * r->period_ns;
 	fill_sample(r, s, t, thread, now);
 	window_add(&r->window, &r->buffer->sample, &native, t, &facts, &result);
 	r->stats.samples++;
@@ -275,7 +329,7 @@ static void tick(struct reader *r, uint64_t periods, int64_t now)
 			remove_subject(r, k);
 		} else if (n < 0) {
 			/* It runs another program by now. */
-			python_reader_free(take_ptr(s->python));
+			forget_python(s);
 			s->retry_ns = r->retry_ns = now;
 			s->retry_wait_ns = first_retry_ns;
 		}

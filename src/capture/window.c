@@ -238,6 +238,12 @@ static void add_kernel_frames(struct window *w, const struct probe_sample *s,
 		put_frame(st, kernel_frame(w, kernel[i]));
 }
 
+static uint32_t collector_frame(struct profile *p)
+{
+	return make_frame(p, &(struct frame_facts){.name = "<garbage collector>",
+						   .kind = FRAME_PYTHON});
+}
+
 static enum outcome native_outcome(uint8_t end)
 {
 	switch (end) {
@@ -348,12 +354,17 @@ static enum outcome outcome_of(const struct probe_sample *s, const struct target
 }
 
 /* Programs choose their names: only printable text of it goes on. */
-static uint32_t comm_string(struct profile *p, const char comm[PROBE_COMM])
+static uint32_t printable_string(struct profile *p, const char *text, size_t n)
 {
 	cleanup_buf struct buf out = {};
 
-	utf8_put_printable(&out, comm, strnlen(comm, PROBE_COMM));
+	utf8_put_printable(&out, text, n);
 	return profile_string_n(p, (const char *)out.data, out.len);
+}
+
+static uint32_t comm_string(struct profile *p, const char comm[PROBE_COMM])
+{
+	return printable_string(p, comm, strnlen(comm, PROBE_COMM));
 }
 
 static struct profile_label make_label(struct profile *p, const char *key, uint32_t value)
@@ -372,9 +383,10 @@ static uint32_t label_set(struct window *w, const struct probe_sample *s, const 
 	snprintf(pid, sizeof(pid), "%u", s->pid);
 	all[n++] = make_label(p, "process", comm_string(p, s->process_comm));
 	all[n++] = make_label(p, "pid", profile_string(p, pid));
-	all[n++] = make_label(p, "thread",
-			      facts->thread ? profile_string(p, facts->thread)
-					    : comm_string(p, s->thread_comm));
+	all[n++] =
+		make_label(p, "thread",
+			   facts->thread ? printable_string(p, facts->thread, strlen(facts->thread))
+					 : comm_string(p, s->thread_comm));
 	if (facts->gil)
 		all[n++] = make_label(p, "gil", profile_string(p, facts->gil));
 	if (facts->state)
@@ -397,6 +409,8 @@ void window_add(struct window *w, const struct probe_sample *s, const struct nat
 	add_kernel_frames(w, s, st);
 	if (torn)
 		put_frame(st, profile_mark(p, OUTCOME_PYTHON_TORN));
+	if (facts->collects)
+		put_frame(st, collector_frame(p));
 	ret->remarks = 0;
 	if (t && t->readable) {
 		add_user_frames(w, s, native, t, st);

@@ -63,6 +63,7 @@ struct window_facts {
 	const char *thread; /* a better name than the kernel's; NULL: none */
 	const char *gil;    /* labels of these names; NULL: none */
 	const char *state;
+	bool collects; /* Python's garbage collector runs on top of the stack */
 	int64_t value; /* what it stands for; 0: one period */
 };
 /* Add one sample with its native frames; t is NULL where the process could not be found, facts

@@ -25,8 +25,8 @@ enum {
 };
 
 struct record_options {
-	const char *all, *pid, *mode, *native, *children, *seconds, *frequency, *output, *format,
-		*quiet, *debuginfod;
+	const char *all, *pid, *mode, *native, *children, *gil, *seconds, *frequency, *output,
+		*format, *quiet, *debuginfod;
 };
 struct record {
 	struct event_base *loop;
@@ -39,7 +39,7 @@ struct record {
 	const char *path, *shown; /* the file, and how a person may see it */
 	unsigned int hz, seconds; /* 0: until it is ended */
 	pid_t pid;		  /* 0: every process */
-	bool native, children;
+	bool native, children, gil;
 	enum capture_clock clock;
 	bool show;  /* progress on a terminal */
 	bool fetch; /* debug files */
@@ -189,6 +189,7 @@ static int record_open(struct record *r, struct err *e)
 		.clock = r->clock,
 		.pid = r->pid,
 		.children = r->children,
+		.gil = r->gil,
 		.starting = r->command,
 		.hz = r->hz,
 		.self = getpid(),
@@ -294,16 +295,18 @@ static int check_options(const struct record_options *o, struct record *r, struc
 		return err_set(e, -EINVAL,
 			       "what to record? -p PID is one process, -- COMMAND starts one, -a "
 			       "is the whole machine");
-	if (!one && (o->mode || o->native || o->children))
+	if (!one && (o->mode || o->native || o->children || o->gil))
 		return err_set(e, -EINVAL,
-			       "--mode, --native and --subprocesses are for one process: use "
-			       "-p PID or -- COMMAND");
-	if (o->mode && o->native)
-		return err_set(e, -EINVAL, "--native counts CPU time: leave --mode away");
+			       "--mode, --gil, --native and --subprocesses are for one process: "
+			       "use -p PID or -- COMMAND");
+	if (o->native && (o->mode || o->gil))
+		return err_set(e, -EINVAL, "--native counts CPU time: leave --%s away",
+			       o->gil ? "gil" : "mode");
 	if (o->mode && strcmp(o->mode, "cpu") && strcmp(o->mode, "wall"))
 		return err_set(e, -EINVAL, "--mode must be cpu or wall, not \"%.40s\"", o->mode);
 	r->native = o->native;
 	r->children = o->children;
+	r->gil = o->gil;
 	r->clock = o->mode && !strcmp(o->mode, "wall") ? CAPTURE_WALL : CAPTURE_CPU;
 	r->fetch = o->debuginfod;
 	code = r->fetch ? fetch_check(e) : 0;
@@ -365,6 +368,7 @@ int cmd_record(int argc, char **argv)
 		arena_printf(&memory, "%s (what FILE's name says)", output_formats(&memory));
 	const struct option_spec specs[] = {
 		{"pid", 'p', "PID", "one process; needs no root for your own Python", &o.pid},
+		{"gil", 0, NULL, "only threads that hold the global interpreter lock", &o.gil},
 		{"native", 0, NULL, "native and kernel functions, too; needs root", &o.native},
 		{"subprocesses", 0, NULL, "and the processes that it starts", &o.children},
 		{"mode", 0, "MODE", "cpu counts threads that run, wall those that wait, too (cpu)",

@@ -1,13 +1,16 @@
 """glim record -p: a live Python process, read from outside."""
 
 import glob
+import gzip
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
+import pprof
 import pytest
 
 TARGETS = Path(__file__).resolve().parents[1] / "targets"
@@ -89,6 +92,57 @@ def test_threads_that_wait(glim, run, tmp_path):
     waits = sum(n for s, n in wall if "waits" in names(s))
     works = sum(n for s, n in wall if "works" in names(s))
     assert waits > 20 and waits == pytest.approx(works, abs=2)
+
+
+THREADS = """
+import gc, threading, time
+def spins():
+    while True: pass
+def sleeps(): time.sleep(1000)
+def collects():
+    keep = [[] for _ in range(200000)]
+    while True: gc.collect()
+for what, name in (spins, "spinner-\xe4"), (sleeps, "sleeper"), (collects, "collector"):
+    threading.Thread(target=what, name=name, daemon=True).start()
+print('ready', flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_what_threads_are_called_and_do(glim, run, tmp_path, python):
+    script, out = tmp_path / "threads.py", tmp_path / "out.pb.gz"
+    script.write_text(THREADS)
+    p = run([python, script])
+    p.wait_line("ready")
+    r = subprocess.run(
+        [glim, "record", "-p", str(p.pid), "-d", "2", "--mode", "wall", "-o", out],
+        capture_output=True, text=True, timeout=60,
+    )
+    assert r.returncode == 0, r.stderr
+    seen = {}  # by thread: samples, of these with each label and with the collector's frame
+    for s in pprof.samples(gzip.decompress(out.read_bytes())):
+        labels = dict(s.labels)
+        c = seen.setdefault(labels["thread"], Counter())
+        c["all"] += s.values[0]
+        c[labels["state"]] += s.values[0]
+        c[labels.get("gil")] += s.values[0]
+        c["collector"] += s.values[0] * ("<garbage collector>" in s.functions)
+    assert set(seen) == {"MainThread", "spinner-\xe4", "sleeper", "collector"}
+    assert min(c["all"] for c in seen.values()) > 20
+    for idle in "MainThread", "sleeper":
+        assert seen[idle]["idle"] >= 0.9 * seen[idle]["all"]
+        assert not seen[idle]["held"] and not seen[idle]["collector"]
+    # These two take turns: one has the lock, the other waits for it, or wakes up just now.
+    held = seen["spinner-\xe4"]["held"] + seen["collector"]["held"]
+    waiting = seen["spinner-\xe4"]["waiting"] + seen["collector"]["waiting"]
+    assert held > 0.7 * seen["spinner-\xe4"]["all"]
+    assert waiting > 0.1 * seen["spinner-\xe4"]["all"]
+    assert not seen["spinner-\xe4"]["collector"]
+    assert seen["collector"]["collector"] > 0.8 * seen["collector"]["held"] > 5
+
+    holders = record(glim, p.pid, "-d", 1, "--gil")
+    assert holders and all({"spins", "collects"} & set(names(s)) for s, _ in holders)
 
 
 def test_the_end_of_the_process_ends_it(glim, run, tmp_path):

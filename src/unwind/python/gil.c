@@ -5,8 +5,6 @@
 /* Include/internal/pycore_gil.h: struct _gil_runtime_state {interval, last_holder, locked, ...}; in
  * _PyRuntime (pycore_runtime.h, ceval.gil) to 3.11, then where the interpreter's ceval.gil points
  * (pycore_interp.h). */
-enum { LAST_HOLDER = 8, LOCKED = 16 };
-
 static const struct {
 	uint32_t minor;
 	uint16_t in_runtime, in_interpreter;
@@ -15,25 +13,32 @@ static const struct {
 	{0x030b, 360, 0},  {0x030c, 0, 384}, {0x030d, 0, 16},
 };
 
+int python_gil_find(const struct memory *m, const struct python *py, uint64_t interpreter,
+		    uint64_t *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if (places[i].minor != python_minor(py->version))
+			continue;
+		if (places[i].in_interpreter)
+			return memory_read(m, interpreter + places[i].in_interpreter, ret,
+					   sizeof(*ret));
+		*ret = py->process.runtime + places[i].in_runtime;
+		return 0;
+	}
+	return -ENOTSUP;
+}
+
 int python_gil_read(const struct memory *m, const struct python *py, uint64_t interpreter,
 		    struct python_gil *ret)
 {
 	struct python_gil g = {};
 	int32_t locked;
-	int r = -ENOTSUP;
+	int r = python_gil_find(m, py, interpreter, &g.address);
 
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		if (places[i].minor != python_minor(py->version))
-			continue;
-		g.address = py->process.runtime + places[i].in_runtime;
-		r = places[i].in_interpreter
-			    ? memory_read(m, interpreter + places[i].in_interpreter, &g.address, 8)
-			    : 0;
-	}
 	if (!r)
-		r = memory_read(m, g.address + LOCKED, &locked, sizeof(locked));
+		r = memory_read(m, g.address + PYTHON_GIL_LOCKED, &locked, sizeof(locked));
 	if (!r)
-		r = memory_read(m, g.address + LAST_HOLDER, &g.holder, sizeof(g.holder));
+		r = memory_read(m, g.address + PYTHON_GIL_HOLDER, &g.holder, sizeof(g.holder));
 	if (r < 0)
 		return r;
 	if (locked != 1)

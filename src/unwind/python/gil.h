@@ -9,7 +9,12 @@ struct python_gil {
 	uint64_t address; /* of the struct; who waits for the lock waits at a futex inside */
 	uint64_t holder;  /* thread state; 0: nobody */
 };
-enum { PYTHON_GIL_BYTES = 208 }; /* of the struct, in all versions */
+/* Of the struct, in all versions: its size, and where the last holder and the lock itself are. */
+enum { PYTHON_GIL_BYTES = 208, PYTHON_GIL_HOLDER = 8, PYTHON_GIL_LOCKED = 16 };
+
+/* Where the lock of this interpreter is; as below. */
+int python_gil_find(const struct memory *m, const struct python *py, uint64_t interpreter,
+		    uint64_t *ret);
 
 /* The lock of this interpreter: one for all before 3.12. -ENOTSUP: not known for this version. */
 int python_gil_read(const struct memory *m, const struct python *py, uint64_t interpreter,

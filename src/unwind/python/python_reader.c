@@ -1,6 +1,8 @@
 #include "unwind/python/python_reader.h"
 
 #include "base/clock.h"
+#include "unwind/python/collector.h"
+#include "unwind/python/gil.h"
 #include "unwind/python/layout.h"
 #include "unwind/python/stack_belief.h"
 #include "unwind/python/stack_copy.h"
@@ -24,6 +26,12 @@ static const int64_t code_believed_ns = 1000000;
 /* Lists of threads are read again after this. */
 static const int64_t list_believed_ns = 4000000;
 
+/* What is read along with a stack. */
+struct moment {
+	uint64_t holder;
+	int32_t locked, collecting;
+};
+enum { MOMENT_PARTS = 3, MAX_CODES_ALONG = STACK_COPY_OTHERS - MOMENT_PARTS };
 /* The words of a code object that python_code_check() is made of. */
 struct code_head {
 	uint64_t address; /* of the words */
@@ -32,17 +40,18 @@ struct code_head {
 };
 struct thread_slot {
 	struct python_thread thread;
-	uint64_t next; /* as its state says */
+	uint64_t collector; /* of its interpreter */
 	struct stack_copy copy;
 	VEC(struct unwind_entry) entries;
 	VEC(uint64_t) frames;
 	unsigned int effort;
-	uint64_t codes[STACK_COPY_OTHERS]; /* starts of code objects that the last stack had */
+	uint64_t codes[MAX_CODES_ALONG]; /* starts of code objects that the last stack had */
 	size_t ncodes;
 };
 struct interpreter_slot {
 	uint64_t address;
 	uint64_t next, threads;
+	uint64_t gil, collector; /* addresses; 0: not known */
 };
 struct python_reader {
 	struct memory memory;
@@ -200,15 +209,46 @@ static bool is_believed(struct python_reader *r, const struct thread_slot *t, co
 	return is_whole(s) && stack_belief_holds(&r->belief, s->entries, s->count);
 }
 
+/* Who holds the lock and whether garbage is collected, for parts of a copy. */
+static size_t add_moment(const struct thread_slot *t, struct moment *now,
+			 struct memory_part parts[MOMENT_PARTS])
+{
+	uint64_t gil = t->thread.gil;
+	size_t n = 0;
+
+	*now = (struct moment){};
+	if (gil) {
+		parts[n++] = (struct memory_part){gil + PYTHON_GIL_HOLDER, &now->holder,
+						  sizeof(now->holder)};
+		parts[n++] = (struct memory_part){gil + PYTHON_GIL_LOCKED, &now->locked,
+						  sizeof(now->locked)};
+	}
+	if (gil && t->collector)
+		parts[n++] = (struct memory_part){t->collector, &now->collecting,
+						  sizeof(now->collecting)};
+	return n;
+}
+
+static void take_moment(struct thread_slot *t, const struct moment *now)
+{
+	t->thread.gil_holder = now->locked == 1 ? now->holder : 0;
+	t->thread.holds_gil = t->thread.gil_holder == t->thread.state;
+	t->thread.in_gc = t->thread.holds_gil && now->collecting == 1;
+}
+
 /* Copy until several copies in a row agree, or what came out is known to be possible. */
 static void read_certainly(struct python_reader *r, struct thread_slot *t, struct stack *ret)
 {
 	struct stack stacks[STACK_COPIES] = {};
+	struct memory_part others[MOMENT_PARTS];
+	struct moment now;
+	size_t n = add_moment(t, &now, others);
 	uint32_t same = 0;
 
 	for (unsigned int i = 0; i < MAX_EFFORT && t->effort; i++, t->effort--) {
 		r->stats.again++;
-		stack_copy_take(&t->copy, &r->memory, STACK_COPIES, NULL, 0);
+		stack_copy_take(&t->copy, &r->memory, STACK_COPIES, others, n);
+		take_moment(t, &now);
 		for (unsigned int c = 0; c < STACK_COPIES; c++)
 			walk_copy(r, t, c, &stacks[c]);
 		/* All copies share what was read late: they would agree about it. */
@@ -230,7 +270,8 @@ static void read_certainly(struct python_reader *r, struct thread_slot *t, struc
 static void read_first(struct python_reader *r, struct thread_slot *t)
 {
 	struct memory_part others[STACK_COPY_OTHERS];
-	size_t n = 0;
+	struct moment now;
+	size_t n = add_moment(t, &now, others);
 	bool ok;
 
 	for (size_t i = 0; i < t->ncodes; i++) {
@@ -242,6 +283,7 @@ static void read_first(struct python_reader *r, struct thread_slot *t)
 		others[n++] = (struct memory_part){head->address, head->words, sizeof(head->words)};
 	}
 	ok = stack_copy_take(&t->copy, &r->memory, 1, others, n);
+	take_moment(t, &now);
 	for (size_t i = 0; !ok && i < t->ncodes; i++) {
 		struct code_head *head = known_code(r, t->codes[i]);
 
@@ -256,7 +298,7 @@ static void remember_codes(struct python_reader *r, struct thread_slot *t, const
 	uint16_t offset = r->python.process.layout.code_flags;
 
 	t->ncodes = 0;
-	for (uint32_t i = 0; i < s->count && t->ncodes < STACK_COPY_OTHERS; i++) {
+	for (uint32_t i = 0; i < s->count && t->ncodes < MAX_CODES_ALONG; i++) {
 		uint64_t address = s->entries[i].address + offset;
 		size_t k = 0;
 
@@ -419,9 +461,24 @@ static int walk_threads(struct python_reader *r, const struct interpreter_slot *
 		if (!t)
 			t = slot_new(r, state, id);
 		t->thread.interpreter = s->address;
+		t->thread.gil = s->gil;
+		t->collector = s->collector;
 		vec_push(&r->threads, t);
 	}
 	return 0;
+}
+
+/* Only what can be read is read along with stacks. */
+static void find_moment(const struct python_reader *r, struct interpreter_slot *s)
+{
+	struct python_gil gil = {};
+	int32_t collecting;
+
+	python_gil_read(&r->memory, &r->python, s->address, &gil);
+	s->gil = gil.address;
+	s->collector = python_collector_find(&r->python, s->address);
+	if (memory_read(&r->memory, s->collector, &collecting, sizeof(collecting)))
+		s->collector = 0;
 }
 
 static int walk_lists(struct python_reader *r)
@@ -441,6 +498,7 @@ static int walk_lists(struct python_reader *r)
 					   &s.threads, 8);
 		if (code)
 			break;
+		find_moment(r, &s);
 		vec_push(&r->interpreters, s);
 		code = walk_threads(r, &s, &old);
 		s.address = s.next;

@@ -22,6 +22,11 @@ struct python_thread {
 	const uint64_t *frames; /* the address of the frame of each entry */
 	uint32_t count;
 	uint8_t end; /* enum unwind_python_end */
+	/* Read together with the stack: does it hold its interpreter's lock, and collect garbage?
+	 */
+	bool holds_gil, in_gc;
+	uint64_t gil;	     /* address of the lock; 0: not known */
+	uint64_t gil_holder; /* a thread state; 0: nobody */
 };
 
 struct python_reader; /* opaque */

@@ -1,0 +1,58 @@
+#include "capture/interpreters.h"
+
+#include "base/clock.h"
+
+enum { MAX_INTERPRETERS = 64 };
+static const int64_t names_last_ns = NSEC_PER_SEC, names_again_ns = NSEC_PER_SEC / 10;
+
+void interpreters_init(struct interpreters *i, const struct memory *m, const struct python *py)
+{
+	*i = (struct interpreters){.memory = *m, .python = *py};
+	i->has_objects = !python_objects_init(&i->objects, &i->memory, py->version);
+}
+
+void interpreters_fini(struct interpreters *i)
+{
+	python_thread_names_fini(&i->names);
+	vec_fini(&i->list);
+}
+
+static struct interpreter *find(struct interpreters *i, uint64_t address)
+{
+	for (size_t k = 0; k < i->list.len; k++)
+		if (i->list.data[k].address == address)
+			return &i->list.data[k];
+	if (i->list.len >= MAX_INTERPRETERS)
+		vec_clear(&i->list);
+	vec_push(&i->list, (struct interpreter){.address = address});
+	return &i->list.data[i->list.len - 1];
+}
+
+const struct interpreter *interpreters_look(struct interpreters *i, uint64_t address,
+					    int64_t now_ns)
+{
+	struct interpreter *known = find(i, address);
+
+	if (known->now_ns == now_ns)
+		return known;
+	known->now_ns = now_ns;
+	if (python_gil_read(&i->memory, &i->python, address, &known->gil))
+		known->gil = (struct python_gil){};
+	return known;
+}
+
+const char *interpreters_thread_name(struct interpreters *i, uint64_t interpreter,
+				     uint64_t thread_id, int64_t now_ns)
+{
+	const char *name = python_thread_names_find(&i->names, thread_id);
+	int64_t age = now_ns - i->names_ns;
+
+	if (!i->has_objects || age < (name ? names_last_ns : names_again_ns))
+		return name;
+	i->names_ns = now_ns;
+	find(i, interpreter);
+	python_thread_names_clear(&i->names);
+	for (size_t k = 0; k < i->list.len; k++)
+		python_thread_names_read(&i->names, &i->objects, i->list.data[k].address);
+	return python_thread_names_find(&i->names, thread_id);
+}
