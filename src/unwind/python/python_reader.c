@@ -11,11 +11,11 @@ enum {
 	MAX_INTERPRETERS = 64,
 	MAX_THREADS = 4096,
 	HEAD_BYTES = 512, /* of a thread state */
-	/* Times that stacks are copied to be certain of them: at once for one stack, and saved up
-	 * for when much is new; so many are added a stack. */
-	MAX_EFFORT = 32,
-	SAVED_EFFORT = 1024,
+	/* Times that stacks are copied to be certain of them: saved up for when much is new, and so
+	 * many more a stack. One stack gets a part of what was saved. */
+	SAVED_EFFORT = 2048,
 	MORE_EFFORT = 2,
+	EFFORT_PARTS = 8,
 	MAX_CODES = 32768, /* code objects whose start is remembered */
 	WALK_STEPS = UNWIND_MAX_ENTRIES + 1,
 	/* glibc 2.21 to 2.41 on x86-64, nptl/descr.h: where struct pthread has its tid. */
@@ -245,7 +245,7 @@ static void read_certainly(struct python_reader *r, struct thread_slot *t, struc
 	size_t n = add_moment(t, &now, others);
 	uint32_t same = 0;
 
-	for (unsigned int i = 0; i < MAX_EFFORT && t->effort; i++, t->effort--) {
+	for (unsigned int i = t->effort / EFFORT_PARTS + 1; i && t->effort; i--, t->effort--) {
 		r->stats.again++;
 		stack_copy_take(&t->copy, &r->memory, STACK_COPIES, others, n);
 		take_moment(t, &now);
