@@ -9,14 +9,17 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "process/core.h"
 #include "process/process.h"
 #include "unwind/python/object.h"
 #include "unwind/unwind.h"
 
 struct dump_options {
 	bool locals;
-	bool secrets; /* values of variables such as "password" are shown, too */
-	bool source;  /* lines of the files */
+	bool secrets;		/* values of variables such as "password" are shown, too */
+	bool source;		/* lines of the files */
+	pid_t pid;		/* a live process; 0: a core */
+	const char *core, *exe; /* core file; where its program is when it was moved, or NULL */
 };
 
 enum dump_value_kind { DUMP_ARGUMENT, DUMP_LOCAL, DUMP_CELL };
@@ -61,7 +64,8 @@ struct dump_task {
 };
 struct dump {
 	struct dump_options options;
-	pid_t pid;
+	pid_t pid;	   /* 0: not known, of a core */
+	struct core *core; /* NULL: the process lives */
 	struct memory memory;
 	struct process process;
 	struct python python;
@@ -75,7 +79,7 @@ struct dump {
 };
 
 /* Read it all. Errors say what to do. d needs dump_fini in any case. */
-int dump_read(pid_t pid, const struct dump_options *o, struct dump *d, struct err *e);
+int dump_read(const struct dump_options *o, struct dump *d, struct err *e);
 void dump_fini(struct dump *d);
 
 void dump_put_text(const struct dump *d, struct buf *out);

@@ -32,6 +32,7 @@ void dump_fini(struct dump *d)
 	vec_fini(&d->threads);
 	vec_fini(&d->tasks);
 	process_fini(&d->process);
+	core_close(d->core);
 	arena_fini(&d->arena);
 }
 
@@ -42,6 +43,10 @@ static void read_command(struct dump *d)
 	cleanup_buf struct buf b = {};
 	char path[64];
 
+	if (d->core) {
+		d->command = core_command(d->core);
+		return;
+	}
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)d->pid);
 	io_read_file(path, MAX_COMMAND, &b);
 	while (b.len && !b.data[b.len - 1])
@@ -50,6 +55,25 @@ static void read_command(struct dump *d)
 		if (!b.data[i])
 			b.data[i] = ' ';
 	d->command = arena_strndup(&d->arena, b.len ? (char *)b.data : "", b.len);
+}
+
+static int no_python(const struct dump *d, bool expected, struct err *e)
+{
+	if (d->core && core_missing(d->core))
+		return err_set(e, -ENOENT,
+			       "no Python is found in this core: %.200s is missing, or is another "
+			       "file by now. If it was moved, name it with --exe",
+			       core_missing(d->core));
+	if (d->core)
+		return err_set(e, -ENOENT, "no Python is found in this core");
+	if (expected)
+		return err_set(e, -EAGAIN, "process %d is only just starting: try again",
+			       (int)d->pid);
+	return err_set(e, -ENOENT,
+		       "process %d runs no Python that glim knows: no interpreter is among its "
+		       "files. If it starts one, name that process (pgrep -P %d lists those that "
+		       "it started)",
+		       (int)d->pid, (int)d->pid);
 }
 
 static int find_python(struct dump *d, struct err *e)
@@ -61,24 +85,15 @@ static int find_python(struct dump *d, struct err *e)
 
 	expected = !found && runtimes_expect_python(r, &d->process);
 	runtimes_free(r);
-	if (!found && expected)
-		return err_set(e, -EAGAIN, "process %d is only just starting: try again",
-			       (int)d->pid);
 	if (!found)
-		return err_set(e, -ENOENT,
-			       "process %d runs no Python that glim knows: no interpreter is "
-			       "among its files. If it starts one, name that process "
-			       "(pgrep -P %d lists those that it started)",
-			       (int)d->pid, (int)d->pid);
+		return no_python(d, expected, e);
 	m = process_find_mapping(&d->process, d->python.eval_start[0]);
 	d->program = m ? m->path : "";
 	if (d->python.process.layout.style == PYTHON_UNSUPPORTED ||
 	    python_objects_init(&d->objects, &d->memory, d->python.version))
 		return err_set(e, -ENOTSUP,
-			       "process %d runs Python %u.%u, which this version of glim does not "
-			       "know",
-			       (int)d->pid, d->python.version >> 24,
-			       d->python.version >> 16 & 0xff);
+			       "it runs Python %u.%u, which this version of glim does not know",
+			       d->python.version >> 24, d->python.version >> 16 & 0xff);
 	return 0;
 }
 
@@ -158,7 +173,7 @@ static void read_activity(struct dump *d, struct dump_thread *t, const struct py
 	struct activity a;
 
 	t->activity = "";
-	if (!d->pid || !t->tid || activity_read(d->pid, t->tid, &a))
+	if (d->core || !t->tid || activity_read(d->pid, t->tid, &a))
 		return;
 	activity_describe(d->pid, &a, &text);
 	t->running = a.state == 'R';
@@ -195,7 +210,7 @@ static void read_thread(struct dump *d, const struct python_thread *thread,
 				.tid = thread->tid,
 				.state = thread->state,
 				.interpreter = thread->interpreter,
-				.main = d->pid && thread->tid == d->pid};
+				.main = thread->tid && thread->tid == d->pid};
 	const char *name = python_thread_names_find(&interpreter->names, thread->id);
 
 	if (name)
@@ -224,7 +239,7 @@ static int read_threads(struct dump *d, struct python_reader *r, struct err *e)
 	int n = python_reader_take(r);
 
 	if (n < 0)
-		return err_sys(e, n, "process %d cannot be read", (int)d->pid);
+		return err_sys(e, n, "its memory cannot be read");
 	for (int i = 0; i < n; i++) {
 		const struct python_thread *t = python_reader_thread(r, (size_t)i);
 
@@ -245,13 +260,32 @@ static void free_reader(struct python_reader **r)
 	python_reader_free(*r);
 }
 
-int dump_read(pid_t pid, const struct dump_options *o, struct dump *d, struct err *e)
+static int open_process(struct dump *d, struct err *e)
+{
+	const struct dump_options *o = &d->options;
+	int r;
+
+	if (!o->core) {
+		d->pid = o->pid;
+		d->memory = memory_of_process(d->pid);
+		return process_read(d->pid, &d->process, e);
+	}
+	r = core_open(o->core, o->exe, &d->core, e);
+	if (r < 0)
+		return r;
+	d->pid = core_pid(d->core);
+	d->memory = core_memory(d->core);
+	core_process(d->core, &d->process);
+	return 0;
+}
+
+int dump_read(const struct dump_options *o, struct dump *d, struct err *e)
 {
 	cleanup(free_reader) struct python_reader *reader = NULL;
 	int r;
 
-	*d = (struct dump){.options = *o, .pid = pid, .memory = memory_of_process(pid)};
-	r = process_read(pid, &d->process, e);
+	*d = (struct dump){.options = *o};
+	r = open_process(d, e);
 	if (!r)
 		r = find_python(d, e);
 	if (!r)

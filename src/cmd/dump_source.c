@@ -17,11 +17,13 @@ struct source {
 	bool changed;
 };
 
-/* When the process started, seconds since 1970. */
+/* When the process started, or its core was written, seconds since 1970. */
 static double start_of(const struct dump *d)
 {
 	struct timespec now, up;
 
+	if (d->core)
+		return (double)core_time(d->core) / NSEC_PER_SEC;
 	clock_gettime(CLOCK_REALTIME, &now);
 	clock_gettime(CLOCK_BOOTTIME, &up);
 	return (double)(now.tv_sec - up.tv_sec) + (double)(now.tv_nsec - up.tv_nsec) / 1e9 +
@@ -37,6 +39,8 @@ static char *path_of(const struct dump *d, const char *file)
 
 	if (*file == '/')
 		return mem_strdup(file);
+	if (d->core)
+		return NULL;
 	snprintf(link, sizeof(link), "/proc/%d/cwd", (int)d->pid);
 	n = readlink(link, folder, sizeof(folder) - 1);
 	return n < 0 ? NULL : mem_asprintf("%.*s/%s", (int)n, folder, file);
@@ -52,7 +56,7 @@ static void source_read(const struct dump *d, const char *file, struct source *s
 	/* "<string>", "<frozen importlib._bootstrap>" */
 	if (!path || *file == '<')
 		return;
-	cleanup_close int fd = process_open_path(d->pid, path, true);
+	cleanup_close int fd = process_open_path(d->core ? 0 : d->pid, path, true);
 
 	if (fd < 0 || fstat(fd, &st) || io_read_fd(fd, MAX_SOURCE, &s->text) < 0) {
 		s->text.len = 0;

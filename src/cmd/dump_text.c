@@ -23,8 +23,9 @@ static void put_version(const struct dump *d, struct buf *out)
 
 static void put_head(const struct dump *d, struct buf *out)
 {
-	if (d->pid)
-		buf_printf(out, "Process %d: ", (int)d->pid);
+	if (d->core)
+		buf_puts(out, "Core of ");
+	buf_printf(out, d->core ? "process %d: " : "Process %d: ", (int)d->pid);
 	put(out, *d->command ? d->command : d->process.comm);
 	buf_putc(out, '\n');
 	put_version(d, out);

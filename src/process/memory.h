@@ -22,7 +22,8 @@ struct memory {
 	/* Copy parts in their order, as close to each other in time as can be; returns how many
 	 * were copied whole before the first that was not. NULL: one by one will do. */
 	size_t (*read_parts)(const struct memory *m, const struct memory_part *parts, size_t n);
-	pid_t pid; /* of a live process; 0: none */
+	pid_t pid;	   /* of a live process; 0: none */
+	const void *owner; /* what its read needs; a copy of the struct has the same */
 };
 
 struct memory memory_of_process(pid_t pid);
