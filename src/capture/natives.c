@@ -101,6 +101,7 @@ static void take_copied(struct natives *n, const struct probe_sample *s, const s
 	r->space = &n->space;
 	r->pc = copied->pc;
 	r->thread_base = copied->thread_base;
+	r->in_kernel = s->flags & PROBE_IN_SYSCALL;
 	r->registers = copied->general;
 	r->regions = copied->regions;
 	r->nregions = PROBE_REGIONS;

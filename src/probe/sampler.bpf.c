@@ -473,6 +473,7 @@ static __always_inline bool user_state(struct perf_context *ctx, struct scratch 
 			return false;
 		}
 		out->flags |= PROBE_IN_SYSCALL;
+		s->walk.in_kernel = 1;
 	} else {
 		regs = ctx->regs;
 	}

@@ -50,6 +50,7 @@ void replay_walk(struct replay *r)
 {
 	struct walk w = {
 		.thread_base = r->thread_base,
+		.in_kernel = r->in_kernel,
 		.native =
 			{
 				.pc = r->pc,

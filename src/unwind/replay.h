@@ -15,6 +15,7 @@ struct replay {
 	const struct table_space *space;
 	struct unwind_process run;
 	uint64_t pc, thread_base;
+	bool in_kernel;
 	const uint64_t *registers; /* [UNWIND_REGISTERS] */
 	/* What was copied of the memory: bytes of the regions, behind each other. */
 	const struct unwind_region *regions;

@@ -33,7 +33,8 @@ enum unwind_kind {
 
 /* Flags of a native entry. */
 enum {
-	UNWIND_EXACT = 0x100, /* its instruction was interrupted; others are return addresses */
+	/* Its instruction was interrupted; others are return addresses, also from system calls. */
+	UNWIND_EXACT = 0x100,
 	/* Left as a signal handler is: its own pc says what it is, though nobody called from there.
 	 */
 	UNWIND_TRAMPOLINE = 0x400,

@@ -40,7 +40,8 @@ struct walk {
 	uint8_t phase;
 	uint8_t native_end; /* enum unwind_native_end; UNWIND_NATIVE_NONE while alive */
 	uint8_t python_end;
-	uint8_t blind; /* the last native step was by frame pointer, in code without a table */
+	uint8_t blind;	   /* the last native step was by frame pointer, in code without a table */
+	uint8_t in_kernel; /* the thread is, for a system call or a fault */
 	struct table_walk native; /* the native frame that comes next */
 	/* Buffers are here because a BPF program's own stack is small. */
 	uint64_t pair[2];
@@ -102,13 +103,23 @@ WALK_INLINE void walk_native(struct walk *w, struct unwind_entry *entries)
 	w->phase = w->python_frame ? WALK_PYTHON : WALK_DONE;
 }
 
-/* w holds native.pc, sp, rbp, rbx, registers and process, thread_base, and zeroes as far as
- * WALK_ZEROES. py: NULL where the process runs no Python. */
+/* The kernel returns behind the system call. That may be another function already, because some
+ * never return: as of a caller, the byte before says whose it is. */
+WALK_INLINE int walk_is_in_call(struct walk *w)
+{
+	return w->in_kernel && !WALK_READ(&w->word, sizeof(uint32_t), w->native.pc - 2) &&
+	       (w->word & 0xffff) == CODE_SYSCALL;
+}
+
+/* w holds native.pc, sp, rbp, rbx, registers and process, thread_base, in_kernel, and zeroes as far
+ * as WALK_ZEROES. py: NULL where the process runs no Python. */
 WALK_INLINE void walk_start(struct walk *w, const struct python_process *py)
 {
 	w->phase = WALK_NATIVE;
 	w->native.thread_base = w->thread_base;
 	table_start(&w->native);
+	if (walk_is_in_call(w))
+		w->native.exact = 0;
 	if (py)
 		python_start(w, py);
 }

@@ -54,6 +54,7 @@ CASES = [
     c("dlopened", "libraries that come and go", "dlopened.c", "-ldl", how="plugins"),
     c("threads", "two threads", "threads.c", "-DTHREADS=2", "-pthread"),
     c("crowd", "many more threads than CPUs", "threads.c", "-DTHREADS=12", "-pthread"),
+    c("spawn", "threads that live for a moment", "spawn.c", "-pthread"),
     c("mainless", "threads that outlive the main thread", "mainless.c", "-DMAPPINGS=0", "-pthread"),
     c("mappings", "the same with 20,000 mappings", "mainless.c", "-DMAPPINGS=20000", "-pthread"),
     c("contexts", "stacks that the program makes and switches", "contexts.c"),

@@ -28,7 +28,7 @@ PREEMPTION = re.compile(r"^runtime\.(asyncPreempt|morestack|cgoSigtramp|sigtramp
 WARM = re.compile(r"(^|[.:])truth_warm$")
 # Where a walk may end: the first instruction of a program, of a thread, of a goroutine.
 ROOTS = {
-    "_start", "__clone", "clone", "clone3", "__clone3", "runtime.goexit", "runtime.mstart", "runtime.mcall",
+    "_start", "__clone", "clone", "clone3", "__clone3", "runtime.goexit", "runtime.mstart", "runtime.mcall", "runtime.clone",
     "runtime.rt0_go", "_rt0_amd64_linux", "_dl_start_user", "gogo", "runtime.gogo",
 }
 # And of a goroutine that gave its turn away: the scheduler goes on, and has nobody above.

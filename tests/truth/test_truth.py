@@ -11,12 +11,12 @@ import score
 
 CPU_MS = 1500
 CASES_REACH = 0.999  # of the stacks are complete and right
-# Those of Go are not here: in the first milliseconds of a program more than one sample may be cut.
 NAMES = [
     "omit-fp", "fp", "o0", "lto", "clang", "static", "static-pie", "no-pie", "stripped", "debugframe", "no-header",
     "inlined", "inlined4", "tail", "deep200", "deep1000", "objects", "signals", "threads", "crowd", "mappings", "forks",
     "vdso", "calls", "asm-fp", "anonymous", "memfd", "deleted", "replaced", "namespace", "rust", "rust-v0",
-    "asm-bare", "contexts", "dlopened", "mainless", "reexec", "short50", "short20",
+    "asm-bare", "contexts", "dlopened", "mainless", "reexec", "short50", "short20", "spawn",
+    "go", "go-strip", "go-gc", "cgo",
 ]
 
 

@@ -11,7 +11,9 @@ enum {
 	MAX_UNPACKED = 32 << 20,
 	CONTEXT_START_MIN = 20, /* bytes of code */
 	CONTEXT_START_MAX = 48,
-	NO_PROGRAM = 8,	   /* bytes of padding */
+	NO_PROGRAM = 8, /* bytes of padding */
+	CLONE_MIN = 10,
+	CLONE_MAX = 14,
 	COMPRESS_ZSTD = 2, /* ELFCOMPRESS_ZSTD, newer than some elf.h */
 	CODE_ALIGN = 16,   /* of functions, by all compilers for x86-64; what is shorter than that
 			      between two functions is padding */
@@ -351,7 +353,7 @@ static const struct {
 	{".plt.got", {.cfa = UNWIND_CFA_REGISTER}},
 };
 /* "section" of a struct function; fde is the index above, or of a run of Go code. */
-enum { JUMP_TABLES = 2, GO_CODE = 3, OUTERMOST = 4 };
+enum { JUMP_TABLES = 2, GO_CODE = 3, OUTERMOST = 4, CLONE = 5 };
 
 static void collect_jump_tables(struct builder *b, const struct elf_file *f)
 {
@@ -508,10 +510,66 @@ static void find_context_start(struct builder *b, const struct elf_file *elf)
 	}
 }
 
+/* Is that the code where clone() comes back, in both threads? syscall; test %rax,%rax; jl or js to
+ * the error; je to the new thread, which begins behind the end; ret. */
+static bool is_clone(const uint8_t *code, size_t n)
+{
+	static const uint8_t begin[] = {0x0f, 0x05, 0x48, 0x85, 0xc0};
+	size_t at = sizeof(begin);
+
+	if (n < CLONE_MIN || memcmp(code, begin, sizeof(begin)) != 0)
+		return false;
+	if (code[at] == 0x7c || code[at] == 0x78)
+		at += 2;
+	else if (code[at] == 0x0f && (code[at + 1] == 0x8c || code[at + 1] == 0x88))
+		at += 6;
+	return n == at + 3 && code[at] == 0x74 && code[at + 1] == 1 && code[at + 2] == 0xc3;
+}
+
+/* glibc ends its call frame information before the system call of clone and clone3, because it
+ * could not be right for both threads (2.36 sysdeps/unix/sysv/linux/x86_64/clone.S, clone3.S). Then
+ * comes the start of the thread, of which it says first that the return address is undefined. */
+static void collect_clones(struct builder *b, const struct elf_file *elf)
+{
+	static const uint8_t undefined[] = {0x07, UNWIND_RIP}; /* DW_CFA_undefined */
+	size_t n = b->functions.len;
+
+	for (size_t i = 1; i < n; i++) {
+		const struct function *f = &b->functions.data[i];
+		uint64_t from = b->functions.data[i - 1].end, size = f->start - from;
+		uint8_t code[CLONE_MAX];
+
+		if (f->section > 1 || f->start < from || size < CLONE_MIN || size > CLONE_MAX)
+			continue;
+		const struct cfi_fde *fde = &b->sections[f->section].fdes.data[f->fde];
+
+		if (fde->program_size >= sizeof(undefined) &&
+		    !memcmp(fde->program, undefined, sizeof(undefined)) &&
+		    !elf_file_read_address(elf, from, code, size) && is_clone(code, size))
+			vec_push(&b->functions, (struct function){from, f->start, CLONE, 0});
+	}
+	sort_functions(b);
+}
+
+static int run_clone(struct builder *b)
+{
+	const struct unwind_rule rule = {
+		.cfa = UNWIND_CFA_CLONE,
+		.base = UNWIND_RSP,
+		.cfa_offset = 8,
+		.ra = UNWIND_PLACE_CFA | UNWIND_DERIVED,
+		.ra_offset = -1,
+	};
+
+	return unwind_writer_add(&b->writer, b->floor, &rule);
+}
+
 static int run_function(struct builder *b, const struct function *f)
 {
 	if (f->section == JUMP_TABLES)
 		return run_jump_table(b, f);
+	if (f->section == CLONE)
+		return run_clone(b);
 	if (f->section == OUTERMOST) {
 		const struct unwind_rule outermost = {.ra = UNWIND_PLACE_UNDEFINED};
 
@@ -602,6 +660,7 @@ int unwind_table_build(const struct elf_file *f, const struct elf_file *debug,
 	unwind_code_read(f, &b.code);
 	collect(&b, f);
 	find_context_start(&b, f);
+	collect_clones(&b, f);
 	find_flow(&b, f);
 	r = run_functions(&b);
 	if (r) {

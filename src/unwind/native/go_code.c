@@ -116,15 +116,19 @@ static void goes_on(const struct code *c, struct go_special *s)
 		all(s, c, GO_LOST);
 }
 
-/* The child's half begins with its own stack: mov rsp, rsi. */
-static void clone_child(const struct code *c, struct go_special *s)
+/* Two come back from the system call, the child on its own stack. Its half begins with mov rsp,
+ * rsi. */
+static void clone_thread(const struct code *c, struct go_special *s)
 {
-	size_t at = FIND(c, 0, 0x48, 0x89, 0xf4);
+	size_t call = FIND(c, 0, 0x0f, 0x05);
+	size_t child = FIND(c, call, 0x48, 0x89, 0xf4);
 
-	if (at < c->len)
-		cut(s, c, at + 3, GO_ROOT, 0);
-	else
+	if (child == c->len) {
 		all(s, c, GO_LOST);
+		return;
+	}
+	cut(s, c, call, GO_CLONE, 0);
+	cut(s, c, child + 3, GO_ROOT, 0);
 }
 
 static void crash_stack(const struct code *c, struct go_special *s)
@@ -231,7 +235,7 @@ static const struct {
 	{"runtime.asmcgocall", c_call},
 	{"runtime.asyncPreempt", injected},
 	{"runtime.cgocallback", go_call},
-	{"runtime.clone", clone_child},
+	{"runtime.clone", clone_thread},
 	{"runtime.goexit", root},
 	{"runtime.mcall", leaves_stack},
 	{"runtime.morestack", more_stack},

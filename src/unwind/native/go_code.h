@@ -25,6 +25,7 @@ enum go_way {
 	GO_SAVED,    /* the old stack pointer is kept on this stack */
 	GO_RDX,	     /* it is in rdx */
 	GO_CALLBACK, /* on the goroutine's stack; the thread's is kept in m.g0 */
+	GO_CLONE,    /* as GO_STACK for who called; the new thread has 0 in rax */
 };
 struct go_cut {
 	uint64_t from;

@@ -264,6 +264,9 @@ static struct unwind_rule special_rule(const struct writer *w, const struct go_c
 		rule.cfa_add = (int8_t)MIN(depth + WORD, INT8_MAX);
 		rule.cfa_offset = cut->slot * WORD;
 		break;
+	case GO_CLONE:
+		rule.cfa = UNWIND_CFA_CLONE;
+		break;
 	case GO_RDX:
 		rule.base = 1; /* as DWARF numbers it */
 		break;

@@ -12,6 +12,7 @@
 enum {
 	CODE_PUSH_RBP = 0x55,
 	CODE_RET = 0xc3,
+	CODE_SYSCALL = 0x050f,
 	CODE_REP_RET = 0xc3f3,
 	CODE_ENDBR64_LOW = 0x1e0ff3, /* its first three bytes */
 	CODE_MOV_RSP_RBP = 0xe58948, /* mov %rsp,%rbp, in its two encodings */
@@ -27,7 +28,8 @@ WALK_INLINE int native_words_pushed(struct walk *w)
 {
 	uint32_t code;
 
-	if (!w->native.exact || WALK_READ(&w->word, sizeof(uint32_t), w->native.pc))
+	if (!(w->native.exact || w->native.first) ||
+	    WALK_READ(&w->word, sizeof(uint32_t), w->native.pc))
 		return -1;
 	code = (uint32_t)w->word;
 	if ((code & 0xff) == CODE_PUSH_RBP || (code & 0xff) == CODE_RET ||

@@ -154,9 +154,9 @@ static bool rules_are_sound(const struct image *image)
 		const struct unwind_rule *r = &image->rules[i];
 
 		steps[i] = 1;
-		if (r->cfa > UNWIND_CFA_UNSUPPORTED || r->rbp > UNWIND_PLACE_UNDEFINED ||
+		if (r->cfa >= UNWIND_CFA_COUNT || r->rbp > UNWIND_PLACE_UNDEFINED ||
 		    r->rbx > UNWIND_PLACE_UNDEFINED ||
-		    (r->ra & ~UNWIND_FLAGS) > UNWIND_PLACE_REGISTER)
+		    (r->ra & ~UNWIND_FLAGS) >= UNWIND_PLACE_COUNT)
 			return false;
 		if (!r->from) {
 			if (r->earlier)

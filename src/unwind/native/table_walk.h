@@ -237,7 +237,7 @@ TABLE_INLINE uint8_t table_cfa(struct table_walk *w, const struct unwind_rule *r
 {
 	uint64_t cfa = 0, lowest;
 
-	if (rule->cfa >= UNWIND_CFA_GO_CURG) {
+	if (rule->cfa >= UNWIND_CFA_GO_CURG && rule->cfa <= UNWIND_CFA_GO_CALLBACK) {
 		uint8_t why = table_go_cfa(w, rule, &cfa);
 
 		*ret = cfa;
@@ -356,6 +356,12 @@ TABLE_INLINE uint8_t table_apply(struct table_walk *w, const struct unwind_rule 
 		return UNWIND_TABLE_UNSUPPORTED;
 	if (rule->ra == UNWIND_PLACE_UNDEFINED)
 		return UNWIND_TABLE_COMPLETE;
+	if (rule->cfa == UNWIND_CFA_CLONE) {
+		if (!w->first)
+			return UNWIND_TABLE_LOST;
+		if (!w->registers[UNWIND_RAX])
+			return UNWIND_TABLE_COMPLETE;
+	}
 	why = table_cfa(w, rule, &cfa);
 	if (why)
 		return why;

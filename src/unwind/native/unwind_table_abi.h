@@ -54,6 +54,7 @@ enum {
 };
 
 enum unwind_register {
+	UNWIND_RAX = 0,
 	UNWIND_RBX = 3,
 	UNWIND_RBP = 6,
 	UNWIND_RSP = 7,
@@ -83,6 +84,10 @@ enum unwind_cfa {
 	 * next has its g. */
 	UNWIND_CFA_GO_DEPTH = 7,
 	UNWIND_CFA_GO_CALLBACK = 8, /* the thread's; an earlier one lies where it points */
+	/* Behind the system call that makes a thread: base + cfa_offset for who called it; nobody
+	 * called the new one, which comes here with 0 in rax. First frame only. */
+	UNWIND_CFA_CLONE = 9,
+	UNWIND_CFA_COUNT,
 };
 /* Of struct g and struct m, in bytes; the same from Go 1.18 to 1.27. */
 enum unwind_go { UNWIND_GO_STACK_END = 8, UNWIND_GO_M = 48, UNWIND_GO_SCHED = 56 };
@@ -96,6 +101,7 @@ enum unwind_place {
 	UNWIND_PLACE_UNDEFINED = 4, /* lost; of the return address: this is the outermost frame */
 	UNWIND_PLACE_REGISTER = 5,  /* return address only: in the register ra_offset */
 	UNWIND_PLACE_SOURCE = 6,    /* return address only: where the CFA was read + offset */
+	UNWIND_PLACE_COUNT,
 };
 /* Flags of ra. */
 enum {

@@ -107,6 +107,37 @@ static void test_image(void **state)
 	unwind_rules_fini(&second);
 }
 
+/* Rules of every kind, those that only Go has, too. */
+static void test_kinds(void **state)
+{
+	enum { KINDS = UNWIND_CFA_COUNT * UNWIND_PLACE_COUNT };
+	struct unwind_rules rules, other;
+	struct unwind_table made = {}, read = {};
+	struct unwind_writer w;
+	struct table_image_key key = key_of(1);
+	cleanup_buf struct buf image = {};
+
+	unwind_rules_init(&rules);
+	unwind_rules_init(&other);
+	unwind_writer_init(&w, &made, &rules, 0);
+	for (uint32_t i = 0; i < KINDS; i++)
+		assert_int_equal(
+			unwind_writer_add(&w, i * 100,
+					  &(struct unwind_rule){.cfa = i / UNWIND_PLACE_COUNT & 15,
+								.ra = i % UNWIND_PLACE_COUNT,
+								.cfa_offset = 8}),
+			0);
+	assert_int_equal(unwind_writer_finish(&w, KINDS * 100), 0);
+	unwind_writer_fini(&w);
+	table_image_write(&key, &made, &rules, &image);
+	assert_int_equal(table_image_read(image.data, image.len, &key, &other, &read), 0);
+	assert_same_table(&made, &rules, &read, &other);
+	unwind_table_fini(&made);
+	unwind_table_fini(&read);
+	unwind_rules_fini(&rules);
+	unwind_rules_fini(&other);
+}
+
 /* Whoever can write it can make its hash right. */
 static void fix_hash(struct buf *image)
 {
@@ -371,9 +402,10 @@ static void test_next_start(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_image),	  cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_folder),	  cmocka_unit_test(test_bound),
-		cmocka_unit_test(test_strangers), cmocka_unit_test(test_next_start),
+		cmocka_unit_test(test_image),	   cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_damage),	   cmocka_unit_test(test_folder),
+		cmocka_unit_test(test_bound),	   cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_next_start),
 	};
 
 	CHECK(mkdtemp(folder));

@@ -299,6 +299,33 @@ static void test_native_around_the_frame(void **state)
 	ends(3, UNWIND_NATIVE_COMPLETE);
 }
 
+/* A system call that never returns may be the last of its function. */
+static void test_native_system_call(void **state)
+{
+	for (int call = 0; call < 2; call++) {
+		world(0x030b0000, KEY);
+		memory_map(TABLED, CODE_SIZE);
+		memory_put(TABLED + 0xfe, call ? 0x050f : 0x9090, 2);
+		table_rule(1, (struct unwind_rule){.ra = UNWIND_PLACE_UNDEFINED});
+		table_rule(0x100, by_rsp(4));
+		w.native.pc = TABLED + 0x100;
+		w.in_kernel = 1;
+		memory_put(STACK + 0x18, TABLED + 0x11, 8);
+		ends(call ? 1 : 2, UNWIND_NATIVE_COMPLETE);
+		assert_int_equal(entries[0].tag, UNWIND_NATIVE | (call ? 0 : UNWIND_EXACT));
+	}
+	/* Code without a table is looked at where it goes on: syscall; ret. */
+	world(0x030b0000, KEY);
+	memory_map(NATIVE, CODE_SIZE);
+	memory_put(NATIVE + 0xe, 0xc3050f, 4);
+	w.native.pc = NATIVE + 0x10;
+	w.in_kernel = 1;
+	memory_put(STACK, NATIVE + 0x20, 8);
+	native_frame(0, NATIVE + 0x30, true);
+	ends(3, UNWIND_NATIVE_COMPLETE);
+	native_entry(1, NATIVE + 0x20);
+}
+
 /* Tables in the middle of code that has none, and back: only what tables do not say is marked. */
 static void test_native_by_table(void **state)
 {
@@ -383,6 +410,30 @@ static void test_native_table_ends(void **state)
 	table_rule(1, lost);
 	lost.base = UNWIND_RBP;
 	table_rule(0x100, lost);
+	w.native.pc = TABLED + 1;
+	memory_put(STACK + 0x18, TABLED + 0x101, 8);
+	ends(2, UNWIND_NATIVE_LOST);
+}
+
+/* Two threads come back from clone: one was called, the other has 0 in rax and nobody above. */
+static void test_native_clone(void **state)
+{
+	struct unwind_rule clone = by_rsp(4);
+
+	clone.cfa = UNWIND_CFA_CLONE;
+	for (int child = 0; child < 2; child++) {
+		world(0x030b0000, KEY);
+		table_rule(1, clone);
+		w.native.pc = TABLED + 1;
+		w.native.registers[UNWIND_RAX] = child ? 0 : 1234;
+		memory_put(STACK + 0x18, 0, 8);
+		ends(1, UNWIND_NATIVE_COMPLETE);
+		assert_int_equal(w.native.sp, child ? STACK : STACK + 0x20);
+	}
+	/* A caller's rax is not known. */
+	world(0x030b0000, KEY);
+	table_rule(1, by_rsp(4));
+	table_rule(0x100, clone);
 	w.native.pc = TABLED + 1;
 	memory_put(STACK + 0x18, TABLED + 0x101, 8);
 	ends(2, UNWIND_NATIVE_LOST);
@@ -705,6 +756,8 @@ int main(void)
 		cmocka_unit_test(test_native_by_table),
 		cmocka_unit_test(test_native_signal),
 		cmocka_unit_test(test_native_table_ends),
+		cmocka_unit_test(test_native_clone),
+		cmocka_unit_test(test_native_system_call),
 		cmocka_unit_test(test_python_38_to_310),
 		cmocka_unit_test(test_python_311),
 		cmocka_unit_test(test_python_312),
