@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "process/core.h"
 #include "process/process.h"
-#include "unwind/python/object.h"
+#include "unwind/python/lock.h"
 #include "unwind/unwind.h"
 
 struct dump_options {
@@ -48,7 +48,12 @@ struct dump_thread {
 	const char *activity;
 	uint64_t state, interpreter;
 	bool running, main, holds_gil, wants_gil;
+	struct python_lock lock; /* that it waits for; address 0: for none that is known */
 	struct dump_stack stack;
+};
+/* Threads that wait for each other's locks, in this order, and the last for the first. */
+struct dump_deadlock {
+	VEC(const struct dump_thread *) threads;
 };
 /* A task of asyncio. Those that nobody awaits come first, each followed by those that it awaits. */
 struct dump_task {
@@ -73,6 +78,7 @@ struct dump {
 	const char *command, *program; /* the command line; the interpreter's file */
 	bool has_gil;		       /* who holds it is known */
 	VEC(struct dump_thread) threads;
+	VEC(struct dump_deadlock) deadlocks;
 	VEC(struct dump_task) tasks;
 	bool tasks_cut; /* there are more */
 	struct arena arena;
@@ -89,6 +95,10 @@ void dump_put_json(const struct dump *d, struct buf *out);
 
 /* Variables of the frames of a thread's stack (dump_locals.c). */
 void dump_read_locals(struct dump *d, struct dump_stack *s);
+/* Circles of threads, when all threads are there and in their order (dump_deadlocks.c). */
+void dump_find_deadlocks(struct dump *d);
+/* The thread of this pthread_self, or NULL. */
+const struct dump_thread *dump_thread_of(const struct dump *d, uint64_t id);
 /* What a code object is called, and its line (dump_read.c). */
 void dump_read_code(struct dump *d, const struct unwind_entry *entry, struct dump_frame *f);
 void dump_stack_fini(struct dump_stack *s);

@@ -81,6 +81,19 @@ static void put_stack(struct json *j, const struct dump *d, const struct dump_st
 	json_array_end(j);
 }
 
+static void put_lock(struct json *j, const struct python_lock *lock)
+{
+	json_object_begin(j);
+	put_int(j, "id", (int64_t)lock->address);
+	put_text(j, "kind", lock->reentrant ? "RLock" : "lock");
+	json_key(j, "owner");
+	if (lock->owner)
+		json_int(j, (int64_t)lock->owner);
+	else
+		json_none(j);
+	json_object_end(j);
+}
+
 static void put_thread(struct json *j, const struct dump *d, const struct dump_thread *t)
 {
 	json_object_begin(j);
@@ -92,8 +105,28 @@ static void put_thread(struct json *j, const struct dump *d, const struct dump_t
 	put_text(j, "activity", t->activity);
 	if (d->has_gil)
 		put_text(j, "gil", t->holds_gil ? "held" : t->wants_gil ? "waiting" : NULL);
+	json_key(j, "lock");
+	if (t->lock.address)
+		put_lock(j, &t->lock);
+	else
+		json_none(j);
 	put_stack(j, d, &t->stack);
 	json_object_end(j);
+}
+
+static void put_deadlocks(struct json *j, const struct dump *d)
+{
+	json_key(j, "deadlocks");
+	json_array_begin(j);
+	for (size_t i = 0; i < d->deadlocks.len; i++) {
+		const struct dump_deadlock *deadlock = &d->deadlocks.data[i];
+
+		json_array_begin(j);
+		for (size_t k = 0; k < deadlock->threads.len; k++)
+			json_int(j, (int64_t)deadlock->threads.data[k]->id);
+		json_array_end(j);
+	}
+	json_array_end(j);
 }
 
 static void put_task(struct json *j, const struct dump *d, const struct dump_task *t)
@@ -140,6 +173,7 @@ void dump_put_json(const struct dump *d, struct buf *out)
 	for (size_t i = 0; i < d->threads.len; i++)
 		put_thread(&j, d, &d->threads.data[i]);
 	json_array_end(&j);
+	put_deadlocks(&j, d);
 	json_key(&j, "tasks");
 	json_array_begin(&j);
 	for (size_t i = 0; i < d->tasks.len; i++)

@@ -29,7 +29,10 @@ void dump_fini(struct dump *d)
 		dump_stack_fini(&d->threads.data[i].stack);
 	for (size_t i = 0; i < d->tasks.len; i++)
 		dump_stack_fini(&d->tasks.data[i].stack);
+	for (size_t i = 0; i < d->deadlocks.len; i++)
+		vec_fini(&d->deadlocks.data[i].threads);
 	vec_fini(&d->threads);
+	vec_fini(&d->deadlocks);
 	vec_fini(&d->tasks);
 	process_fini(&d->process);
 	core_close(d->core);
@@ -178,6 +181,9 @@ static void read_activity(struct dump *d, struct dump_thread *t, const struct py
 	activity_describe(d->pid, &a, &text);
 	t->running = a.state == 'R';
 	t->wants_gil = !t->holds_gil && python_gil_is_at(gil, activity_futex(&a));
+	if (activity_futex(&a) && t->stack.frames.len)
+		python_lock_waited(&d->objects, t->stack.frames.data[0].address,
+				   t->stack.frames.data[0].code, activity_futex(&a), &t->lock);
 	t->activity = arena_strdup(&d->arena, buf_cstr(&text));
 	if (!t->name)
 		t->name = arena_strdup(&d->arena, a.comm);
@@ -216,10 +222,10 @@ static void read_thread(struct dump *d, const struct python_thread *thread,
 	if (name)
 		t.name = arena_strdup(&d->arena, name);
 	t.holds_gil = interpreter->has_gil && interpreter->gil.holder == thread->state;
+	read_stack(d, thread, &t.stack);
 	read_activity(d, &t, &interpreter->gil);
 	if (!t.name)
 		t.name = "";
-	read_stack(d, thread, &t.stack);
 	vec_push(&d->threads, t);
 }
 
@@ -252,6 +258,7 @@ static int read_threads(struct dump *d, struct python_reader *r, struct err *e)
 	dump_sort_tasks(d);
 	if (d->threads.len)
 		qsort(d->threads.data, d->threads.len, sizeof(d->threads.data[0]), by_start);
+	dump_find_deadlocks(d);
 	return 0;
 }
 

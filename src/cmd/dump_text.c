@@ -105,18 +105,40 @@ static void put_stack(const struct dump_stack *s, struct buf *out)
 		buf_printf(out, "    %s\n", end);
 }
 
-static void put_thread(const struct dump_thread *t, struct buf *out)
+/* 1234 "name" */
+static void put_name(const struct dump_thread *t, struct buf *out)
 {
 	if (t->tid)
-		buf_printf(out, "\nThread %d", (int)t->tid);
+		buf_printf(out, "%d", (int)t->tid);
 	else
-		buf_printf(out, "\nThread 0x%llx", (unsigned long long)t->id);
+		buf_printf(out, "0x%llx", (unsigned long long)t->id);
 	if (*t->name) {
 		buf_puts(out, " \"");
 		put(out, t->name);
 		buf_putc(out, '"');
 	}
-	if (t->wants_gil)
+}
+
+static void put_lock(const struct dump *d, const struct dump_thread *t, struct buf *out)
+{
+	const struct dump_thread *holder = dump_thread_of(d, t->lock.owner);
+
+	buf_printf(out, "waits for <%s at 0x%llx>", t->lock.reentrant ? "RLock" : "lock",
+		   (unsigned long long)t->lock.address);
+	if (holder) {
+		buf_puts(out, " held by thread ");
+		put_name(holder, out);
+	}
+}
+
+static void put_thread(const struct dump *d, const struct dump_thread *t, struct buf *out)
+{
+	buf_puts(out, "\nThread ");
+	put_name(t, out);
+	if (t->lock.address) {
+		buf_puts(out, ": ");
+		put_lock(d, t, out);
+	} else if (t->wants_gil)
 		buf_puts(out, ": waits for the GIL");
 	else if (*t->activity)
 		buf_printf(out, ": %s", t->activity);
@@ -124,6 +146,21 @@ static void put_thread(const struct dump_thread *t, struct buf *out)
 		buf_printf(out, "%s holds the GIL", *t->activity ? "," : ":");
 	buf_putc(out, '\n');
 	put_stack(&t->stack, out);
+}
+
+static void put_deadlock(const struct dump *d, const struct dump_deadlock *deadlock,
+			 struct buf *out)
+{
+	buf_puts(out, "\nDeadlock: these threads wait for each other\n");
+	for (size_t i = 0; i < deadlock->threads.len; i++) {
+		const struct dump_thread *t = deadlock->threads.data[i];
+
+		buf_puts(out, "    thread ");
+		put_name(t, out);
+		buf_putc(out, ' ');
+		put_lock(d, t, out);
+		buf_putc(out, '\n');
+	}
 }
 
 static const struct dump_task *task_at(const struct dump *d, uint64_t address)
@@ -134,18 +171,10 @@ static const struct dump_task *task_at(const struct dump *d, uint64_t address)
 	return NULL;
 }
 
-static const struct dump_thread *thread_of(const struct dump *d, uint64_t id)
-{
-	for (size_t i = 0; id && i < d->threads.len; i++)
-		if (d->threads.data[i].id == id)
-			return &d->threads.data[i];
-	return NULL;
-}
-
 static void put_task(const struct dump *d, const struct dump_task *t, struct buf *out)
 {
 	const struct dump_task *awaiter = task_at(d, t->awaited_by);
-	const struct dump_thread *thread = thread_of(d, t->thread);
+	const struct dump_thread *thread = dump_thread_of(d, t->thread);
 
 	buf_puts(out, "\nTask \"");
 	put(out, t->name);
@@ -178,7 +207,9 @@ void dump_put_text(const struct dump *d, struct buf *out)
 {
 	put_head(d, out);
 	for (size_t i = 0; i < d->threads.len; i++)
-		put_thread(&d->threads.data[i], out);
+		put_thread(d, &d->threads.data[i], out);
+	for (size_t i = 0; i < d->deadlocks.len; i++)
+		put_deadlock(d, &d->deadlocks.data[i], out);
 	for (size_t i = 0; i < d->tasks.len; i++)
 		put_task(d, &d->tasks.data[i], out);
 	if (d->tasks_cut)

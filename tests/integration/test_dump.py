@@ -120,7 +120,7 @@ def test_text(glim, target):
     assert r.returncode == 0 and r.stderr == "" and "\x1b" not in r.stdout
     assert f"Process {p.pid}: " in r.stdout and "\nPython 3." in r.stdout
     assert re.search(r'^Thread \d+ "reader": waits in read, fd \d+ \(pipe\)$', r.stdout, re.M)
-    assert re.search(r'^Thread \d+ "größe \\x1b\[31m": waits in futex$', r.stdout, re.M)
+    assert re.search(r'^Thread \d+ "größe \\x1b\[31m": waits for <lock at 0x[0-9a-f]+>$', r.stdout, re.M)
     assert re.search(rf"^    read \(.*dump.py:{MARK['read']}\)$\n        os.read\(fd, 1\)  # MARK read$", r.stdout, re.M)
     assert "        Arguments:\n            fd: " in r.stdout
 
@@ -198,3 +198,25 @@ def test_a_dying_target(glim):
         p.stop(9)
         out, err = dumping.communicate(timeout=60)
         assert (dumping.returncode, bool(out), bool(err)) in ((0, True, False), (1, False, True)), (out, err)
+
+
+def test_deadlocks(glim, target):
+    p = target(ROOT / "tests" / "targets" / "dump_locks.py")
+    for _ in range(200):
+        d = dump(glim, p.pid)
+        if d["deadlocks"] and sum(t["lock"] is not None for t in d["threads"]) == 6:
+            break
+    names = {t["id"]: t["name"] for t in d["threads"]}
+    locks = {t["name"]: (t["lock"]["kind"], names.get(t["lock"]["owner"])) for t in d["threads"]}
+    assert locks == {
+        "MainThread": ("lock", None),
+        "circle-0": ("RLock", "circle-1"),
+        "circle-1": ("RLock", "circle-2"),
+        "circle-2": ("RLock", "circle-0"),
+        "outside": ("RLock", "circle-0"),
+        "plain": ("lock", None),
+    }
+    assert [[names[i] for i in c] for c in d["deadlocks"]] == [["circle-0", "circle-1", "circle-2"]]
+    text = dump(glim, p.pid, text=True)
+    assert "\nDeadlock: these threads wait for each other\n    thread " in text
+    assert re.search(r'^Thread \d+ "outside": waits for <RLock at 0x[0-9a-f]+> held by thread \d+ "circle-0"$', text, re.M)
