@@ -173,7 +173,7 @@ static void record_loop(struct record *r)
 /* Start the command, which waits until all is ready. */
 static int open_command(struct record *r, struct err *e)
 {
-	int code = r->command ? launch_open(r->command, &r->launch, e) : 0;
+	int code = r->command ? launch_open(r->command, -1, &r->launch, e) : 0;
 
 	if (!code && r->command)
 		r->pid = r->launch.pid;

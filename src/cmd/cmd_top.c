@@ -14,6 +14,7 @@
 #include "cmd/cache.h"
 #include "cmd/options.h"
 #include "cmd/target.h"
+#include "cmd/top_command.h"
 #include "cmd/top_json.h"
 #include "sink/terminal.h"
 
@@ -28,8 +29,8 @@ enum {
 };
 
 struct top_options {
-	const char *all, *pid, *mode, *native, *interval, *frequency, *tables, *rows, *json, *by,
-		*sort, *filter;
+	const char *all, *pid, *mode, *native, *children, *interval, *frequency, *tables, *rows,
+		*json, *by, *sort, *filter;
 };
 /* A person at a terminal, or text. */
 enum top_mode { MODE_TERMINAL, MODE_PLAIN, MODE_JSON };
@@ -52,8 +53,11 @@ struct top {
 	pid_t pid; /* 0: every process */
 	enum capture_engine engine;
 	enum capture_clock clock;
+	bool children; /* and the processes that it starts */
+	struct top_command command;
 	int pid_fd;
 	bool ended; /* the process has */
+	char message[64];
 	char *target;
 	struct err failure;
 };
@@ -139,15 +143,16 @@ static void read_facts(struct top *t)
 	t->facts.cpu = cpu < 0 || t->last_cpu < 0
 			       ? -1
 			       : (double)(cpu - t->last_cpu) / (double)MAX(now - t->last_ns, 1);
+	t->facts.empty = t->engine == CAPTURE_READER && !s.python_processes
+				 ? "no Python runs yet: --native shows any program, as root"
+				 : NULL;
 	t->last_samples = s.samples;
 	t->last_ns = now;
 	t->last_cpu = cpu;
 }
 
-static void on_refresh(evutil_socket_t fd, short what, void *arg)
+static void refresh(struct top *t)
 {
-	struct top *t = arg;
-
 	if (top_view_add(&t->view, capture_take(t->capture), &t->failure) < 0) {
 		event_base_loopbreak(t->loop);
 		return;
@@ -168,16 +173,40 @@ static void on_drain(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Its last samples are taken; a person may look at them as long as they like. */
+static void end_of_target(struct top *t)
+{
+	t->ended = true;
+	event_del(t->refresh);
+	if (t->command.argv)
+		snprintf(t->message, sizeof(t->message),
+			 "The command has ended with status %d. q:quit", t->command.status);
+	else
+		snprintf(t->message, sizeof(t->message), "The process has ended. q:quit");
+	t->facts.message = t->message;
+	refresh(t);
+	if (t->mode != MODE_TERMINAL)
+		event_base_loopbreak(t->loop);
+}
+
+/* Those that it started may go on without it. */
 static void on_gone(evutil_socket_t fd, short what, void *arg)
 {
 	struct top *t = arg;
 
-	t->ended = true;
-	t->facts.message = "The process has ended. q:quit";
-	event_del(t->refresh);
-	on_refresh(-1, 0, t);
-	if (t->mode != MODE_TERMINAL)
-		event_base_loopbreak(t->loop);
+	if (t->command.argv)
+		top_command_ended(&t->command);
+	if (!t->children)
+		end_of_target(t);
+}
+
+static void on_refresh(evutil_socket_t fd, short what, void *arg)
+{
+	struct top *t = arg;
+
+	if (t->children && capture_ended(t->capture))
+		end_of_target(t);
+	else
+		refresh(t);
 }
 
 static void on_quit(evutil_socket_t fd, short what, void *arg)
@@ -307,10 +336,13 @@ static void top_loop(struct top *t)
 
 static void watch_end(struct top *t)
 {
-	t->pid_fd = pidfd_open(t->pid, 0);
-	if (t->pid_fd < 0)
+	int fd = t->command.argv ? t->command.launch.ended : pidfd_open(t->pid, 0);
+
+	/* Linux 5.3 has it; without it the table just stays as it was. */
+	if (fd < 0)
 		return;
-	t->gone = event_new(t->loop, t->pid_fd, EV_READ, on_gone, t);
+	t->pid_fd = t->command.argv ? -1 : fd;
+	t->gone = event_new(t->loop, fd, EV_READ, on_gone, t);
 	CHECK(t->gone);
 	event_add(t->gone, NULL);
 }
@@ -332,6 +364,8 @@ static int open_capture(struct top *t, struct err *e)
 		.hz = t->facts.hz,
 		.self = getpid(),
 		.pid = t->pid,
+		.children = t->children,
+		.starting = t->command.argv != NULL,
 		.kernel_stacks = true,
 		.cache = cache,
 	};
@@ -344,12 +378,32 @@ static int open_capture(struct top *t, struct err *e)
 	return r;
 }
 
+/* Whom it is about; a command has its name before it runs. */
+static char *target_text(const struct top *t)
+{
+	cleanup_buf struct buf name = {};
+
+	if (!t->pid)
+		return mem_strdup("this machine");
+	if (!t->command.argv)
+		return target_name(t->pid);
+	utf8_put_printable(&name, t->command.argv[0], strlen(t->command.argv[0]));
+	return mem_asprintf("%s (%d)", buf_cstr(&name), (int)t->pid);
+}
+
 static int top_open(struct top *t, struct err *e)
 {
-	int r;
+	int r = 0;
 
 	top_loop(t);
-	r = open_capture(t, e);
+	if (t->command.argv)
+		r = top_command_open(&t->command, t->loop, e);
+	if (t->command.argv)
+		t->pid = t->command.launch.pid;
+	if (!r)
+		r = open_capture(t, e);
+	if (!r && t->command.argv)
+		r = top_command_go(&t->command, e);
 	if (r < 0)
 		return r;
 	t->drain = event_new(t->loop, capture_fd(t->capture), EV_READ | EV_PERSIST, on_drain, t);
@@ -359,9 +413,8 @@ static int top_open(struct top *t, struct err *e)
 		watch_end(t);
 	t->start_ns = t->last_ns = clock_mono_ns();
 	t->last_cpu = process_cpu_ns(t->pid);
-	if (t->mode == MODE_TERMINAL)
-		r = open_terminal(t, e);
-	return r;
+	t->facts.target = t->target = target_text(t);
+	return t->mode == MODE_TERMINAL ? open_terminal(t, e) : 0;
 }
 
 static struct timeval interval_of(const struct top *t)
@@ -381,7 +434,8 @@ static void on_first(evutil_socket_t fd, short what, void *arg)
 	if (t->ended)
 		return;
 	on_refresh(fd, what, arg);
-	event_add(t->refresh, &interval);
+	if (!t->ended)
+		event_add(t->refresh, &interval);
 }
 
 static void top_close(struct top *t)
@@ -397,6 +451,7 @@ static void top_close(struct top *t)
 	if (t->loop)
 		event_base_free(t->loop);
 	capture_close(t->capture);
+	top_command_close(&t->command);
 	if (t->pid_fd >= 0)
 		close(t->pid_fd);
 	top_view_fini(&t->view);
@@ -461,17 +516,18 @@ static int check_options(const struct top_options *o, struct top *t, struct err 
 	unsigned int clock = CAPTURE_CPU;
 	int r;
 
-	if (!o->all == !o->pid)
+	if (!o->all + !o->pid + !t->command.argv != 2)
 		return err_set(e, -EINVAL,
-			       o->all ? "-a is the whole machine, -p one process: choose one"
-				      : "what to watch? -p PID is one process, -a the whole "
-					"machine");
-	if ((o->mode || o->native) && !o->pid)
-		return err_set(e, -EINVAL, "%s is for one process: add -p PID",
-			       o->mode ? "--mode" : "--native");
+			       "what to watch? -p PID is one process, -- COMMAND starts one, -a is "
+			       "the whole machine");
+	if (o->all && (o->mode || o->native || o->children))
+		return err_set(e, -EINVAL,
+			       "--mode, --native and --subprocesses are for one process: use "
+			       "-p PID or -- COMMAND");
 	if (o->mode && o->native)
-		return err_set(e, -EINVAL, "--native counts CPU time: it has no --mode");
-	t->engine = o->pid && !o->native ? CAPTURE_READER : CAPTURE_KERNEL;
+		return err_set(e, -EINVAL, "--native counts CPU time: leave --mode away");
+	t->engine = o->all || o->native ? CAPTURE_KERNEL : CAPTURE_READER;
+	t->children = o->children;
 	r = choose("--mode", o->mode ? o->mode : "cpu", clocks, ARRAY_SIZE(clocks), &clock, e);
 	t->clock = clock;
 	t->facts.clock = clocks[clock];
@@ -503,6 +559,16 @@ static int choose_mode(const struct top_options *o, struct top *t, struct err *e
 	return r ? advise(e, "-n 1 prints a table as text") : 0;
 }
 
+/* Why a command failed may stand in what nobody saw. */
+static void put_command_end(const struct top_command *c)
+{
+	cleanup_buf struct buf tail = {};
+
+	top_command_put_tail(c, &tail);
+	fprintf(stderr, "glim top: the command ended with status %d%s\n%s", c->status,
+		tail.len ? ", its last words:" : "", buf_cstr(&tail));
+}
+
 static int top(struct top *t, const struct top_options *o)
 {
 	struct err e = {};
@@ -512,13 +578,14 @@ static int top(struct top *t, const struct top_options *o)
 	r = choose_mode(o, t, &e);
 	if (!r && o->pid)
 		r = target_find(o->pid, &t->pid, &e);
-	t->facts.target = t->target = t->pid ? target_name(t->pid) : mem_strdup("this machine");
 	if (!r)
 		r = top_run(t, &e);
 	top_close(t);
 	if (r)
 		fprintf(stderr, "glim top: %s\n", e.msg);
-	return r ? 1 : 0;
+	else if (t->command.status)
+		put_command_end(&t->command);
+	return t->command.status ? t->command.status : r ? 1 : 0;
 }
 
 int cmd_top(int argc, char **argv)
@@ -526,6 +593,12 @@ int cmd_top(int argc, char **argv)
 	struct top_options o = {
 		.frequency = "99", .interval = "1", .by = "functions", .sort = "self"};
 	const struct option_spec specs[] = {
+		{"all", 'a', NULL, "every process of this machine; needs root", &o.all},
+		{"pid", 'p', "PID", "one process; needs no root for your own Python", &o.pid},
+		{"native", 0, NULL, "native and kernel functions, too; needs root", &o.native},
+		{"subprocesses", 0, NULL, "and the processes that it starts", &o.children},
+		{"mode", 0, "MODE", "cpu counts threads that run, wall those that wait, too (cpu)",
+		 &o.mode},
 		{"all", 'a', NULL, "every process of this machine; needs root", &o.all},
 		{"pid", 'p', "PID", "this Python process; needs no root for your own", &o.pid},
 		{"mode", 0, "MODE",
@@ -541,16 +614,17 @@ int cmd_top(int argc, char **argv)
 		{"sort", 0, "WHAT", "self, total, time (since the start) or name", &o.sort},
 		{"filter", 0, "TEXT", "only rows with this in them", &o.filter},
 	};
-	const struct option_table table = {.command = "top",
-					   .usage = "-p PID | -a [OPTION...]",
-					   .about = "Shows, live, which functions and lines use "
-						    "the CPU. ? explains the keys, q ends it.",
-					   .examples =
-						   "  glim top -p 1234\n"
-						   "  glim top -p 1234 --mode wall --by threads\n"
-						   "  glim top -a -n 1 --by processes\n",
-					   .specs = specs,
-					   .n = ARRAY_SIZE(specs)};
+	const struct option_table table = {
+		.command = "top",
+		.usage = "[OPTION...] -p PID | -a | -- COMMAND [ARGUMENT...]",
+		.about = "Shows, live, which functions and lines use "
+			 "the CPU. ? explains the keys, q ends it.",
+		.examples = "  glim top -p 1234\n"
+			    "  glim top -p 1234 --mode wall --by threads\n"
+			    "  glim top -- python3 program.py\n"
+			    "  glim top -a -n 1 --by processes\n",
+		.specs = specs,
+		.n = ARRAY_SIZE(specs)};
 	struct arena memory = {};
 	struct top t = {.pid_fd = -1};
 	struct err e = {};
@@ -558,6 +632,7 @@ int cmd_top(int argc, char **argv)
 
 	if (operand >= 0) {
 		top_view_init(&t.view);
+		top_command_init(&t.command, operand < argc ? argv + operand : NULL);
 		if (check_options(&o, &t, &e))
 			status = cmd_usage_error("top", "%s", e.msg);
 		else

@@ -8,7 +8,15 @@
 
 enum { NOT_FOUND = 127, NOT_RUNNABLE = 126 };
 
-static _Noreturn void run(char *const *argv, int go, int failed)
+static bool redirect(int output)
+{
+	int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	return input >= 0 && dup2(input, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 &&
+	       dup2(output, STDERR_FILENO) >= 0;
+}
+
+static _Noreturn void run(char *const *argv, int output, int go, int failed)
 {
 	char byte;
 	int error;
@@ -16,14 +24,15 @@ static _Noreturn void run(char *const *argv, int go, int failed)
 	/* Nothing comes: it is closed when the command may run. */
 	if (read(go, &byte, 1) != 0)
 		_exit(NOT_RUNNABLE);
-	execvp(argv[0], argv);
+	if (output < 0 || redirect(output))
+		execvp(argv[0], argv);
 	error = errno;
 	if (write(failed, &error, sizeof(error)) < 0)
 		_exit(NOT_RUNNABLE);
 	_exit(error == ENOENT ? NOT_FOUND : NOT_RUNNABLE);
 }
 
-int launch_open(char *const *argv, struct launch *ret, struct err *e)
+int launch_open(char *const *argv, int output, struct launch *ret, struct err *e)
 {
 	struct launch l = {.go = -1, .failed = -1, .ended = -1};
 	int go[2], failed[2];
@@ -43,7 +52,7 @@ int launch_open(char *const *argv, struct launch *ret, struct err *e)
 	if (!l.pid) {
 		/* Else it would hold its own go. */
 		close(go[1]);
-		run(argv, go[0], failed[1]);
+		run(argv, output, go[0], failed[1]);
 	}
 	close(go[0]);
 	close(failed[1]);

@@ -17,8 +17,9 @@ struct launch {
 	int ended;  /* a pidfd: readable when the command ended */
 };
 
-/* Start the process; it does not run the command before launch_go. */
-int launch_open(char *const *argv, struct launch *ret, struct err *e);
+/* Start the process; it does not run the command before launch_go. output: where it writes to
+ * instead of our standard output and error, and then it has nothing to read; -1: it has ours. */
+int launch_open(char *const *argv, int output, struct launch *ret, struct err *e);
 /* Let it run. Fails when the command cannot be run; the status is then 127 (not found) or 126. */
 int launch_go(struct launch *l, struct err *e);
 /* Wait for its end, however long that takes. Returns the exit status as a shell tells it: 128 and

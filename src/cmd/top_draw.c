@@ -372,6 +372,8 @@ static void draw_empty(const struct top_view *v, const struct top_facts *f, stru
 
 	if (v->filter[0] && t->rows[v->kind].list.len)
 		why = "nothing matches the filter";
+	else if (f->empty)
+		why = f->empty;
 	else if (!strcmp(f->clock, "cpu"))
 		why = "no CPU was used yet";
 	else

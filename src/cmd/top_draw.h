@@ -18,6 +18,7 @@ struct top_facts {
 	uint64_t samples, lost; /* since the start */
 	double cpu;	 /* CPUs that the target uses, as the kernel counts; negative: not known */
 	double complete; /* share of the samples with a whole stack; negative: none was seen */
+	const char *empty;   /* why there may be no row; NULL: nothing special */
 	const char *message; /* NULL: none; stands below the table */
 };
 

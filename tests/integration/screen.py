@@ -78,6 +78,13 @@ class Screen:
             assert left > 0, f"never seen: {condition}\n{self.text}"
             self.read(min(left, 1))
 
+    def wait_taken(self, timeout=30):
+        """Until the program has read all that was pressed."""
+        until = time.monotonic() + timeout
+        while struct.unpack("i", fcntl.ioctl(self.slave, termios.FIONREAD, b"\0" * 4))[0]:
+            assert time.monotonic() < until, "it does not read its keys"
+            select.select([], [], [], 0.01)
+
     def wait_end(self, timeout=30):
         """The exit status, when all that it wrote was read."""
         until = time.monotonic() + timeout
