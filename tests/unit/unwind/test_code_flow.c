@@ -406,8 +406,23 @@ static void assert_described(const char *folder, const char *name, const char *d
 		elf_file_close(debug);
 }
 
+/* Tools leave out what would not become smaller. */
+static void assert_packed(const char *folder, const char *name, uint32_t type)
+{
+	struct elf_file *f = open_in(folder, name);
+	const Elf64_Shdr *h = elf_file_section(f, ".debug_frame");
+	Elf64_Chdr c;
+
+	assert_non_null(h);
+	assert_true(h->sh_flags & SHF_COMPRESSED);
+	assert_int_equal(elf_file_read(f, h->sh_offset, &c, sizeof(c)), 0);
+	assert_int_equal(c.ch_type, type);
+	elf_file_close(f);
+}
+
 static void test_debug_files(void **state)
 {
+	enum { ZLIB = 1, ZSTD = 2 }; /* ELFCOMPRESS_, the second is newer than some elf.h */
 	char folder[] = "/tmp/code_flow_XXXXXX";
 
 	assert_non_null(mkdtemp(folder));
@@ -416,13 +431,21 @@ static void test_debug_files(void **state)
 
 	assert_non_null(f);
 	fputs(source, f);
+	/* So many that it pays to compress what is said of them. */
+	for (int i = 0; i < 50; i++)
+		fprintf(f, "int g%d(int n) { volatile char a[200]; a[n] = 1; return a[n / 2]; }",
+			i);
 	fclose(f);
 	run("gcc -O2 -g -fno-asynchronous-unwind-tables -fno-exceptions -o whole f.c", folder);
 	run("objcopy --only-keep-debug whole debug && strip -o stripped whole", folder);
-	run("objcopy --compress-debug-sections=zlib debug packed", folder);
+	run("objcopy --compress-debug-sections=zlib debug zlib", folder);
+	run("objcopy --compress-debug-sections=zstd debug zstd", folder);
+	assert_packed(folder, "zlib", ZLIB);
+	assert_packed(folder, "zstd", ZSTD);
 	assert_described(folder, "whole", NULL);
 	assert_described(folder, "stripped", "debug");
-	assert_described(folder, "stripped", "packed");
+	assert_described(folder, "stripped", "zlib");
+	assert_described(folder, "stripped", "zstd");
 	run("rm -r ../$(basename \"$PWD\")", folder);
 }
 
