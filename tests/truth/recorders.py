@@ -49,7 +49,7 @@ class Glim:
             raise RuntimeError("glim record failed: " + said)
         if self.out.exists():
             self.folded = self.out.read_text(errors="replace")
-        self.summary = said.strip().splitlines()[-1] if said.strip() else ""
+        self.summary = said.strip()
 
 
 # --- OpenTelemetry -----------------------------------------------------------------------------

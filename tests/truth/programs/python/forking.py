@@ -1,0 +1,41 @@
+"""multiprocessing by fork: two children and the parent, each with work of its own."""
+import multiprocessing
+import sys
+
+import truth
+from truth import clock, spend
+
+T300, T200 = truth.turns(300), truth.turns(200)
+
+
+def leaf(us, place):
+    start = clock()
+    for _ in next(us):
+        pass
+    spend((place, clock() - start))
+
+
+def work():
+    leaf(T300, "<module> main ... child ... work leaf")
+
+
+def parent():
+    leaf(T200, "<module> main ... parent leaf")
+
+
+def child():
+    truth.run(work)
+
+
+def main():
+    make = multiprocessing.get_context("fork") if truth.VERSION >= (3, 4) else multiprocessing
+    children = [make.Process(target=child) for _ in range(2)]
+    for process in children:
+        process.start()
+    truth.run(parent)
+    for process in children:
+        process.join()
+    sys.exit(any(process.exitcode for process in children))
+
+
+main()

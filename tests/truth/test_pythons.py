@@ -1,0 +1,64 @@
+"""Stacks, shares and lines of Python programs that know their own, on the interpreters of this machine.
+
+Under glim record -a every interpreter runs two of the cases and every case runs on two interpreters, under
+glim record -p half of that; ./dev bench accuracy --python runs them all, and other profilers beside. What
+is right: python_score.py."""
+
+import pytest
+
+import attached
+import python_score
+import pythons
+import recorders
+
+CPU_MS = 500
+REACH = 0.995  # at some 500 samples a case, one or two may be of a thread's start, or of code that is gone
+ALL = pythons.interpreters()
+KERNEL = pythons.rotation(pythons.CASES, [python for python in ALL if (3, 8) <= python.version < (3, 14)])
+READER = pythons.rotation(pythons.CASES, ALL, 1)
+
+
+def named(pairs):
+    return {"argvalues": pairs, "ids": ["%s-%s" % (python.name, case.name) for case, python in pairs]}
+
+
+def record(pairs, folder):
+    """{name: (Run, what glim saw of everything)} of one recording."""
+    with recorders.Glim(folder) as glim:
+        runs = [pythons.Program(case, python, folder, recorders.suffix()).run(CPU_MS) for case, python in pairs]
+    return {run.name: (run, glim.folded) for run in runs}
+
+
+def judge(run, folded):
+    return python_score.score_run(run, python_score.read_folded(folded, run.process), recorders.HZ, True)
+
+
+def hold(run, result):
+    assert result.samples > (run.case.cpu_ms or CPU_MS) * recorders.HZ / 1000 * 0.5
+    assert not result.failures(REACH), python_score.row(run.name, result) + "\n" + python_score.details(result)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    return record(KERNEL, tmp_path_factory.mktemp("pythons"))
+
+
+@pytest.mark.parametrize("case, python", **named(KERNEL))
+def test_the_kernel_sees_true_stacks(seen, case, python, tmp_path):
+    run, folded = seen["%s %s" % (python.name, case.name)]
+    result = judge(run, folded)
+    if result.failures(REACH):  # a loaded machine: once more, by itself
+        run, folded = next(iter(record([(case, python)], tmp_path).values()))
+        result = judge(run, folded)
+    hold(run, result)
+
+
+@pytest.mark.parametrize("case, python", **named(READER))
+def test_the_reader_sees_true_stacks(case, python, tmp_path):
+    for _ in range(2):  # a loaded machine: once more
+        program = pythons.Program(case, python, tmp_path, recorders.suffix())
+        run, samples = attached.run(program, attached.BY_NAME["glim"], recorders.HZ, CPU_MS, tmp_path / "out")
+        result = python_score.score_run(run, samples, recorders.HZ, True)
+        if not result.failures(REACH):
+            break
+    hold(run, result)
