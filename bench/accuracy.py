@@ -75,6 +75,7 @@ def as_json(s):
 def parse():
     p = argparse.ArgumentParser(prog="./dev bench accuracy", description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--python", action="store_true", help="programs in Python instead, which see: --python --help")
     p.add_argument("--case", action="append", metavar="NAME", help="only this case; may be repeated")
     p.add_argument("--list", action="store_true", help="name the cases")
     p.add_argument("--seconds", type=int, default=2, help="CPU time that each program burns (2)")
@@ -90,6 +91,10 @@ def parse():
 
 
 def main():
+    if "--python" in sys.argv:
+        import accuracy_python
+        accuracy_python.main()
+        return
     options = parse()
     if options.list:
         for case in cases.CASES:
