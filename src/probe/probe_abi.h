@@ -26,6 +26,7 @@ enum {
 	PROBE_REGIONS = 8,	       /* the stack, and what Go may need beside */
 	PROBE_MAX_PROCESSES = 16384,
 	PROBE_MAX_PYTHON = 2048,
+	PROBE_MAX_CODES = 8192, /* of Python, that were sampled lately */
 	PROBE_MAX_GO = 1024,
 	PROBE_MAX_PROGRAMS = 1024,
 	PROBE_MAX_CHOSEN = 16384,

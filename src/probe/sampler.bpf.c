@@ -116,6 +116,7 @@ enum {
 	/* Pages, and each region begins and ends in the middle of one, and then there is no more.
 	 */
 	COPY_PARTS = PROBE_COPIED_BYTES / PAGE_BYTES + 3 * PROBE_REGIONS,
+	CODES_A_SAMPLE = 4,
 	LOOP_STEPS = 2 * UNWIND_MAX_ENTRIES,
 	NATIVE_STEPS = 64, /* a program run, without bpf_loop */
 	PYTHON_STEPS = 32,
@@ -196,6 +197,20 @@ struct {
 	__type(key, struct probe_program);
 	__type(value, uint32_t);
 } plain_programs SEC(".maps");
+
+/* Code objects that were sampled lately. The reader is woken for others: it reads their names, and
+ * some live for no longer than a module takes to import. */
+struct code_object {
+	uint64_t address;
+	uint32_t check;
+	uint32_t pid;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PROBE_MAX_CODES);
+	__type(key, struct code_object);
+	__type(value, uint32_t);
+} codes SEC(".maps");
 
 /* Where config.choosy: who is sampled. */
 struct {
@@ -366,6 +381,27 @@ static __always_inline void send(struct scratch *s, uint32_t bytes)
 	s->busy = 0;
 }
 
+/* Only the frames next to the leaf are looked at: who called them was there before. */
+static __always_inline void meet_codes(struct scratch *s)
+{
+	uint32_t one = 1, i;
+
+	for (i = 0; i < CODES_A_SAMPLE; i++) {
+		uint32_t at = s->walk.native_count + i;
+		struct code_object code = {.pid = s->sample.pid};
+
+		FORGET(at);
+		if (at >= s->walk.count || at >= UNWIND_MAX_ENTRIES)
+			return;
+		code.address = s->entries[at].address;
+		code.check = s->entries[at].tag >> 8;
+		if (bpf_map_lookup_elem(&codes, &code))
+			continue;
+		bpf_map_update_elem(&codes, &code, &one, BPF_ANY);
+		s->wake = 1;
+	}
+}
+
 /* The walk is done: send what the scratch holds. */
 static __always_inline void submit(void *ctx, struct scratch *s)
 {
@@ -388,6 +424,8 @@ static __always_inline void submit(void *ctx, struct scratch *s)
 	out->kernel_frames = (uint32_t)kernel / 8;
 	out->native_end = s->walk.native_end;
 	out->python_end = s->walk.python_end;
+	if (s->has_python)
+		meet_codes(s);
 	if (wants_copy(s)) {
 		s->frames_bytes = bytes;
 		bpf_tail_call(ctx, &followers, PROBE_HAND_OVER);
