@@ -107,6 +107,8 @@ static __always_inline struct unwind_file *table_file(uint32_t id)
 #include "unwind/native/go_labels_walk.h"
 #include "unwind/native/go_stacks_walk.h"
 
+#include "probe/codes.bpf.h"
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 enum {
@@ -116,7 +118,6 @@ enum {
 	/* Pages, and each region begins and ends in the middle of one, and then there is no more.
 	 */
 	COPY_PARTS = PROBE_COPIED_BYTES / PAGE_BYTES + 3 * PROBE_REGIONS,
-	CODES_A_SAMPLE = 4,
 	LOOP_STEPS = 2 * UNWIND_MAX_ENTRIES,
 	NATIVE_STEPS = 64, /* a program run, without bpf_loop */
 	PYTHON_STEPS = 32,
@@ -197,20 +198,6 @@ struct {
 	__type(key, struct probe_program);
 	__type(value, uint32_t);
 } plain_programs SEC(".maps");
-
-/* Code objects that were sampled lately. The reader is woken for others: it reads their names, and
- * some live for no longer than a module takes to import. */
-struct code_object {
-	uint64_t address;
-	uint32_t check;
-	uint32_t pid;
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, PROBE_MAX_CODES);
-	__type(key, struct code_object);
-	__type(value, uint32_t);
-} codes SEC(".maps");
 
 /* Where config.choosy: who is sampled. */
 struct {
@@ -384,21 +371,14 @@ static __always_inline void send(struct scratch *s, uint32_t bytes)
 /* Only the frames next to the leaf are looked at: who called them was there before. */
 static __always_inline void meet_codes(struct scratch *s)
 {
-	uint32_t one = 1, i;
-
-	for (i = 0; i < CODES_A_SAMPLE; i++) {
+	for (uint32_t i = 0; i < CODES_A_SAMPLE; i++) {
 		uint32_t at = s->walk.native_count + i;
-		struct code_object code = {.pid = s->sample.pid};
 
 		FORGET(at);
 		if (at >= s->walk.count || at >= UNWIND_MAX_ENTRIES)
 			return;
-		code.address = s->entries[at].address;
-		code.check = s->entries[at].tag >> 8;
-		if (bpf_map_lookup_elem(&codes, &code))
-			continue;
-		bpf_map_update_elem(&codes, &code, &one, BPF_ANY);
-		s->wake = 1;
+		if (code_is_new(s->sample.pid, &s->entries[at]))
+			s->wake = 1;
 	}
 }
 
