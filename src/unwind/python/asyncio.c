@@ -13,7 +13,9 @@ enum {
 	FUTURE_LOOP = 16,
 	FUTURE_CALLBACK = 24,
 	FUTURE_CALLBACKS = 40,
-	METHOD_SELF = 24,  /* Include/cpython/classobject.h: im_self */
+	/* Include/cpython/classobject.h: im_self; Include/cpython/methodobject.h: m_self */
+	METHOD_SELF = 24,
+	WRAPPER_TASK = 16, /* Modules/_asynciomodule.c: TaskWakeupMethWrapper.ww_task */
 	PARTIAL_ARGS = 24, /* Modules/_functoolsmodule.c: partialobject.args */
 };
 
@@ -46,7 +48,6 @@ void python_tasks_fini(struct python_tasks *t)
 		free(t->all.data[i].name);
 	vec_fini(&t->all);
 	map64_fini(&t->by_address);
-	map64_fini(&t->by_waiter);
 }
 
 static struct python_task *find_task(const struct python_tasks *t, uint64_t address)
@@ -98,10 +99,6 @@ static int read_c_task(const struct python_objects *o, const struct task_layout 
 		r = read_word(o, t->address + l->coroutine, &t->coroutine);
 	if (!r)
 		r = read_word(o, t->address + l->name, ret_name);
-	if (!r)
-		r = read_word(o, t->address + FUTURE_CALLBACK, &t->callback);
-	if (!r)
-		r = read_word(o, t->address + FUTURE_CALLBACKS, &t->callbacks);
 	if (r < 0)
 		return r;
 	*ret_done = state != TASK_PENDING;
@@ -132,8 +129,6 @@ static int read_python_task(const struct python_objects *o, struct python_task *
 		t->waits_for = 0;
 	if (python_attribute(o, t->address, "_name", ret_name))
 		*ret_name = 0;
-	if (python_attribute(o, t->address, "_callbacks", &t->callbacks))
-		t->callbacks = 0;
 	/* While it is pending, only its class says so. */
 	*ret_done =
 		!python_attribute(o, t->address, "_state", &at) &&
@@ -141,32 +136,47 @@ static int read_python_task(const struct python_objects *o, struct python_task *
 	return is_coroutine(o, t->coroutine) ? 0 : -EINVAL;
 }
 
-static void add_task(struct python_tasks *all, const struct python_objects *o,
-		     const struct task_layout *l, uint64_t address)
+static int read_task(const struct python_objects *o, uint64_t address, struct python_task *ret,
+		     uint64_t *ret_name, bool *ret_done)
 {
-	struct python_task t = {.address = address};
+	const struct task_layout *l = layout_of(o->version);
+
+	if (!l)
+		return -ENOTSUP;
+	*ret = (struct python_task){.address = address};
+	if (!read_c_task(o, l, ret, ret_name, ret_done))
+		return 0;
+	*ret = (struct python_task){.address = address};
+	return read_python_task(o, ret, ret_name, ret_done);
+}
+
+int python_task_read(const struct python_objects *o, uint64_t address, struct python_task *ret)
+{
+	uint64_t name;
+	bool done;
+	int r = read_task(o, address, ret, &name, &done);
+
+	return r < 0 ? r : done ? -ENOENT : 0;
+}
+
+static void add_task(struct python_tasks *all, const struct python_objects *o, uint64_t address)
+{
+	struct python_task t;
 	uint64_t name;
 	bool done;
 
-	if (read_c_task(o, l, &t, &name, &done)) {
-		t = (struct python_task){.address = address};
-		if (read_python_task(o, &t, &name, &done))
-			return;
-	}
-	if (done || find_task(all, address))
+	if (read_task(o, address, &t, &name, &done) || done || find_task(all, address))
 		return;
 	t.name = read_name(o, name);
 	map64_set(&all->by_address, address, all->all.len);
-	if (t.waits_for)
-		map64_set(&all->by_waiter, t.waits_for, all->all.len);
 	vec_push(&all->all, t);
 }
 
 /* ---- tables of tasks ---- */
 
 /* A set of tasks, or of weak references to them. */
-static void add_set(struct python_tasks *all, const struct python_objects *o,
-		    const struct task_layout *l, uint64_t set, bool weak)
+static void add_set(struct python_tasks *all, const struct python_objects *o, uint64_t set,
+		    bool weak)
 {
 	cleanup_free uint64_t *elements = mem_calloc(MAX_TASKS, sizeof(*elements));
 	struct python_object object;
@@ -182,14 +192,13 @@ static void add_set(struct python_tasks *all, const struct python_objects *o,
 
 		if (weak && read_word(o, task + WEAKREF_OBJECT, &task))
 			continue;
-		add_task(all, o, l, task);
+		add_task(all, o, task);
 	}
 }
 
 /* Lib/asyncio/tasks.py: a WeakSet to 3.11 and one from 3.12 on, which then has a set of eager tasks
  * beside it. */
-static void add_tables(struct python_tasks *all, const struct python_objects *o,
-		       const struct task_layout *l, uint64_t module)
+static void add_tables(struct python_tasks *all, const struct python_objects *o, uint64_t module)
 {
 	static const char *const weak[] = {"_all_tasks", "_scheduled_tasks"};
 	uint64_t at;
@@ -197,14 +206,13 @@ static void add_tables(struct python_tasks *all, const struct python_objects *o,
 	for (size_t i = 0; i < ARRAY_SIZE(weak); i++)
 		if (!python_dict_find(o, module, weak[i], &at) &&
 		    !python_attribute(o, at, "data", &at))
-			add_set(all, o, l, at, true);
+			add_set(all, o, at, true);
 	if (!python_dict_find(o, module, "_eager_tasks", &at))
-		add_set(all, o, l, at, false);
+		add_set(all, o, at, false);
 }
 
 /* _current_tasks: {loop: task} */
-static void mark_running(struct python_tasks *all, const struct python_objects *o,
-			 const struct task_layout *l, uint64_t module)
+static void mark_running(struct python_tasks *all, const struct python_objects *o, uint64_t module)
 {
 	struct python_dict d;
 	uint64_t at, loop, task;
@@ -214,7 +222,7 @@ static void mark_running(struct python_tasks *all, const struct python_objects *
 	while (python_dict_next(o, &d, &loop, &task) > 0) {
 		struct python_task *t;
 
-		add_task(all, o, l, task);
+		add_task(all, o, task);
 		t = find_task(all, task);
 		if (t)
 			t->running = true;
@@ -223,99 +231,138 @@ static void mark_running(struct python_tasks *all, const struct python_objects *
 
 /* ---- who awaits whom ---- */
 
-static uint64_t waiter_of(const struct python_tasks *all, uint64_t future)
-{
-	const uint64_t *i = map64_get(&all->by_waiter, future);
+/* What is done when a future or task is done: a callable, and a list of others. */
+struct callbacks {
+	uint64_t found[1 + MAX_CALLBACKS];
+	size_t n;
+};
 
-	return i ? all->all.data[*i].address : 0;
+/* Those in the list are tuples of a callable and its context. */
+static void add_callbacks(const struct python_objects *o, uint64_t list, struct callbacks *c)
+{
+	uint64_t pairs[MAX_CALLBACKS], total;
+	struct python_object object;
+	int n;
+
+	if (!list || python_object_read(o, list, &object) || object.kind != PYTHON_LIST)
+		return;
+	n = python_elements(o, &object, pairs, MAX_CALLBACKS, &total);
+	for (int i = 0; i < n; i++)
+		if (!read_word(o, pairs[i] + o->layout->tuple_items, &c->found[c->n]))
+			c->n++;
 }
 
-/* The callbacks of gather(), wait(), wait_for() and shield() are functions that hold the future
- * which the waiting task awaits: in a cell of their closure, or, to 3.11, among the arguments of a
- * functools.partial. */
-static uint64_t by_held(const struct python_tasks *all, const struct python_objects *o,
-			uint64_t holder, bool cells)
+/* Of a future, or of a task, which is one. */
+static void read_callbacks(const struct python_objects *o, uint64_t future, struct callbacks *c)
+{
+	uint64_t list, first;
+
+	c->n = 0;
+	/* Those that are written in Python have an attribute for it. */
+	if (!python_attribute(o, future, "_callbacks", &list)) {
+		add_callbacks(o, list, c);
+		return;
+	}
+	if (!read_word(o, future + FUTURE_CALLBACK, &first) && first)
+		c->found[c->n++] = first;
+	if (!read_word(o, future + FUTURE_CALLBACKS, &list))
+		add_callbacks(o, list, c);
+}
+
+/* The task that a callback goes on with: it is bound to that task. */
+static uint64_t woken_by(const struct python_objects *o, uint64_t callback)
+{
+	struct python_object object;
+	struct python_task task;
+	uint64_t self;
+	/* Modules/_asynciomodule.c: to 3.9 an object of its own, then a function of C. */
+	bool wrapper;
+
+	if (python_object_read(o, callback, &object))
+		return 0;
+	wrapper = !strcmp(object.name, "TaskWakeupMethWrapper");
+	if (!wrapper && object.kind != PYTHON_METHOD &&
+	    strcmp(object.name, "builtin_function_or_method"))
+		return 0;
+	if (read_word(o, callback + (wrapper ? WRAPPER_TASK : METHOD_SELF), &self) ||
+	    python_task_read(o, self, &task))
+		return 0;
+	return self;
+}
+
+/* The task that awaits a future of which a callback is told in a cell of its closure or, to 3.11,
+ * among the arguments of a functools.partial: so do gather(), wait(), wait_for() and shield(). */
+static uint64_t by_held(const struct python_objects *o, uint64_t holder, bool cells)
 {
 	uint64_t held[MAX_CELLS], tuple, total, found = 0;
 	struct python_object object;
+	struct callbacks c;
 	int n;
 
 	if (read_word(o, holder, &tuple) || !tuple || python_object_read(o, tuple, &object) ||
 	    object.kind != PYTHON_TUPLE)
 		return 0;
 	n = python_elements(o, &object, held, MAX_CELLS, &total);
-	for (int i = 0; i < n && !found; i++)
-		if (!cells || !read_word(o, held[i] + o->layout->cell_value, &held[i]))
-			found = waiter_of(all, held[i]);
+	for (int i = 0; i < n && !found; i++) {
+		if (cells && read_word(o, held[i] + o->layout->cell_value, &held[i]))
+			continue;
+		if (python_object_read(o, held[i], &object) || !strstr(object.name, "Future"))
+			continue;
+		read_callbacks(o, held[i], &c);
+		for (size_t k = 0; k < c.n && !found; k++)
+			found = woken_by(o, c.found[k]);
+	}
 	return found;
 }
 
-/* The task that a callback of another task will wake. */
-static uint64_t by_callback(const struct python_tasks *all, const struct python_objects *o,
-			    const struct task_layout *l, uint64_t callback)
+static uint64_t by_callback(const struct python_objects *o, const struct task_layout *l,
+			    uint64_t callback)
 {
+	uint64_t found = woken_by(o, callback), self;
 	struct python_object object;
-	uint64_t self, parent;
+	struct python_task task;
 
-	if (python_object_read(o, callback, &object))
-		return 0;
+	if (found || python_object_read(o, callback, &object))
+		return found;
 	if (object.kind == PYTHON_FUNCTION)
-		return by_held(all, o, callback + l->closure, true);
+		return by_held(o, callback + l->closure, true);
 	if (!strcmp(object.name, "partial"))
-		return by_held(all, o, callback + PARTIAL_ARGS, false);
-	if (object.kind != PYTHON_METHOD || read_word(o, callback + METHOD_SELF, &self))
-		return 0;
-	if (find_task(all, self))
-		return self;
+		return by_held(o, callback + PARTIAL_ARGS, false);
 	/* Lib/asyncio/taskgroups.py: TaskGroup._on_task_done */
-	return !python_attribute(o, self, "_parent_task", &parent) && find_task(all, parent)
-		       ? parent
-		       : 0;
-}
-
-/* Those behind the first are in a list of tuples of callback and context. */
-static uint64_t by_callbacks(const struct python_tasks *all, const struct python_objects *o,
-			     const struct task_layout *l, uint64_t list)
-{
-	uint64_t pairs[MAX_CALLBACKS], total, callback, found = 0;
-	struct python_object object;
-	int n;
-
-	if (python_object_read(o, list, &object) || object.kind != PYTHON_LIST)
+	if (object.kind != PYTHON_METHOD || read_word(o, callback + METHOD_SELF, &self) ||
+	    python_attribute(o, self, "_parent_task", &found) || python_task_read(o, found, &task))
 		return 0;
-	n = python_elements(o, &object, pairs, MAX_CALLBACKS, &total);
-	for (int i = 0; i < n && !found; i++)
-		if (!read_word(o, pairs[i] + o->layout->tuple_items, &callback))
-			found = by_callback(all, o, l, callback);
 	return found;
 }
 
-static void find_awaiter(const struct python_tasks *all, const struct python_objects *o,
-			 const struct task_layout *l, struct python_task *t)
+uint64_t python_task_awaiter(const struct python_objects *o, uint64_t task)
 {
-	t->awaited_by = waiter_of(all, t->address);
-	if (!t->awaited_by && t->callback)
-		t->awaited_by = by_callback(all, o, l, t->callback);
-	if (!t->awaited_by && t->callbacks)
-		t->awaited_by = by_callbacks(all, o, l, t->callbacks);
-	if (t->awaited_by == t->address)
-		t->awaited_by = 0;
+	const struct task_layout *l = layout_of(o->version);
+	struct callbacks c;
+	uint64_t found = 0;
+
+	if (!l)
+		return 0;
+	read_callbacks(o, task, &c);
+	for (size_t i = 0; i < c.n && !found; i++)
+		found = by_callback(o, l, c.found[i]);
+	return found == task ? 0 : found;
 }
 
 int python_tasks_read(struct python_tasks *all, const struct python_objects *o,
 		      uint64_t interpreter)
 {
-	const struct task_layout *l = layout_of(o->version);
 	size_t first = all->all.len;
 	uint64_t module;
-	int r = l ? python_module_dict(o, interpreter, "asyncio.tasks", &module) : -ENOTSUP;
+	int r = layout_of(o->version) ? python_module_dict(o, interpreter, "asyncio.tasks", &module)
+				      : -ENOTSUP;
 
 	if (r < 0)
 		return r;
-	add_tables(all, o, l, module);
-	mark_running(all, o, l, module);
+	add_tables(all, o, module);
+	mark_running(all, o, module);
 	for (size_t i = first; i < all->all.len; i++)
-		find_awaiter(all, o, l, &all->all.data[i]);
+		all->all.data[i].awaited_by = python_task_awaiter(o, all->all.data[i].address);
 	return 0;
 }
 

@@ -11,20 +11,24 @@
 
 struct python_task {
 	uint64_t address, loop, coroutine;
-	uint64_t waits_for;	      /* a future; 0: it runs, or is about to */
-	uint64_t callback, callbacks; /* what is done when it ends: a callable, a list of others */
+	uint64_t waits_for;  /* a future; 0: it runs, or is about to */
 	uint64_t awaited_by; /* address of the task that waits for this one; 0: none is known */
 	bool running;	     /* its loop runs it now */
 	char *name;	     /* from strangers */
 };
 struct python_tasks {
-	VEC(struct python_task) all;	    /* those that are not done */
-	struct map64 by_address, by_waiter; /* number in all: of a task; of what one waits for */
-	bool cut;			    /* there are more than a bound */
+	VEC(struct python_task) all; /* those that are not done */
+	struct map64 by_address;     /* number in all */
+	bool cut;		     /* there are more than a bound */
 };
 void python_tasks_fini(struct python_tasks *t);
 /* Add those of an interpreter. -ENOENT: it has no asyncio. */
 int python_tasks_read(struct python_tasks *t, const struct python_objects *o, uint64_t interpreter);
+/* One task, without its name and who awaits it. -ENOENT: it is done; -EINVAL: it is none. */
+int python_task_read(const struct python_objects *o, uint64_t address, struct python_task *ret);
+/* The address of the task that waits for this one: by await, gather(), wait(), wait_for(),
+ * shield() or a TaskGroup; 0: none is known. */
+uint64_t python_task_awaiter(const struct python_objects *o, uint64_t task);
 /* pthread_self of the thread that runs an event loop; 0: not known. */
 uint64_t python_loop_thread(const struct python_objects *o, uint64_t loop);
 
