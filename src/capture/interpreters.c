@@ -14,6 +14,7 @@ void interpreters_init(struct interpreters *i, const struct memory *m, const str
 void interpreters_fini(struct interpreters *i)
 {
 	python_thread_names_fini(&i->names);
+	python_awaiters_fini(&i->awaiters);
 	vec_fini(&i->list);
 }
 
@@ -55,4 +56,14 @@ const char *interpreters_thread_name(struct interpreters *i, uint64_t interprete
 	for (size_t k = 0; k < i->list.len; k++)
 		python_thread_names_read(&i->names, &i->objects, i->list.data[k].address);
 	return python_thread_names_find(&i->names, thread_id);
+}
+
+const struct python_awaiters *interpreters_awaiters(struct interpreters *i, uint64_t interpreter,
+						    uint64_t thread_id, int64_t now_ns)
+{
+	if (!i->has_objects ||
+	    !python_awaiters_read(&i->awaiters, &i->objects, &i->python.process.layout, interpreter,
+				  thread_id, now_ns))
+		return NULL;
+	return &i->awaiters;
 }

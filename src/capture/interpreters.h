@@ -6,6 +6,7 @@
 #ifndef GLIM_CAPTURE_INTERPRETERS_H
 #define GLIM_CAPTURE_INTERPRETERS_H
 
+#include "unwind/python/awaiters.h"
 #include "unwind/python/gil.h"
 #include "unwind/python/thread_names.h"
 
@@ -22,6 +23,7 @@ struct interpreters {
 	struct python_thread_names names; /* of all of them */
 	int64_t names_ns;		  /* when they were read */
 	VEC(struct interpreter) list;
+	struct python_awaiters awaiters;
 };
 
 void interpreters_init(struct interpreters *i, const struct memory *m, const struct python *py);
@@ -32,5 +34,9 @@ const struct interpreter *interpreters_look(struct interpreters *i, uint64_t add
 /* What threading calls a thread; NULL where it has no name for it. */
 const char *interpreters_thread_name(struct interpreters *i, uint64_t interpreter,
 				     uint64_t thread_id, int64_t now_ns);
+
+/* The frames that await the task which a thread runs; NULL where there are none. */
+const struct python_awaiters *interpreters_awaiters(struct interpreters *i, uint64_t interpreter,
+						    uint64_t thread_id, int64_t now_ns);
 
 #endif

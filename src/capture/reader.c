@@ -248,6 +248,26 @@ static void fill_sample(struct reader *r, struct subject *s, const struct target
 		       thread->count * sizeof(*thread->entries));
 }
 
+/* Put the frames of what awaits the running task below those of its coroutine, where its event loop
+ * goes on. */
+static void add_awaiters(struct reader *r, const struct python_thread *thread,
+			 const struct python_awaiters *a)
+{
+	struct probe_sample *p = &r->buffer->sample;
+	struct unwind_entry *entries = r->buffer->entries;
+	uint32_t at = 0;
+
+	while (at < thread->count && thread->frames[at] != a->below)
+		at++;
+	if (at++ >= thread->count || thread->count + a->count > UNWIND_MAX_ENTRIES)
+		return;
+	memmove(entries + at + a->count, entries + at, (thread->count - at) * sizeof(*entries));
+	for (uint32_t i = 0; i < a->count; i++)
+		entries[at + i] = a->frames[i].entry;
+	p->entries += a->count;
+	p->record.size += a->count * sizeof(*entries);
+}
+
 /* Does a thread that does not run wait for the lock? Only asked while somebody else holds it. */
 static bool waits_for_gil(const struct subject *s, const struct python_thread *thread)
 {
@@ -299,6 +319,7 @@ static void sample_thread(struct reader *r, struct subject *s, size_t i, uint64_
 	const struct python_thread *thread = python_reader_thread(s->python, i);
 	const struct native_stack native = {.end = UNWIND_NATIVE_COMPLETE};
 	struct target *t = targets_find(&r->targets, s->pid);
+	const struct python_awaiters *awaiters;
 	struct window_result result = {};
 	struct window_facts facts;
 	bool running;
@@ -312,6 +333,9 @@ static void sample_thread(struct reader *r, struct subject *s, size_t i, uint64_
 	facts = facts_of(r, s, thread, running, now);
 	facts.value = (int64_t)periods * r->period_ns;
 	fill_sample(r, s, t, thread, now);
+	awaiters = interpreters_awaiters(&s->interpreters, thread->interpreter, thread->id, now);
+	if (awaiters)
+		add_awaiters(r, thread, awaiters);
 	window_add(&r->window, &r->buffer->sample, &native, t, &facts, &result);
 	r->stats.samples++;
 	r->stats.outcomes[result.outcome]++;

@@ -1,6 +1,7 @@
 /* Feeds memory that lies to the readers of Python's objects. */
 #include "process/memory.h"
 #include "unwind/python/asyncio.h"
+#include "unwind/python/awaiters.h"
 #include "unwind/python/coroutine.h"
 #include "unwind/python/layout.h"
 #include "unwind/python/repr.h"
@@ -34,6 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct python_coroutine_frame frames[MAX_FRAMES];
 	struct python_thread_names names = {};
 	struct python_tasks tasks = {};
+	struct python_awaiters awaiters = {};
 	struct python_objects o;
 	struct input in = {{input_read, 0}, data + 1, size - 1};
 
@@ -50,6 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		python_coroutine_frames(&o, python_layout_of(o.version), BASE + at, frames,
 					MAX_FRAMES, &value);
 	}
+	python_awaiters_read(&awaiters, &o, python_layout_of(o.version), BASE, BASE, 1);
+	python_awaiters_fini(&awaiters);
 	python_tasks_read(&tasks, &o, BASE);
 	python_tasks_fini(&tasks);
 	python_thread_names_read(&names, &o, BASE);

@@ -66,6 +66,21 @@ def test_shares(glim, run):
         assert sum(n for s, n in stacks if name in names(s)) / total == pytest.approx(share, abs=0.1)
 
 
+@pytest.mark.parametrize("python", PYTHONS)
+def test_what_awaits_a_task(glim, run, python):
+    p = start(run, "awaits.py", python)
+    stacks = record(glim, p.pid, "-d", 1, "-F", 300)
+    ours = {"main", "by_wait", "by_gather", "by_task", "by_await", "work", "spin"}
+    chains = Counter()
+    for s, n in stacks:
+        if "spin" in names(s):
+            chains[tuple(f for f in names(s) if f in ours)] += n
+            assert "<module>" == names(s)[0] and any(f.endswith("run_forever") for f in names(s))
+    # In the first moments not all of them wait yet.
+    whole = chains[("main", "by_wait", "by_gather", "by_task", "by_await", "work", "spin")]
+    assert sum(chains.values()) > 50 and whole >= 0.9 * sum(chains.values()), chains
+
+
 def test_without_privileges(glim, run):
     p = start(run, "shares.py", "/usr/bin/python3", prefix=NOBODY)
     stacks = record(glim, p.pid, "-d", 1, prefix=NOBODY)

@@ -7,6 +7,8 @@ enum {
 	MAX_NAME = 256,
 	MAX_CALLBACKS = 16, /* of a task that are looked at */
 	MAX_CELLS = 32,
+	MAX_BETWEEN = 4, /* futures between a task and the one that awaits it */
+	MAX_LOOKED_AT = 256,
 	TASK_PENDING = 0,
 	WEAKREF_OBJECT = 16, /* Include/cpython/weakrefobject.h: wr_object */
 	/* Modules/_asynciomodule.c: FutureObj_HEAD, the same in all versions */
@@ -290,13 +292,22 @@ static uint64_t woken_by(const struct python_objects *o, uint64_t callback)
 	return self;
 }
 
-/* The task that awaits a future of which a callback is told in a cell of its closure or, to 3.11,
- * among the arguments of a functools.partial: so do gather(), wait(), wait_for() and shield(). */
-static uint64_t by_held(const struct python_objects *o, uint64_t holder, bool cells)
+/* Going up from a task to the one that awaits it. */
+struct climb {
+	const struct python_objects *o;
+	const struct task_layout *l;
+	unsigned int left;  /* callbacks that may be looked at */
+	unsigned int depth; /* futures that are between */
+};
+static uint64_t by_future(struct climb *up, uint64_t future);
+
+/* A callback holds the future that it will set: in a cell of its closure or, to 3.11, among the
+ * arguments of a functools.partial. So do gather(), wait(), wait_for() and shield(). */
+static uint64_t by_held(struct climb *up, uint64_t holder, bool cells)
 {
+	const struct python_objects *o = up->o;
 	uint64_t held[MAX_CELLS], tuple, total, found = 0;
 	struct python_object object;
-	struct callbacks c;
 	int n;
 
 	if (read_word(o, holder, &tuple) || !tuple || python_object_read(o, tuple, &object) ||
@@ -306,18 +317,15 @@ static uint64_t by_held(const struct python_objects *o, uint64_t holder, bool ce
 	for (int i = 0; i < n && !found; i++) {
 		if (cells && read_word(o, held[i] + o->layout->cell_value, &held[i]))
 			continue;
-		if (python_object_read(o, held[i], &object) || !strstr(object.name, "Future"))
-			continue;
-		read_callbacks(o, held[i], &c);
-		for (size_t k = 0; k < c.n && !found; k++)
-			found = woken_by(o, c.found[k]);
+		if (!python_object_read(o, held[i], &object) && strstr(object.name, "Future"))
+			found = by_future(up, held[i]);
 	}
 	return found;
 }
 
-static uint64_t by_callback(const struct python_objects *o, const struct task_layout *l,
-			    uint64_t callback)
+static uint64_t by_callback(struct climb *up, uint64_t callback)
 {
+	const struct python_objects *o = up->o;
 	uint64_t found = woken_by(o, callback), self;
 	struct python_object object;
 	struct python_task task;
@@ -325,9 +333,9 @@ static uint64_t by_callback(const struct python_objects *o, const struct task_la
 	if (found || python_object_read(o, callback, &object))
 		return found;
 	if (object.kind == PYTHON_FUNCTION)
-		return by_held(o, callback + l->closure, true);
+		return by_held(up, callback + up->l->closure, true);
 	if (!strcmp(object.name, "partial"))
-		return by_held(o, callback + PARTIAL_ARGS, false);
+		return by_held(up, callback + PARTIAL_ARGS, false);
 	/* Lib/asyncio/taskgroups.py: TaskGroup._on_task_done */
 	if (object.kind != PYTHON_METHOD || read_word(o, callback + METHOD_SELF, &self) ||
 	    python_attribute(o, self, "_parent_task", &found) || python_task_read(o, found, &task))
@@ -335,17 +343,28 @@ static uint64_t by_callback(const struct python_objects *o, const struct task_la
 	return found;
 }
 
-uint64_t python_task_awaiter(const struct python_objects *o, uint64_t task)
+static uint64_t by_future(struct climb *up, uint64_t future)
 {
-	const struct task_layout *l = layout_of(o->version);
 	struct callbacks c;
 	uint64_t found = 0;
 
-	if (!l)
+	if (up->depth >= MAX_BETWEEN)
 		return 0;
-	read_callbacks(o, task, &c);
-	for (size_t i = 0; i < c.n && !found; i++)
-		found = by_callback(o, l, c.found[i]);
+	up->depth++;
+	read_callbacks(up->o, future, &c);
+	for (size_t i = 0; i < c.n && !found && up->left; i++) {
+		up->left--;
+		found = by_callback(up, c.found[i]);
+	}
+	up->depth--;
+	return found;
+}
+
+uint64_t python_task_awaiter(const struct python_objects *o, uint64_t task)
+{
+	struct climb up = {.o = o, .l = layout_of(o->version), .left = MAX_LOOKED_AT};
+	uint64_t found = up.l ? by_future(&up, task) : 0;
+
 	return found == task ? 0 : found;
 }
 

@@ -123,6 +123,25 @@ static int unwrap(const struct python_objects *o, uint64_t *address, bool *ret_c
 	return -EINVAL;
 }
 
+int python_coroutine_frame(const struct python_objects *o, uint64_t address, uint64_t *ret_frame)
+{
+	const struct generator_layout *g = layout_of(o->version);
+	bool coroutine;
+	uint64_t frame;
+	int r = g ? unwrap(o, &address, &coroutine) : -ENOTSUP;
+
+	if (r < 0)
+		return r;
+	if (!coroutine)
+		return -EINVAL;
+	frame = address + g->frame;
+	r = g->inside ? 0 : read_word(o, frame, &frame);
+	if (r < 0 || !frame)
+		return r < 0 ? r : -EINVAL;
+	*ret_frame = frame;
+	return 0;
+}
+
 int python_coroutine_frames(const struct python_objects *o, const struct python_layout *l,
 			    uint64_t address, struct python_coroutine_frame *ret, size_t max,
 			    uint64_t *ret_awaited)
@@ -136,17 +155,12 @@ int python_coroutine_frames(const struct python_objects *o, const struct python_
 	while (n < max && address) {
 		uint64_t frame, awaited;
 		bool coroutine;
-		int r = unwrap(o, &address, &coroutine);
 
-		if (r < 0 || !coroutine)
-			break;
-		frame = address + g->frame;
-		r = g->inside ? 0 : read_word(o, frame, &frame);
-		if (r < 0 || !frame)
-			break;
-		r = stack_top(o, g, frame, &awaited);
 		/* What runs is on the stack of its thread. */
-		if (r < 0 || !awaited || read_frame(o, l, frame, &ret[n]))
+		if (unwrap(o, &address, &coroutine) || !coroutine ||
+		    python_coroutine_frame(o, address, &frame) ||
+		    stack_top(o, g, frame, &awaited) || !awaited ||
+		    read_frame(o, l, frame, &ret[n]))
 			break;
 		address = is_created(o, g, address, &ret[n++]) ? 0 : awaited;
 	}

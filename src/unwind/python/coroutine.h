@@ -12,6 +12,8 @@ struct python_coroutine_frame {
 	struct unwind_entry entry; /* as the walk of a thread makes them: UNWIND_PYTHON */
 	uint64_t address;	   /* of the frame */
 };
+/* Where the frame of a coroutine is, running or not. -EINVAL: it is none, or has ended. */
+int python_coroutine_frame(const struct python_objects *o, uint64_t address, uint64_t *ret_frame);
 /* Frames from the coroutine at this address to the innermost that it awaits, in this order.
  * Returns how many; 0: it runs, did not start, or ended. ret_awaited: what the innermost awaits
  * (a FutureIter, say); 0: nothing that is known. */
