@@ -203,6 +203,8 @@ static int record_open(struct record *r, struct err *e)
 	code = capture_open(&config, &r->capture, e);
 	if ((code == -EPERM || code == -EACCES) && config.engine == CAPTURE_READER)
 		target_check_memory(r->pid, "record", e);
+	if (code == -ENOENT && config.engine == CAPTURE_READER)
+		target_advise(e, "--native records any program, as root");
 	if (!code && r->fetch)
 		code = fetch_start(r->capture, &r->debuginfod, e);
 	if (code)

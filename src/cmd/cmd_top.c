@@ -29,8 +29,8 @@ enum {
 };
 
 struct top_options {
-	const char *all, *pid, *mode, *native, *children, *interval, *frequency, *tables, *rows,
-		*json, *by, *sort, *filter;
+	const char *all, *pid, *mode, *gil, *native, *children, *interval, *frequency, *tables,
+		*rows, *json, *by, *sort, *filter;
 };
 /* A person at a terminal, or text. */
 enum top_mode { MODE_TERMINAL, MODE_PLAIN, MODE_JSON };
@@ -54,6 +54,7 @@ struct top {
 	enum capture_engine engine;
 	enum capture_clock clock;
 	bool children; /* and the processes that it starts */
+	bool gil;      /* only who holds it */
 	struct top_command command;
 	int pid_fd;
 	bool ended; /* the process has */
@@ -347,14 +348,6 @@ static void watch_end(struct top *t)
 	event_add(t->gone, NULL);
 }
 
-/* What to do, behind the reason. */
-static int advise(struct err *e, const char *advice)
-{
-	const struct err why = *e;
-
-	return err_set(e, why.code, "%s: %s", why.msg, advice);
-}
-
 static int open_capture(struct top *t, struct err *e)
 {
 	cleanup_free char *cache = cache_folder("unwind");
@@ -365,6 +358,7 @@ static int open_capture(struct top *t, struct err *e)
 		.self = getpid(),
 		.pid = t->pid,
 		.children = t->children,
+		.gil = t->gil,
 		.starting = t->command.argv != NULL,
 		.kernel_stacks = true,
 		.cache = cache,
@@ -374,7 +368,7 @@ static int open_capture(struct top *t, struct err *e)
 	if (!r)
 		r = capture_open(&config, &t->capture, e);
 	if (r == -ENOENT && t->engine == CAPTURE_READER)
-		return advise(e, "--native shows any program, as root");
+		return target_advise(e, "--native shows any program, as root");
 	return r;
 }
 
@@ -520,14 +514,16 @@ static int check_options(const struct top_options *o, struct top *t, struct err 
 		return err_set(e, -EINVAL,
 			       "what to watch? -p PID is one process, -- COMMAND starts one, -a is "
 			       "the whole machine");
-	if (o->all && (o->mode || o->native || o->children))
+	if (o->all && (o->mode || o->native || o->children || o->gil))
 		return err_set(e, -EINVAL,
-			       "--mode, --native and --subprocesses are for one process: use "
-			       "-p PID or -- COMMAND");
-	if (o->mode && o->native)
-		return err_set(e, -EINVAL, "--native counts CPU time: leave --mode away");
+			       "--mode, --gil, --native and --subprocesses are for one process: "
+			       "use -p PID or -- COMMAND");
+	if (o->native && (o->mode || o->gil))
+		return err_set(e, -EINVAL, "--native counts CPU time: leave --%s away",
+			       o->gil ? "gil" : "mode");
 	t->engine = o->all || o->native ? CAPTURE_KERNEL : CAPTURE_READER;
 	t->children = o->children;
+	t->gil = o->gil;
 	r = choose("--mode", o->mode ? o->mode : "cpu", clocks, ARRAY_SIZE(clocks), &clock, e);
 	t->clock = clock;
 	t->facts.clock = clocks[clock];
@@ -556,7 +552,7 @@ static int choose_mode(const struct top_options *o, struct top *t, struct err *e
 	}
 	t->mode = o->tables || !isatty(STDOUT_FILENO) ? MODE_PLAIN : MODE_TERMINAL;
 	r = t->mode == MODE_TERMINAL ? terminal_check(e) : 0;
-	return r ? advise(e, "-n 1 prints a table as text") : 0;
+	return r ? target_advise(e, "-n 1 prints a table as text") : 0;
 }
 
 /* Why a command failed may stand in what nobody saw. */
@@ -593,18 +589,13 @@ int cmd_top(int argc, char **argv)
 	struct top_options o = {
 		.frequency = "99", .interval = "1", .by = "functions", .sort = "self"};
 	const struct option_spec specs[] = {
-		{"all", 'a', NULL, "every process of this machine; needs root", &o.all},
 		{"pid", 'p', "PID", "one process; needs no root for your own Python", &o.pid},
+		{"gil", 0, NULL, "only threads that hold the global interpreter lock", &o.gil},
 		{"native", 0, NULL, "native and kernel functions, too; needs root", &o.native},
 		{"subprocesses", 0, NULL, "and the processes that it starts", &o.children},
 		{"mode", 0, "MODE", "cpu counts threads that run, wall those that wait, too (cpu)",
 		 &o.mode},
 		{"all", 'a', NULL, "every process of this machine; needs root", &o.all},
-		{"pid", 'p', "PID", "this Python process; needs no root for your own", &o.pid},
-		{"mode", 0, "MODE",
-		 "with -p: cpu counts threads that run, wall those that wait, too (cpu)", &o.mode},
-		{"native", 0, NULL, "with -p: native and kernel code, of any program; needs root",
-		 &o.native},
 		{"interval", 'i', "SECONDS", "between two tables (1)", &o.interval},
 		{"frequency", 'F', "HZ", "samples a second and CPU (99)", &o.frequency},
 		{"tables", 'n', "N", "print N tables as text and end", &o.tables},
@@ -618,7 +609,7 @@ int cmd_top(int argc, char **argv)
 		.command = "top",
 		.usage = "[OPTION...] -p PID | -a | -- COMMAND [ARGUMENT...]",
 		.about = "Shows, live, which functions and lines use "
-			 "the CPU. ? explains the keys, q ends it.",
+			 "the CPU.\n? explains the keys, q ends it.",
 		.examples = "  glim top -p 1234\n"
 			    "  glim top -p 1234 --mode wall --by threads\n"
 			    "  glim top -- python3 program.py\n"

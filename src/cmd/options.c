@@ -5,11 +5,38 @@
 #include "base/io.h"
 #include "cmd/cmd.h"
 
-enum { MAX_OPTIONS = 32, MAX_FILE = 65536 };
+enum { HELP_COLUMNS = 80, MAX_OPTIONS = 32, MAX_FILE = 65536 };
+
+/* Text in lines of the width of a terminal; those that are there stay. */
+static void print_wrapped(const char *text)
+{
+	size_t column = 0, blanks = 0;
+
+	while (*text) {
+		size_t n = strcspn(text, " \n");
+
+		if (column && column + blanks + n > HELP_COLUMNS) {
+			putchar('\n');
+			column = blanks = 0;
+		}
+		printf("%*s%.*s", (int)blanks, "", (int)n, text);
+		column += blanks + n;
+		text += n;
+		blanks = strspn(text, " ");
+		text += blanks;
+		if (*text == '\n') {
+			putchar(*text++);
+			column = blanks = 0;
+		}
+	}
+	putchar('\n');
+}
 
 static void print_help(const struct option_table *t)
 {
-	printf("Usage: glim %s %s\n\n%s\n\n", t->command, t->usage, t->about);
+	printf("Usage: glim %s %s\n\n", t->command, t->usage);
+	print_wrapped(t->about);
+	putchar('\n');
 	for (size_t i = 0; i < t->n; i++) {
 		const struct option_spec *s = &t->specs[i];
 		char left[64];

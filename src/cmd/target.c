@@ -72,6 +72,13 @@ char *target_name(pid_t pid)
 	return mem_asprintf("%s (%d)", buf_cstr(&name), (int)pid);
 }
 
+int target_advise(struct err *e, const char *advice)
+{
+	const struct err why = *e;
+
+	return err_set(e, why.code, "%s: %s", why.msg, advice);
+}
+
 /* ---- may it be read? ---- */
 
 static const char *user_name(uid_t user, char *buf, size_t size)

@@ -18,6 +18,9 @@ char *target_name(pid_t pid);
  * command: what stands behind "glim" in the advice. */
 int target_check_memory(pid_t pid, const char *command, struct err *e);
 
+/* Put what can be done behind the reason that is in e; returns its code. */
+int target_advise(struct err *e, const char *advice);
+
 /* What decides about that; apart for tests. */
 struct target_facts {
 	pid_t pid;

@@ -17,7 +17,10 @@ def say(*argv):
 def options(glim, command):
     r = say(glim, "help", command)
     assert r.returncode == 0 and r.stderr == ""
-    return set(re.findall(r"^ +(?:-\w, )? *--([a-z-]+)", r.stdout, re.M)) - {"help"}
+    assert max(map(len, r.stdout.splitlines())) <= 100
+    found = re.findall(r"^ +(?:-\w, )? *--([a-z-]+)", r.stdout, re.M)
+    assert len(found) == len(set(found))
+    return set(found) - {"help"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
