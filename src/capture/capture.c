@@ -372,7 +372,7 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 	r = scan(c, e);
 	if (r < 0)
 		return r;
-	window_start(&c->window, "cpu", NSEC_PER_SEC / cfg->hz);
+	window_start(&c->window, "cpu", probe_period_ns(cfg->hz));
 	r = probe_start(c->probe, e);
 	if (r < 0)
 		return r;
@@ -456,7 +456,7 @@ struct profile *capture_take(struct capture *c)
 	capture_drain(c, NULL);
 	p = window_take(&c->window);
 	symbolizer_trim(c->symbolizer);
-	window_start(&c->window, "cpu", NSEC_PER_SEC / c->cfg.hz);
+	window_start(&c->window, "cpu", probe_period_ns(c->cfg.hz));
 	return p;
 }
 

@@ -225,14 +225,22 @@ static int attach_tracepoint(struct probe *p, struct bpf_program *prog, struct e
 	return 0;
 }
 
-/* A perf event on one CPU that runs the sampler. */
+int64_t probe_period_ns(unsigned int hz)
+{
+	int64_t asked = NSEC_PER_SEC / hz;
+
+	return asked - asked / 128;
+}
+
+/* A perf event on one CPU that runs the sampler. What is idle is not sampled. */
 static int open_event(struct probe *p, unsigned int cpu, unsigned int hz, struct err *e)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
 		.size = sizeof(attr),
 		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = NSEC_PER_SEC / hz,
+		.sample_period = (uint64_t)probe_period_ns(hz),
+		.exclude_idle = 1,
 		.disabled = 1,
 	};
 	cleanup_close int fd = -1;

@@ -28,6 +28,9 @@ struct probe_open_config {
 /* -EPERM: privileges; -ENOTSUP: this kernel lacks something; e says what and how to mend it. */
 int probe_open(const struct probe_open_config *cfg, struct probe **ret, struct err *e);
 void probe_close(struct probe *p);
+/* Between two samples of a CPU, a little less than was asked for: else samples would keep step with
+ * the scheduler's ticks (docs/decisions/sample-weight.md). */
+int64_t probe_period_ns(unsigned int hz);
 /* Start sampling. Before this only exec, fork and exit are followed, so that the caller can tell
  * the programs of the processes that run already. */
 int probe_start(struct probe *p, struct err *e);
