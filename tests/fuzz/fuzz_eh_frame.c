@@ -42,9 +42,12 @@ static void walk_table(const struct unwind_table *t, const struct unwind_rules *
 		return;
 	memcpy(world.rules, r->rules.data, r->rules.len * sizeof(world.rules[0]));
 	memcpy(world.rows, t->rows.data, t->rows.len * sizeof(world.rows[0]));
-	for (size_t i = 0; i < t->pages.len; i++)
+	for (size_t i = 0; i < t->pages.len; i++) {
 		world.pages[i] = (struct unwind_page){.first = (uint16_t)t->pages.data[i].first,
 						      .count = (uint16_t)t->pages.data[i].count};
+		if (t->pages.data[i].count)
+			unwind_page_index(&world.pages[i], t->rows.data + t->pages.data[i].first);
+	}
 	world.file =
 		(struct unwind_file){.pages = (uint32_t)t->pages.len, .state = UNWIND_FILE_READY};
 	world.mappings[0] = (struct unwind_mapping){0x10000, 0x700000000000, 0x10000, 0, 0};

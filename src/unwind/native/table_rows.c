@@ -32,7 +32,8 @@ static int take_rows(struct table_store *s, uint32_t count, struct unwind_page *
 		}
 		if (places_take(&s->chunk_places[i], count, &first))
 			continue;
-		*ret = (struct unwind_page){(uint16_t)i, (uint16_t)first, (uint16_t)count, 0};
+		*ret = (struct unwind_page){
+			.chunk = (uint16_t)i, .first = (uint16_t)first, .count = (uint16_t)count};
 		return 0;
 	}
 	return -ENOSPC;
@@ -79,6 +80,7 @@ int table_rows_publish(struct table_store *s, uint32_t file, const struct unwind
 		}
 		memcpy(s->chunks[page->chunk] + page->first, t->rows.data + from->first,
 		       from->count * sizeof(unwind_row));
+		unwind_page_index(page, t->rows.data + from->first);
 	}
 	share_rules(s);
 	shared->first_page = first;

@@ -24,7 +24,7 @@ enum {
 	TABLE_WINDOW_BELOW = 8, /* of them below the CFA: what was saved is mostly there */
 	TABLE_LOST_RBP = 1,
 	TABLE_LOST_RBX = 2,
-	TABLE_FEW_STEPS = 10, /* of a search, when there are few elements */
+	TABLE_FEW_STEPS = 8, /* of a search, when there are few elements */
 };
 
 struct table_walk {
@@ -115,7 +115,7 @@ TABLE_INLINE int table_find_mapping(struct table_walk *w, uint64_t pc)
 TABLE_INLINE uint8_t table_find_row(struct table_walk *w, uint64_t pc)
 {
 	uint64_t offset = pc - w->mapping.origin, number = offset >> UNWIND_PAGE_SHIFT;
-	uint64_t key = (offset & 0xffff) << 16 | 0xffff, at = 0, first, count;
+	uint64_t key = (offset & 0xffff) << 16 | 0xffff, at = 0, first, count, part;
 	const struct unwind_page *at_page = TABLE_PAGES();
 	struct unwind_file *its_file = TABLE_FILE(w->mapping.file);
 	const unwind_row *its_rows;
@@ -128,11 +128,13 @@ TABLE_INLINE uint8_t table_find_row(struct table_walk *w, uint64_t pc)
 							   : UNWIND_TABLE_NOT_LOADED;
 	if (number >= its_file->pages)
 		return UNWIND_TABLE_NO_RULE;
-	at_page += (its_file->first_page + number) & 0xffff;
-	first = at_page->first;
-	count = at_page->count;
-	if (!count)
+	at_page += (its_file->first_page + number) & (UNWIND_MAX_PAGES - 1);
+	if (!at_page->count)
 		return UNWIND_TABLE_NO_RULE;
+	part = (offset >> UNWIND_PART_SHIFT) & (UNWIND_PAGE_PARTS - 1);
+	first = at_page->starts[part];
+	count = (at_page->starts[part + 1] - first + 1) & 0xffff;
+	first += at_page->first;
 	its_rows = TABLE_CHUNK(at_page->chunk);
 	if (!its_rows)
 		return UNWIND_TABLE_NOT_LOADED;

@@ -96,6 +96,20 @@ const struct unwind_rule *unwind_table_find(const struct unwind_table *t,
 	return rule;
 }
 
+void unwind_page_index(struct unwind_page *page, const unwind_row *rows)
+{
+	uint32_t at = 0;
+
+	for (uint32_t part = 0; part < UNWIND_PAGE_PARTS; part++) {
+		unwind_row key = part << UNWIND_PART_SHIFT << 16 | 0xffff;
+
+		while (at + 1 < page->count && rows[at + 1] <= key)
+			at++;
+		page->starts[part] = (uint16_t)at;
+	}
+	page->starts[UNWIND_PAGE_PARTS] = page->count - 1;
+}
+
 void unwind_writer_init(struct unwind_writer *w, struct unwind_table *t, struct unwind_rules *r,
 			uint64_t first)
 {

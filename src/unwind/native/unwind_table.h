@@ -74,6 +74,9 @@ struct unwind_writer {
 	size_t folded_len;
 	struct map64 seen; /* how often there was a chain, by its hash */
 };
+/* Fill in where the parts of a page start; its other fields and its rows are there. */
+void unwind_page_index(struct unwind_page *page, const unwind_row *rows);
+
 /* Afterwards unwind_writer_fini is needed. Start a table whose first page holds the address
  * `first`. */
 void unwind_writer_init(struct unwind_writer *w, struct unwind_table *t, struct unwind_rules *r,

@@ -8,9 +8,11 @@
  *	   search. None with start <= pc < end: unknown code.
  *	3. offset = pc - mapping.origin; files[mapping.file] says which pages there are:
  *	   offset >> UNWIND_PAGE_SHIFT, counted from first_page.
- *	4. The page says which rows: chunk, first row, count. Rows of a page lie in one chunk.
- *	5. Binary search for the last row <= (offset & 0xffff) << 16 | 0xffff. The first row of a
- *	   page has address 0, so that there is always one.
+ *	4. The page says which rows: chunk, first row, count. Rows of a page lie in one chunk. It
+ *	   also says where in them each of its parts starts, so that the search is short and
+ *	   touches little memory: what a sample walks over is mostly in no cache.
+ *	5. Binary search in the part for the last row <= (offset & 0xffff) << 16 | 0xffff. The
+ *	   first row of a page has address 0, so that there is always one.
  *	6. The low half of the row is an index of the machine's one table of rules. When the pc lies
  *	   less than rule.from bytes behind the row, go on with rule.earlier, and so on;
  *	   UNWIND_RULE_STEPS at most, and the last rule of a chain has from 0.
@@ -21,10 +23,10 @@
  * As BPF maps: rules, pages and mappings are array maps of one value each, which holds the whole
  * array; so are the chunks, inner maps of one array of maps. User space fills them through mmap
  * (BPF_F_MMAPABLE), and a program searches them with plain loads, without a call a step: indexes
- * have 16 bits and arrays 65536 elements, so that no index is outside. Chunks have one size, as
- * kernels want it of inner maps, and are made when they are needed. Files are elements of an array
- * map. What a walk may be looking at is never changed: new rows go to free places, then page, file
- * and process are pointed at them, and the old place is free a second later.
+ * have 16 bits and arrays 65536 elements (pages: 14 bits), so that no index is outside. Chunks have
+ *one size, as kernels want it of inner maps, and are made when they are needed. Files are elements
+ *of an array map. What a walk may be looking at is never changed: new rows go to free places, then
+ *page, file and process are pointed at them, and the old place is free a second later.
  *
  * Fixed-width types only. Registers are numbered as DWARF does on x86-64 (System V ABI, table
  * 3.36). */
@@ -40,10 +42,12 @@
 
 enum {
 	UNWIND_PAGE_SHIFT = 16, /* of code bytes a page */
+	UNWIND_PART_SHIFT = 12, /* of code bytes a part of it */
+	UNWIND_PAGE_PARTS = 1 << (UNWIND_PAGE_SHIFT - UNWIND_PART_SHIFT),
 	/* Elements of the arrays. */
 	UNWIND_CHUNK_ROWS = 1 << 16,
 	UNWIND_MAX_RULES = 1 << 16,
-	UNWIND_MAX_PAGES = 1 << 16,
+	UNWIND_MAX_PAGES = 1 << 14, /* 1 GiB of code */
 	UNWIND_MAX_MAPPINGS = 1 << 16,
 	UNWIND_MAX_FILES = 1 << 13,
 	UNWIND_MAX_CHUNKS = 1 << 7, /* of 256 KiB */
@@ -129,9 +133,11 @@ struct unwind_page {
 	uint16_t chunk;
 	uint16_t first; /* row in the chunk; first + count <= UNWIND_CHUNK_ROWS */
 	uint16_t count; /* 0: no table describes this page */
-	uint16_t unused;
+	/* Counted from `first`: the row that holds where a part starts. At the end: the last row.
+	 */
+	uint16_t starts[UNWIND_PAGE_PARTS + 1];
 };
-_Static_assert(sizeof(struct unwind_page) == 8, "shared with BPF");
+_Static_assert(sizeof(struct unwind_page) == 40, "shared with BPF");
 
 enum unwind_file_state {
 	UNWIND_FILE_UNKNOWN = 0, /* not loaded yet, or evicted: hits asks for it */

@@ -5,6 +5,7 @@
 
 #include "base/base.h"
 #include "snapshot_format.h"
+#include "unwind/native/unwind_table.h"
 
 static struct {
 	struct snapshot_header header;
@@ -77,7 +78,8 @@ static inline int snapshot_take_pages(const uint8_t **at)
 		snapshot.mappings[i] = (struct unwind_mapping){
 			.start = p.start, .end = p.end, .origin = p.origin, .file = i};
 		snapshot.files[i] = (struct unwind_file){i, 1, p.state, 0};
-		snapshot.pages[i] = (struct unwind_page){0, (uint16_t)rows, (uint16_t)p.rows, 0};
+		snapshot.pages[i] =
+			(struct unwind_page){.first = (uint16_t)rows, .count = (uint16_t)p.rows};
 		rows += p.rows;
 	}
 	return rows == h->rows ? 0 : -EINVAL;
@@ -112,6 +114,10 @@ static inline int snapshot_load(const uint8_t *data, size_t size)
 		return -EINVAL;
 	snapshot_take(snapshot.rules, &at, h->rules * sizeof(snapshot.rules[0]));
 	snapshot_take(snapshot.rows, &at, h->rows * sizeof(snapshot.rows[0]));
+	for (uint32_t i = 0; i < h->pages; i++)
+		if (snapshot.pages[i].count)
+			unwind_page_index(&snapshot.pages[i],
+					  snapshot.rows + snapshot.pages[i].first);
 	if (snapshot_take_stretches(&at) < 0)
 		return -EINVAL;
 	snapshot_take(snapshot.expected, &at, h->entries * sizeof(snapshot.expected[0]));

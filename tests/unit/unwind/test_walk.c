@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "memory.h"
-#include "unwind/native/unwind_table_abi.h"
+#include "unwind/native/unwind_table.h"
 #include "unwind/python/layout.h"
 
 /* One process: code without a table at NATIVE, code with one at TABLED, a file that is not there
@@ -105,6 +105,7 @@ static void table_rule(uint32_t offset, struct unwind_rule rule)
 	rules[rules_len] = rule;
 	rows[rows_len++] = offset << 16 | rules_len++;
 	pages[0].count = (uint16_t)rows_len;
+	unwind_page_index(&pages[0], rows);
 }
 
 /* The return address lies below the caller's stack pointer, which is rsp + words. */
