@@ -2,10 +2,7 @@
 
 /* All formats, the ones that are hardest to mistake first: format_detect asks in this order. */
 static const struct format *const formats[] = {
-	&format_pprof,
-	&format_otlp,
-	&format_speedscope,
-	&format_folded,
+	&format_pprof, &format_otlp, &format_speedscope, &format_html, &format_folded,
 };
 
 void profile_vec_fini(profile_vec *v)

@@ -38,7 +38,7 @@ struct format {
 	int (*read)(const void *p, size_t n, profile_vec *ret_profiles, struct err *e);
 };
 
-extern const struct format format_folded, format_otlp, format_pprof, format_speedscope;
+extern const struct format format_folded, format_html, format_otlp, format_pprof, format_speedscope;
 
 /* The formats one by one, NULL at the end. */
 const struct format *format_at(size_t i);

@@ -112,6 +112,16 @@ def test_every_format_there_and_back(glim, timed, tmp_path, suffix):
     assert rows(glim, there) == rows(glim, timed)
 
 
+def test_a_page_holds_the_profile(glim, timed, tmp_path):
+    page = tmp_path / "x.html"
+    assert report(glim, timed, "-o", page).returncode == 0
+    text = page.read_text()
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
+    assert (data["type"], data["unit"], data["total"], data["samples"]) == ("cpu", "nanoseconds", 10**9, ALL)
+    assert sum(data["nodes"]["self"]) == 10**9 and "parse" in data["strings"]
+    assert not re.search(r"https?://(?!www.w3.org/)", text)  # it asks nobody
+
+
 def test_counts_stay_counts(glim, file, tmp_path):
     there = tmp_path / "y.pb.gz"
     assert report(glim, file, "-o", there).returncode == 0

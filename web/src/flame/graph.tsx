@@ -25,6 +25,7 @@ export interface GraphProps {
 	onZoom: (node: number) => void;
 	onWindow: (w: [number, number]) => void;
 	onRest: (node: number) => void;
+	restHint: string;
 	onMenu: (node: number, x: number, y: number) => void;
 }
 
@@ -66,9 +67,9 @@ export function Graph(props: GraphProps) {
 				f.hover(node);
 				if (node < 0)
 					return tip.hide();
-				const { profile: p, zoomed: z } = latest.current;
+				const { profile: p, zoomed: z, restHint } = latest.current;
 				const at = c.getBoundingClientRect(), b = f.box(node);
-				const hint = p.frame[node] === REST ? "Click to ask the server for these." : "";
+				const hint = p.frame[node] === REST ? restHint : "";
 				tip.show(describe(p, node, z), hint, x, at.top + b.top, at.top + b.bottom);
 			},
 			pick(node) {

@@ -13,6 +13,7 @@ export const REST = -2;
 
 export interface Profile {
 	service: string;
+	type: string;
 	unit: string;
 	seconds: number;
 	total: number;
@@ -107,6 +108,7 @@ export function decode(data: FlameData): Profile {
 	const sum = new Float64Array(nodes.total);
 	return {
 		service: data.service,
+		type: data.type,
 		unit: data.unit,
 		seconds: data.seconds,
 		total: data.total,
@@ -217,6 +219,13 @@ export function stackText(p: Profile, node: number): string {
 
 export function samplesOf(p: Profile, weight: number): number {
 	return p.period > 0 ? weight / p.period : 0;
+}
+
+/* What a weight is said in: cores where it is CPU over a known time, else its own unit. */
+export function measureOf(p: Profile): "cores" | "time" | "size" | "count" {
+	if (p.unit === "nanoseconds")
+		return p.type === "cpu" && p.seconds > 0 ? "cores" : "time";
+	return p.unit === "bytes" ? "size" : "count";
 }
 
 /* CPU cores that a weight means over the time that has data. */

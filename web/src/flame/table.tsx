@@ -1,10 +1,11 @@
 // The table of functions: the accessible twin of the graph. Only rows on the screen are in the document.
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { percent, sig3 } from "../format/number";
+import { percent } from "../format/number";
 import { useTheme } from "../state/theme";
 import { kindFill } from "./colour";
+import { much } from "./describe";
 import type { Functions } from "./functions";
-import { coresOf, frameFile, frameName, KIND_NAME, shortPath } from "./profile";
+import { frameFile, frameName, KIND_NAME, measureOf, shortPath } from "./profile";
 import type { Profile } from "./profile";
 
 const ROW = 26;
@@ -59,7 +60,7 @@ function Head({ id, title, num, sort, onSort }:
 function Weight({ p, weight, all }: { p: Profile; weight: number; all: number }) {
 	const share = all > 0 ? weight / all : 0;
 	return (
-		<span role="gridcell" class="weight" title={`${sig3(coresOf(p, weight))} cores`}>
+		<span role="gridcell" class="weight" title={`${much(p, weight)}${measureOf(p) === "cores" ? " cores" : ""}`}>
 			<span class="num">{percent(share)}</span>
 			<span class="weight-bar"><span style={{ transform: `scaleX(${Math.min(1, share).toFixed(4)})` }} /></span>
 		</span>

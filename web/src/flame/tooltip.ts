@@ -14,6 +14,7 @@ export class Tooltip {
 	private readonly box = document.createElement("div");
 	private readonly name: HTMLElement;
 	private readonly line: HTMLElement;
+	private readonly heads: HTMLElement[] = [];
 	private readonly cells: HTMLElement[] = [];
 	private readonly hint: HTMLElement;
 
@@ -23,8 +24,10 @@ export class Tooltip {
 		this.name = el("div", "tip-name", this.box);
 		this.line = el("div", "tip-line", this.box);
 		const table = el("div", "tip-grid", this.box);
-		for (const head of ["", "samples", "cores", "of shown", "of all"])
-			el("span", "tip-head", table).textContent = head;
+		for (const head of ["", "samples", "", "of shown", "of all"]) {
+			this.heads.push(el("span", "tip-head", table));
+			(this.heads.at(-1) as HTMLElement).textContent = head;
+		}
 		for (const row of ["self", "total"]) {
 			el("span", "tip-head", table).textContent = row;
 			for (let i = 0; i < 4; i++)
@@ -48,7 +51,8 @@ export class Tooltip {
 		this.name.textContent = d.name;
 		this.line.textContent = [d.runtime, d.line].filter((t) => t !== "").join("  ·  ");
 		this.line.hidden = this.line.textContent === "";
-		const values = [d.self, d.total].flatMap((a) => [a.samples, a.cores, a.ofShown, a.ofAll]);
+		(this.heads[2] as HTMLElement).textContent = d.measure;
+		const values = [d.self, d.total].flatMap((a) => [a.samples, a.much, a.ofShown, a.ofAll]);
 		values.forEach((v, i) => {
 			(this.cells[i] as HTMLElement).textContent = v;
 		});

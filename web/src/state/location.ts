@@ -7,6 +7,19 @@ type Listener = (r: Route) => void;
 
 const listeners = new Set<Listener>();
 let current = parseRoute(location.pathname, location.search);
+let inHash = false;
+let fixed: Partial<Route> = {};
+
+function readHash(): Route {
+	return { ...parseRoute("/service", location.hash.slice(1)), ...fixed };
+}
+
+/* For a page that is one file: the state stands behind #, and what is in `keep` stays as it is. */
+export function stayInFile(keep: Partial<Route>): void {
+	inHash = true;
+	fixed = { page: "service", ...keep };
+	current = readHash();
+}
 
 function announce(): void {
 	for (const l of [...listeners])
@@ -21,9 +34,9 @@ export function route(): Route {
  * (typing on, a live view that moves) replaces it. */
 export function go(patch: Partial<Route>, how: "push" | "replace" = "push"): void {
 	const next = { ...current, ...patch };
-	const address = formatRoute(next);
+	const address = inHash ? `#${formatRoute({ ...next, service: "", type: DEFAULTS.type }).replace(/^[^?]*\??/, "")}` : formatRoute(next);
 	current = next;
-	if (address !== location.pathname + location.search) {
+	if (address !== (inHash ? location.hash || "#" : location.pathname + location.search)) {
 		if (how === "push")
 			history.pushState(null, "", address);
 		else
@@ -52,7 +65,7 @@ export function follow(patch: Partial<Route>): (e: MouseEvent) => void {
 }
 
 addEventListener("popstate", () => {
-	current = parseRoute(location.pathname, location.search);
+	current = inHash ? readHash() : parseRoute(location.pathname, location.search);
 	announce();
 });
 

@@ -21,12 +21,12 @@ export interface DetailsProps {
 	close: () => void;
 	select: (frame: number) => void;
 	search: (frame: number) => void;
-	filter: (process: string) => void;
+	filter: ((process: string) => void) | null;
 }
 
 function Amounts({ title, a }: { title: string; a: Amount }) {
 	return (
-		<tr><th scope="row">{title}</th><td>{a.samples}</td><td>{a.cores}</td><td>{a.ofShown}</td><td>{a.ofAll}</td></tr>
+		<tr><th scope="row">{title}</th><td>{a.samples}</td><td>{a.much}</td><td>{a.ofShown}</td><td>{a.ofAll}</td></tr>
 	);
 }
 
@@ -72,14 +72,14 @@ export function Details({ profile: p, node, root, close, select, search, filter 
 			</p>
 			{kind === KIND.mark && <p class="hint">{WHY_MARK}</p>}
 			<table class="amounts">
-				<thead><tr><th scope="col"><span class="hear">What</span></th><th scope="col">samples</th><th scope="col">cores</th><th scope="col">of shown</th><th scope="col">of all</th></tr></thead>
+				<thead><tr><th scope="col"><span class="hear">What</span></th><th scope="col">samples</th><th scope="col">{d.measure}</th><th scope="col">of shown</th><th scope="col">of all</th></tr></thead>
 				<tbody><Amounts title="self" a={d.self} /><Amounts title="total" a={d.total} /></tbody>
 			</table>
 			<div class="details-do">
 				<Copy text={d.name} label="Copy name" />
 				<Copy text={stackText(p, node)} label="Copy stack" />
 				{frame >= 0 && <button type="button" class="button" onClick={() => search(frame)}><Icon name="search" />Find all</button>}
-				{process >= 0 && <button type="button" class="button" onClick={() => filter(nodeName(p, process))}><Icon name="plus" />Only {nodeName(p, process)}</button>}
+				{filter && process >= 0 && <button type="button" class="button" onClick={() => filter(nodeName(p, process))}><Icon name="plus" />Only {nodeName(p, process)}</button>}
 			</div>
 			{frame >= 0 && <List title="Called by" rows={around.callers} p={p} sum={callers} select={select} />}
 			<List title="Calls" rows={around.callees} p={p} sum={callees} select={select} />

@@ -35,7 +35,7 @@ function onlyProcess(r: Route, name: string, op: "=" | "!="): void {
 		go({ filters: [...r.filters, f], zoom: "", window: null });
 }
 
-function menuItems(p: Profile, r: Route, node: number, find: (frame: number) => void): MenuItem[] {
+function menuItems(p: Profile, r: Route, node: number, find: (frame: number) => void, asks: boolean): MenuItem[] {
 	const frame = p.frame[node] as number;
 	const process = processOf(p, node);
 	const name = process >= 0 ? nodeName(p, process) : "";
@@ -47,7 +47,7 @@ function menuItems(p: Profile, r: Route, node: number, find: (frame: number) => 
 	];
 	if (frame >= 0)
 		items.splice(1, 0, { label: "Find all of this function", run: () => find(frame) });
-	if (name !== "")
+	if (name !== "" && asks)
 		items.push({ label: `Only the process ${name}`, run: () => onlyProcess(r, name, "=") },
 			{ label: `Without the process ${name}`, run: () => onlyProcess(r, name, "!=") });
 	return items;
@@ -58,7 +58,8 @@ function exactly(name: string): string {
 	return `/^${name.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")}$/`;
 }
 
-export function Explorer({ r, profile: p, selection }: { r: Route; profile: Profile; selection: Selection }) {
+/* selection: what the server can be asked about; null where there is none behind the page. */
+export function Explorer({ r, profile: p, selection }: { r: Route; profile: Profile; selection: Selection | null }) {
 	const input = useRef<HTMLInputElement>(null);
 	const [picked, setPicked] = useState(""); /* path hash of the selected node */
 	const [pane, setPane] = useState(false);
@@ -113,6 +114,8 @@ export function Explorer({ r, profile: p, selection }: { r: Route; profile: Prof
 
 	const enterRest = (node: number) => {
 		select(node);
+		if (!selection)
+			return;
 		setFinest(r.detail >= MAX_DETAIL);
 		if (r.detail < MAX_DETAIL)
 			go({ zoom: hashOf(p, p.parent[node] as number), window: null, detail: Math.min(r.detail * FINER, MAX_DETAIL) });
@@ -149,7 +152,7 @@ export function Explorer({ r, profile: p, selection }: { r: Route; profile: Prof
 								zoomTo(p, n);
 						}}
 						onWindow={(w) => go({ window: w[1] - w[0] > 0.999999 ? null : w })}
-						onRest={enterRest} onMenu={(node, x, y) => {
+						onRest={enterRest} restHint={selection ? "Click to ask the server for these." : "Left out to keep the page small."} onMenu={(node, x, y) => {
 							select(node);
 							setMenu({ node, x, y });
 						}} />
@@ -164,10 +167,10 @@ export function Explorer({ r, profile: p, selection }: { r: Route; profile: Prof
 				)}
 				{pane && selected >= 0 && (
 					<Details profile={p} node={selected} root={root} close={() => setPane(false)} select={selectFrame}
-						search={find} filter={(name) => onlyProcess(r, name, "=")} />
+						search={find} filter={selection && ((name) => onlyProcess(r, name, "="))} />
 				)}
 			</div>
-			{menu && <Menu title={nodeName(p, menu.node)} items={menuItems(p, r, menu.node, find)} x={menu.x} y={menu.y}
+			{menu && <Menu title={nodeName(p, menu.node)} items={menuItems(p, r, menu.node, find, selection !== null)} x={menu.x} y={menu.y}
 				close={() => setMenu(null)} />}
 		</section>
 	);

@@ -27,7 +27,7 @@ function Legend() {
 
 export interface ToolbarProps {
 	r: Route;
-	selection: Selection;
+	selection: Selection | null;
 	matches: Matches | null;
 	problem: string;
 	shown: number; /* weight of the shown root */
@@ -97,7 +97,7 @@ export function Toolbar(props: ToolbarProps) {
 				</label>
 				<button type="button" class="button quiet square" aria-pressed={r.up} aria-label="Root at the bottom"
 					title={r.up ? "Root on top" : "Root at the bottom"} onClick={() => go({ up: !r.up })}><Icon name="flip" /></button>
-				<Popover title="Download" cls="button quiet square" right label={<Icon name="save" />}>
+				{selection && <Popover title="Download" cls="button quiet square" right label={<Icon name="save" />}>
 					{(close) => (
 						<>
 							<div class="panel-title">Download what is shown</div>
@@ -105,7 +105,7 @@ export function Toolbar(props: ToolbarProps) {
 							<a class="choice" href={downloadUrl(selection, r.type, "pprof")} download={`${r.service}.pb.gz`} onClick={() => close()}>pprof</a>
 						</>
 					)}
-				</Popover>
+				</Popover>}
 			</div>
 		</div>
 	);

@@ -1,0 +1,97 @@
+/* A page that is one file: the flame graph, table and search of Glim's page with the profile
+ * inside. It asks no host for anything; names are data to it, in a script of JSON, where `<`, `>`
+ * and `&` are escaped. Written only. */
+#include "format/format.h"
+
+#include "base/embed.h"
+#include "base/json.h"
+#include "format/flame_columns.h"
+
+/* The page, with @TITLE@ and @DATA@ in it: web/src/standalone.html. */
+extern const struct embed_file standalone_files[];
+
+/* What a screen can tell apart, several times over: the page cannot ask for more. */
+enum { NODES_MAX = 200000 };
+#define MIN_SHARE 2e-5
+
+static void put_text(struct json *j, const char *key, const char *text)
+{
+	json_key(j, key);
+	json_text(j, text);
+}
+
+static void put_number(struct json *j, const char *key, double v)
+{
+	json_key(j, key);
+	json_double(j, v);
+}
+
+static void put_data(const struct profile *p, const struct tree *t, struct buf *out)
+{
+	int64_t samples = profile_total_count(p), end = 0;
+	struct json j = {.out = out};
+
+	if (__builtin_add_overflow(p->time_ns, p->duration_ns, &end))
+		end = p->time_ns;
+	json_object_begin(&j);
+	put_text(&j, "service", "the recording");
+	put_text(&j, "type", p->type);
+	put_text(&j, "unit", p->unit);
+	put_number(&j, "from", (double)p->time_ns / NSEC_PER_SEC);
+	put_number(&j, "until", (double)end / NSEC_PER_SEC);
+	/* Amounts are said as time, not as cores: a recording is looked at by itself. */
+	put_number(&j, "seconds", 0);
+	json_key(&j, "total");
+	json_int(&j, t->total);
+	json_key(&j, "samples");
+	json_int(&j, samples);
+	put_number(&j, "period", samples > 0 ? (double)t->total / (double)samples : 0);
+	put_number(&j, "truncated_stacks", t->total > 0 ? (double)t->cut / (double)t->total : 0);
+	flame_columns_put(&j, t);
+	json_object_end(&j);
+}
+
+/* Up to the marker, which what follows takes the place of. */
+static const char *put_until(struct buf *out, const char *at, const char *marker)
+{
+	const char *found = strstr(at, marker);
+
+	CHECK(found);
+	buf_append(out, at, (size_t)(found - at));
+	return found + strlen(marker);
+}
+
+static int html_write(const struct profile *p, struct buf *out, struct err *e)
+{
+	cleanup(tree_fini) struct tree t = {};
+	const char *at = standalone_files[0].data;
+	int r = tree_build(p, MIN_SHARE, NODES_MAX, &t, e);
+
+	if (r < 0)
+		return r;
+	at = put_until(out, at, "@TITLE@");
+	/* Types are words of letters and _: nothing to escape. */
+	for (const char *c = p->type; *c; c++)
+		if (strchr("abcdefghijklmnopqrstuvwxyz_", *c))
+			buf_putc(out, *c);
+	buf_puts(out, " profile - Glim");
+	at = put_until(out, at, "@DATA@");
+	put_data(p, &t, out);
+	buf_puts(out, at);
+	return 0;
+}
+
+static bool html_detect(const void *data, size_t n)
+{
+	static const char start[] = "<!doctype html>";
+
+	return n >= sizeof(start) - 1 && !memcmp(data, start, sizeof(start) - 1);
+}
+
+const struct format format_html = {
+	.name = "html",
+	.suffix = ".html",
+	.mime = "text/html; charset=utf-8",
+	.detect = html_detect,
+	.write = html_write,
+};

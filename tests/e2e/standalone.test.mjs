@@ -1,0 +1,117 @@
+// The page that is one file: glim report -o x.html, opened from the disk.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+import { launch, NARROW, SHOTS, WIDE } from "./browser.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const glim = process.env.GLIM ?? join(here, "../../build/glim");
+const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const FOLDED = "web;main (app.py:3);handle (app.py:12);parse 60\nweb;main (app.py:3);handle (app.py:12);read_[k] 25\n"
+	+ "db;main;scan 15\n";
+let browser, dir;
+
+before(async () => {
+	browser = await launch();
+	dir = await mkdtemp(join(tmpdir(), "glim-html-"));
+});
+after(async () => {
+	await browser.close();
+	await rm(dir, { recursive: true });
+});
+
+function write(folded) {
+	const path = join(dir, "x.html");
+	execFileSync(glim, ["report", "-", "-o", path], { input: folded });
+	return path;
+}
+
+/* Run f on the page; complaints of the browser and requests of any kind fail the test. */
+async function open(folded, { size = WIDE, theme = "light", hash = "" }, f) {
+	const context = await browser.newContext({ viewport: size, colorScheme: theme, timezoneId: "Europe/Berlin" });
+	const page = await context.newPage();
+	const url = pathToFileURL(write(folded)).href, complaints = [];
+	page.on("console", (m) => ["error", "warning"].includes(m.type()) && complaints.push(m.text()));
+	page.on("pageerror", (e) => complaints.push(String(e)));
+	page.on("dialog", (d) => { complaints.push(d.message()); d.dismiss(); });
+	page.on("request", (r) => r.url().split("#")[0] !== url && complaints.push(`asked for ${r.url()}`));
+	await page.goto(url + hash);
+	await f(page);
+	await context.close();
+	assert.deepEqual(complaints, []);
+}
+
+const graph = (page) => page.getByRole("application", { name: /Flame graph/ });
+const rows = (page) => page.getByRole("grid").locator(".fn-body .fn-row").evaluateAll((trs) => trs.map((tr) =>
+	[...tr.querySelectorAll(".weight .num")].map((c) => c.textContent).concat(tr.querySelector(".fn-text").textContent)));
+
+test("the figures are those of the profile", async () => {
+	await open(FOLDED, { hash: "#view=table" }, async (page) => {
+		await page.getByRole("gridcell", { name: /parse/ }).waitFor();
+		const shown = await rows(page);
+		assert.equal(shown[0][2], "parse");
+		assert.deepEqual(shown.filter((r) => !["web", "db"].includes(r[2])).sort(), [
+			["60.0 %", "60.0 %", "parse"], ["25.0 %", "25.0 %", "read"], ["15.0 %", "15.0 %", "scan"],
+			["0 %", "85.0 %", "handle"], ["0 %", "15.0 %", "main"], ["0 %", "85.0 %", "main"],
+		].sort());
+		assert.match(await page.locator("header").innerText(), /CPU[^]*100 samples/);
+	});
+});
+
+test("pictures and no accessibility violation", async () => {
+	for (const [width, size] of [["wide", WIDE], ["narrow", NARROW]]) {
+		for (const theme of ["light", "dark"]) {
+			await open(FOLDED, { size, theme }, async (page) => {
+				await graph(page).waitFor();
+				await page.screenshot({ path: join(SHOTS, `standalone-${width}-${theme}.png`), animations: "disabled" });
+				const spill = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+				assert.ok(spill <= 0, `${width}: ${spill} px wider than the window`);
+				await page.evaluate(axeSource);
+				const found = await page.evaluate(async () => (await window.axe.run(document)).violations.map((v) => v.id));
+				assert.deepEqual(found, [], `${width} ${theme}`);
+			});
+		}
+	}
+});
+
+test("search, zoom, details, Back, and a choice of colours", async () => {
+	await open(FOLDED, {}, async (page) => {
+		await graph(page).waitFor();
+		await page.keyboard.press("/");
+		await page.keyboard.type("parse");
+		await page.getByText("60.0 % total").waitFor();
+		await graph(page).click({ position: { x: 900, y: 30 } }); /* web, 85 of 100 */
+		await page.getByRole("complementary", { name: "Details of the frame" }).waitFor();
+		assert.match(page.url(), /#zoom=[0-9a-f]{16}&search=parse$/);
+		await page.goBack();
+		assert.doesNotMatch(page.url(), /zoom/);
+		await page.reload();
+		await page.getByText("60.0 % total").waitFor(); /* the address keeps the search */
+		await page.getByRole("button", { name: "Light or dark" }).click();
+		await page.getByRole("button", { name: "Dark", exact: true }).click();
+		assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+	});
+});
+
+test("names of strangers are text", async () => {
+	const name = "</script><script>alert(1)</script><!--\u2028&lt@SCRIPT@@DATA@";
+	await open(`p;${name} 3\n`, { hash: "#view=table" }, async (page) => {
+		await page.getByRole("gridcell", { name: /script/ }).waitFor();
+		assert.ok((await rows(page)).some((r) => r[2] === name));
+	});
+});
+
+test("a recording without samples says so", async () => {
+	await open("p;f 0\n", {}, (page) => page.getByText("There is no sample").waitFor());
+});
+
+test("the page is small", async () => {
+	const size = gzipSync(await readFile(write("p;f 1\n"))).length;
+	assert.ok(size < 60_000, `${size} bytes`);
+});
