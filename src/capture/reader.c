@@ -24,6 +24,7 @@ static const int64_t children_ns = 10000000;
 /* A process that is sampled, or will be when it runs Python. */
 struct subject {
 	pid_t pid;
+	struct memory memory;
 	struct python_reader *python;	  /* NULL: none was found yet */
 	struct interpreters interpreters; /* of python */
 	struct tasks tasks;
@@ -116,7 +117,6 @@ static void subject_free(struct subject *s)
 static int look_for_python(struct reader *r, struct subject *s, struct err *e)
 {
 	struct target *t = targets_add(&r->targets, s->pid, 0, clock_mono_ns());
-	struct memory m = memory_of_process(s->pid);
 	struct process p;
 	int code;
 
@@ -129,14 +129,14 @@ static int look_for_python(struct reader *r, struct subject *s, struct err *e)
 		return ++s->unmapped < FORGOTTEN ? 0 : -ESRCH;
 	}
 	s->unmapped = 0;
-	if (runtimes_find_python(r->runtimes, &t->process, &m, &t->python) <= 0)
+	if (runtimes_find_python(r->runtimes, &t->process, &s->memory, &t->python) <= 0)
 		return 0;
-	code = python_reader_new(&m, &t->python, &s->python, e);
+	code = python_reader_new(&s->memory, &t->python, &s->python, e);
 	if (!code)
 		code = python_reader_list(s->python);
 	if (code > 0) {
 		t->has_python = true;
-		interpreters_init(&s->interpreters, &m, &t->python);
+		interpreters_init(&s->interpreters, &s->memory, &t->python);
 		return 1;
 	}
 	python_reader_free(take_ptr(s->python));
@@ -150,6 +150,7 @@ static struct subject *add_subject(struct reader *r, pid_t pid, int64_t now)
 	struct subject *s = mem_calloc(1, sizeof(*s));
 
 	s->pid = s->tasks.pid = pid;
+	s->memory = memory_of_process(pid);
 	s->retry_ns = now;
 	s->retry_wait_ns = first_retry_ns;
 	r->retry_ns = MIN(r->retry_ns, now);

@@ -16,6 +16,8 @@ enum {
 	SAVED_EFFORT = 2048,
 	MORE_EFFORT = 2,
 	EFFORT_PARTS = 8,
+	ROOT_VOTES = 8, /* that make a frame the only one that can be outermost */
+	MAX_ROOT_VOTES = 64,
 	MAX_CODES = 32768, /* code objects whose start is remembered */
 	WALK_STEPS = UNWIND_MAX_ENTRIES + 1,
 	/* glibc 2.21 to 2.41 on x86-64, nptl/descr.h: where struct pthread has its tid. */
@@ -45,6 +47,10 @@ struct thread_slot {
 	VEC(struct unwind_entry) entries;
 	VEC(uint64_t) frames;
 	unsigned int effort;
+	/* The outermost frame, by the majority of stacks: one that just returned, or a generator
+	 * that just yielded, has no caller, too. */
+	uint64_t root;
+	unsigned int root_votes;
 	uint64_t codes[MAX_CODES_ALONG]; /* starts of code objects that the last stack had */
 	size_t ncodes;
 };
@@ -54,7 +60,7 @@ struct interpreter_slot {
 	uint64_t gil, collector; /* addresses; 0: not known */
 };
 struct python_reader {
-	struct memory memory;
+	const struct memory *memory;
 	struct python python;
 	size_t head_bytes;
 	VEC(struct interpreter_slot) interpreters;
@@ -95,7 +101,7 @@ static struct code_head *code_head(struct python_reader *r, uint64_t address)
 
 	if (known && r->now_ns - known->read_ns < code_believed_ns)
 		return known;
-	if (memory_read(&r->memory, address, new.words, sizeof(new.words)))
+	if (memory_read(r->memory, address, new.words, sizeof(new.words)))
 		return NULL;
 	if (known) {
 		*known = new;
@@ -115,7 +121,7 @@ static int read_copied(void *dst, size_t size, uint64_t address)
 	const struct code_head *head;
 
 	if (dst != current.code)
-		return stack_copy_read(&current.slot->copy, &current.reader->memory, current.copy,
+		return stack_copy_read(&current.slot->copy, current.reader->memory, current.copy,
 				       address, dst, size);
 	head = code_head(current.reader, address);
 	if (!head || size > sizeof(head->words))
@@ -202,11 +208,29 @@ static bool is_whole(const struct stack *s)
 	return s->end == UNWIND_PYTHON_COMPLETE || s->end == UNWIND_PYTHON_DEEP;
 }
 
+static void vote_for_root(struct thread_slot *t, uint64_t frame)
+{
+	if (!t->root_votes)
+		t->root = frame;
+	if (t->root == frame)
+		t->root_votes = MIN(t->root_votes + 1, (unsigned int)MAX_ROOT_VOTES);
+	else
+		t->root_votes--;
+}
+
+/* Does the stack end where those of this thread do? */
+static bool has_root(const struct thread_slot *t, const struct stack *s)
+{
+	return t->root_votes < ROOT_VOTES || s->end == UNWIND_PYTHON_DEEP ||
+	       (s->count && s->frames[s->count - 1] == t->root);
+}
+
 static bool is_believed(struct python_reader *r, const struct thread_slot *t, const struct stack *s)
 {
 	if (s->end == UNWIND_PYTHON_NONE)
 		return !stack_copy_is_late(&t->copy);
-	return is_whole(s) && stack_belief_holds(&r->belief, s->entries, s->count);
+	return is_whole(s) && has_root(t, s) &&
+	       stack_belief_holds(&r->belief, s->entries, s->count);
 }
 
 /* Who holds the lock and whether garbage is collected, for parts of a copy. */
@@ -244,19 +268,25 @@ static void read_certainly(struct python_reader *r, struct thread_slot *t, struc
 	struct moment now;
 	size_t n = add_moment(t, &now, others);
 	uint32_t same = 0;
+	bool late;
 
 	for (unsigned int i = t->effort / EFFORT_PARTS + 1; i && t->effort; i--, t->effort--) {
 		r->stats.again++;
-		stack_copy_take(&t->copy, &r->memory, STACK_COPIES, others, n);
+		stack_copy_take(&t->copy, r->memory, STACK_COPIES, others, n);
 		take_moment(t, &now);
 		for (unsigned int c = 0; c < STACK_COPIES; c++)
 			walk_copy(r, t, c, &stacks[c]);
 		/* All copies share what was read late: they would agree about it. */
-		same = stack_copy_is_late(&t->copy) ? 0 : agreed(stacks);
+		late = stack_copy_is_late(&t->copy);
+		same = late ? 0 : agreed(stacks);
 		*ret = stacks[0];
-		if (is_whole(ret) && same)
-			stack_belief_prove(&r->belief, ret->entries, ret->count, ret->count - same);
-		if ((same == ret->count && !stack_copy_is_late(&t->copy)) || is_believed(r, t, ret))
+		if (is_whole(ret) && !late)
+			stack_belief_learn(&r->belief, ret->entries, ret->count, same);
+		if (ret->end == UNWIND_PYTHON_COMPLETE && ret->count)
+			vote_for_root(t, ret->frames[ret->count - 1]);
+		if (is_believed(r, t, ret) ||
+		    (same == ret->count && !late && has_root(t, ret) &&
+		     !stack_belief_doubts(&r->belief, ret->entries, ret->count)))
 			return;
 	}
 	ret->entries += ret->count - same;
@@ -282,7 +312,7 @@ static void read_first(struct python_reader *r, struct thread_slot *t)
 		head->read_ns = r->now_ns;
 		others[n++] = (struct memory_part){head->address, head->words, sizeof(head->words)};
 	}
-	ok = stack_copy_take(&t->copy, &r->memory, 1, others, n);
+	ok = stack_copy_take(&t->copy, r->memory, 1, others, n);
 	take_moment(t, &now);
 	for (size_t i = 0; !ok && i < t->ncodes; i++) {
 		struct code_head *head = known_code(r, t->codes[i]);
@@ -322,7 +352,7 @@ void python_reader_read(struct python_reader *r, size_t i)
 	walk_copy(r, t, 0, &s);
 	if (stack_copy_is_late(&t->copy)) {
 		r->stats.again++;
-		stack_copy_take(&t->copy, &r->memory, 1, NULL, 0);
+		stack_copy_take(&t->copy, r->memory, 1, NULL, 0);
 		walk_copy(r, t, 0, &s);
 	}
 	if (!is_believed(r, t, &s))
@@ -366,7 +396,7 @@ static pid_t tid_of(const struct python_reader *r, uint64_t id)
 {
 	int32_t tid;
 
-	if (memory_read(&r->memory, id + GLIBC_PTHREAD_TID, &tid, sizeof(tid)) || tid < 0)
+	if (memory_read(r->memory, id + GLIBC_PTHREAD_TID, &tid, sizeof(tid)) || tid < 0)
 		return 0;
 	return tid;
 }
@@ -405,7 +435,7 @@ static bool list_is_same(struct python_reader *r)
 	for (size_t i = 0; i < r->threads.len; i++)
 		parts[n++] = (struct memory_part){r->threads.data[i]->thread.state,
 						  r->heads + i * HEAD_BYTES, r->head_bytes};
-	same = memory_read_parts(&r->memory, parts, n) == n;
+	same = memory_read_parts(r->memory, parts, n) == n;
 	free(parts);
 	for (size_t i = 0; same && i < r->interpreters.len; i++) {
 		const struct interpreter_slot *s = &r->interpreters.data[i];
@@ -451,7 +481,7 @@ static int walk_threads(struct python_reader *r, const struct interpreter_slot *
 	for (uint64_t state = s->threads; state && r->threads.len < MAX_THREADS;
 	     state = word_at(head, l->thread_next)) {
 		struct thread_slot *t;
-		int code = memory_read(&r->memory, state, head, r->head_bytes);
+		int code = memory_read(r->memory, state, head, r->head_bytes);
 		uint64_t id;
 
 		if (code)
@@ -474,10 +504,10 @@ static void find_moment(const struct python_reader *r, struct interpreter_slot *
 	struct python_gil gil = {};
 	int32_t collecting;
 
-	python_gil_read(&r->memory, &r->python, s->address, &gil);
+	python_gil_read(r->memory, &r->python, s->address, &gil);
 	s->gil = gil.address;
 	s->collector = python_collector_find(&r->python, s->address);
-	if (memory_read(&r->memory, s->collector, &collecting, sizeof(collecting)))
+	if (memory_read(r->memory, s->collector, &collecting, sizeof(collecting)))
 		s->collector = 0;
 }
 
@@ -490,11 +520,11 @@ static int walk_lists(struct python_reader *r)
 
 	memset(&r->threads, 0, sizeof(r->threads));
 	vec_clear(&r->interpreters);
-	code = memory_read(&r->memory, r->python.process.interpreters, &s.address, 8);
+	code = memory_read(r->memory, r->python.process.interpreters, &s.address, 8);
 	while (!code && s.address && r->interpreters.len < MAX_INTERPRETERS) {
-		code = memory_read(&r->memory, s.address + l->interpreter_next, &s.next, 8);
+		code = memory_read(r->memory, s.address + l->interpreter_next, &s.next, 8);
 		if (!code)
-			code = memory_read(&r->memory, s.address + l->interpreter_threads,
+			code = memory_read(r->memory, s.address + l->interpreter_threads,
 					   &s.threads, 8);
 		if (code)
 			break;
@@ -562,7 +592,7 @@ int python_reader_new(const struct memory *m, const struct python *py, struct py
 		return err_set(e, -ENOTSUP, "Python %u.%u is not known to this version of Glim",
 			       py->version >> 24, py->version >> 16 & 0xff);
 	r = mem_calloc(1, sizeof(*r));
-	r->memory = *m;
+	r->memory = m;
 	r->python = *py;
 	r->head_bytes = head;
 	for (int i = 0; i < STACK_COPIES; i++) {

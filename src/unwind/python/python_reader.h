@@ -30,7 +30,8 @@ struct python_thread {
 };
 
 struct python_reader; /* opaque */
-/* -ENOTSUP: the layout of this Python is not known. m and py are copied. */
+/* -ENOTSUP: the layout of this Python is not known. py is copied, m must outlive the
+ * reader. */
 int python_reader_new(const struct memory *m, const struct python *py, struct python_reader **ret,
 		      struct err *e);
 void python_reader_free(struct python_reader *r);

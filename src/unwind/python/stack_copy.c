@@ -21,6 +21,24 @@ static int by_address(const void *x, const void *y)
 	return (a->address > b->address) - (a->address < b->address);
 }
 
+/* What was read late may have been left out of a copy only. */
+static void merge(struct stack_copy *s)
+{
+	size_t kept = 0;
+
+	qsort(s->blocks.data, s->blocks.len, sizeof(s->blocks.data[0]), by_address);
+	for (size_t i = 0; i < s->blocks.len; i++) {
+		struct stack_block *last = kept ? &s->blocks.data[kept - 1] : NULL;
+		const struct stack_block *b = &s->blocks.data[i];
+
+		if (!last || last->address != b->address)
+			s->blocks.data[kept++] = *b;
+		else if (b->used > last->used)
+			*last = *b;
+	}
+	s->blocks.len = kept;
+}
+
 static void forget_late(struct stack_copy *s)
 {
 	vec_clear(&s->late);
@@ -42,7 +60,7 @@ static void plan(struct stack_copy *s)
 	for (size_t i = 0; i < s->late.len && s->blocks.len < STACK_COPY_BLOCKS; i++)
 		vec_push(&s->blocks, s->late.data[i]);
 	if (s->late.len)
-		qsort(s->blocks.data, s->blocks.len, sizeof(s->blocks.data[0]), by_address);
+		merge(s);
 	forget_late(s);
 }
 
@@ -51,26 +69,45 @@ static size_t copy_bytes(const struct stack_copy *s)
 	return s->blocks.len * STACK_COPY_BLOCK;
 }
 
+/* A stretch of blocks, and when the last walk needed the first of them. */
+struct turn {
+	struct memory_part part;
+	uint32_t turn;
+};
+
+static int by_turn(const void *x, const void *y)
+{
+	const struct turn *a = x, *b = y;
+
+	return (a->turn > b->turn) - (a->turn < b->turn);
+}
+
 /* Adjacent blocks are one part. Returns how many parts there are, 0: too many. */
-static size_t make_parts(struct stack_copy *s, struct memory_part *parts)
+static size_t make_parts(struct stack_copy *s, struct turn *parts, bool only_needed)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->blocks.len; i++) {
-		uint64_t address = s->blocks.data[i].address;
+		struct stack_block *b = &s->blocks.data[i];
+		struct turn *last = n ? &parts[n - 1] : NULL;
+		uint32_t turn = b->used + 1 == s->clock ? b->turn : UINT32_MAX;
 
-		if (n && parts[n - 1].address + parts[n - 1].n == address) {
-			parts[n - 1].n += STACK_COPY_BLOCK;
+		if (only_needed && turn == UINT32_MAX)
+			continue;
+		b->copied = s->clock;
+		if (last && last->part.address + last->part.n == b->address) {
+			last->part.n += STACK_COPY_BLOCK;
+			last->turn = MIN(last->turn, turn);
 			continue;
 		}
 		if (n == MAX_PARTS)
 			return 0;
-		parts[n++] = (struct memory_part){
-			.address = address,
-			.buf = s->bytes + i * STACK_COPY_BLOCK,
-			.n = STACK_COPY_BLOCK,
+		parts[n++] = (struct turn){
+			.part = {b->address, s->bytes + i * STACK_COPY_BLOCK, STACK_COPY_BLOCK},
+			.turn = turn,
 		};
 	}
+	qsort(parts, n, sizeof(*parts), by_turn);
 	return n;
 }
 
@@ -78,21 +115,27 @@ bool stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int 
 		     const struct memory_part *others, size_t n_others)
 {
 	struct memory_part parts[STACK_COPIES * MAX_PARTS + STACK_COPY_OTHERS];
+	struct turn turns[MAX_PARTS];
 	size_t n, all;
 
 	s->clock++;
+	s->turns = 0;
 	plan(s);
 	all = copy_bytes(s) * STACK_COPIES;
 	if (all > s->bytes_cap) {
 		s->bytes = mem_reallocarray(s->bytes, all, 2);
 		s->bytes_cap = all * 2;
 	}
-	n = make_parts(s, parts);
-	for (size_t c = 1; c < copies; c++)
-		for (size_t i = 0; i < n; i++) {
-			parts[c * n + i] = parts[i];
-			parts[c * n + i].buf = (uint8_t *)parts[i].buf + c * copy_bytes(s);
-		}
+	n = make_parts(s, turns, copies > 1);
+	for (size_t i = 0; i < n; i++) {
+		struct memory_part *second = &parts[2 * n - 1 - i];
+
+		parts[i] = turns[i].part;
+		if (copies < STACK_COPIES)
+			continue;
+		*second = parts[i];
+		second->buf = (uint8_t *)second->buf + copy_bytes(s);
+	}
 	all = n * copies;
 	for (size_t i = 0; i < n_others && i < STACK_COPY_OTHERS; i++)
 		parts[all++] = others[i];
@@ -108,7 +151,7 @@ static struct stack_block *find_block(struct stack_copy *s, uint64_t address)
 	size_t low = 0, high = s->blocks.len;
 
 	if (s->hint < high && s->blocks.data[s->hint].address == address)
-		return &s->blocks.data[s->hint];
+		low = high = s->hint;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
@@ -117,7 +160,8 @@ static struct stack_block *find_block(struct stack_copy *s, uint64_t address)
 		else
 			high = mid;
 	}
-	if (low == s->blocks.len || s->blocks.data[low].address != address)
+	if (low == s->blocks.len || s->blocks.data[low].address != address ||
+	    s->blocks.data[low].copied != s->clock)
 		return NULL;
 	s->hint = low;
 	return &s->blocks.data[low];
@@ -125,7 +169,12 @@ static struct stack_block *find_block(struct stack_copy *s, uint64_t address)
 
 static const uint8_t *read_late(struct stack_copy *s, const struct memory *m, uint64_t address)
 {
-	struct stack_block new = {.address = address, .used = s->clock, .at = s->late.len};
+	struct stack_block new = {
+		.address = address,
+		.used = s->clock,
+		.turn = s->turns,
+		.at = s->late.len,
+	};
 
 	for (size_t i = s->late.len; i-- > 0;)
 		if (s->late.data[i].address == address)
@@ -137,6 +186,7 @@ static const uint8_t *read_late(struct stack_copy *s, const struct memory *m, ui
 		return NULL;
 	s->late_bytes.len += STACK_COPY_BLOCK;
 	vec_push(&s->late, new);
+	s->turns++;
 	return s->late_bytes.data + (size_t) new.at *STACK_COPY_BLOCK;
 }
 
@@ -152,6 +202,8 @@ int stack_copy_read(struct stack_copy *s, const struct memory *m, unsigned int c
 		const uint8_t *bytes;
 
 		if (b) {
+			if (b->used != s->clock)
+				b->turn = s->turns++;
 			b->used = s->clock;
 			bytes = s->bytes + copy * copy_bytes(s) +
 				(size_t)(b - s->blocks.data) * STACK_COPY_BLOCK;

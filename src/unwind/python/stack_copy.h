@@ -3,7 +3,7 @@
  *
  * A running thread changes its frames while they are read one after the other, and what comes out
  * is a stack that never was. So the places where the last stacks lay are copied in one system call,
- * and the walk goes over the copy. Several copies, taken one after the other by the same call, tell
+ * and the walk goes over the copy. Two copies, taken one after the other by the same call, tell
  * whether something changed meanwhile. What lies elsewhere is read late, and is copied from the
  * next time on; what was not needed for a while is left out again.
  *
@@ -15,7 +15,7 @@
 #include "process/memory.h"
 
 enum {
-	STACK_COPIES = 3,
+	STACK_COPIES = 2,
 	STACK_COPY_BLOCK = 1024, /* bytes; a page is not read in part */
 	STACK_COPY_BLOCKS = 4096,
 	STACK_COPY_OTHERS = 64,
@@ -23,7 +23,9 @@ enum {
 
 struct stack_block {
 	uint64_t address;
-	uint32_t used; /* clock of the last copy in which it was needed */
+	uint32_t used;	 /* clock of the last copy in which it was needed */
+	uint32_t copied; /* clock of the last copy that has it */
+	uint32_t turn; /* when it was needed first in that copy: walks begin at the thread state */
 	uint32_t at;   /* number of its bytes among those read late */
 };
 struct stack_copy {
@@ -32,14 +34,16 @@ struct stack_copy {
 	size_t bytes_cap;
 	VEC(struct stack_block) late; /* in the order of reading */
 	VEC(uint8_t) late_bytes;
-	uint32_t clock;
+	uint32_t clock, turns;
 	size_t hint; /* the block that was found last */
 };
 
 void stack_copy_fini(struct stack_copy *s);
-/* Copy all blocks, that many times, and n other parts behind them. Where some memory is gone the
- * blocks are forgotten, and everything is read late; the value is false then. What was read late
- * before is merged in. */
+/* Copy all blocks once, or those that the last walk needed twice, and n other parts behind them.
+ * The first copy is made in the order in which the last walk needed the blocks, the second in the
+ * opposite order: what is read first, the thread's current frame, is read last, too, and who called
+ * it in between. Where some memory is gone the blocks are forgotten, and everything is read late;
+ * the value is false then. What was read late before is merged in. */
 bool stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int copies,
 		     const struct memory_part *others, size_t n);
 /* n bytes of a copy, or of live memory where the copy does not hold them. */

@@ -1,0 +1,262 @@
+/* Stacks of a program that goes on while they are read. The program is simulated: every nanosecond
+ * of it is known, and time passes with every byte that is copied. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "unwind/python/layout.h"
+#include "unwind/python/python_reader.h"
+
+enum {
+	INTERPRETERS = 0x10000, /* addresses */
+	INTERPRETER = 0x20000,
+	STATE = 0x30000,
+	CODES = 0x40000,
+	FRAMES = 0x50000,
+	MEMORY_BYTES = 0x60000,
+	CODE_STRIDE = 0x200,
+	FRAME_STRIDE = 0x70, /* in a data stack */
+	HEAP_STRIDE = 0x8c0, /* frames that are objects lie here and there */
+	THREAD_ID = 0x7f000000,
+	PART_NS = 300,
+	LINE_NS = 4,
+	LINE = 64, /* what copying costs */
+	MAX_DEPTH = 4,
+};
+enum { WORK, HOT_A, LEAF_A, HOT_B, LEAF_B, FUNCTIONS };
+
+/* What the program does, again and again: who runs innermost, and for how long on average. */
+static const struct {
+	uint8_t depth, stack[MAX_DEPTH];
+	uint32_t ns;
+} steps[] = {
+	{1, {WORK}, 60},
+	{2, {WORK, HOT_A}, 40},
+	{3, {WORK, HOT_A, LEAF_A}, 400},
+	{2, {WORK, HOT_A}, 40},
+	{3, {WORK, HOT_A, LEAF_A}, 400},
+	{1, {WORK}, 60},
+	{2, {WORK, HOT_B}, 40},
+	{3, {WORK, HOT_B, LEAF_B}, 150},
+	{2, {WORK, HOT_B}, 40},
+	{3, {WORK, HOT_B, LEAF_B}, 150},
+};
+
+struct program {
+	struct memory memory; /* first: the reader knows this part */
+	const struct python_layout *layout;
+	uint8_t bytes[MEMORY_BYTES];
+	uint64_t random;
+	uint64_t now_ns, step_ends_ns, ran_ns[FUNCTIONS]; /* innermost */
+	size_t step;
+	unsigned int slowness; /* steps take so many per cent */
+};
+
+static uint64_t next_random(struct program *p)
+{
+	p->random ^= p->random << 13;
+	p->random ^= p->random >> 7;
+	p->random ^= p->random << 17;
+	return p->random;
+}
+
+static void put(struct program *p, uint64_t address, uint64_t value)
+{
+	memcpy(p->bytes + address, &value, sizeof(value));
+}
+
+static bool has_heap_frames(const struct program *p)
+{
+	return p->layout->style == PYTHON_EACH_FRAME;
+}
+
+static uint64_t frame_at(const struct program *p, size_t step, int level)
+{
+	if (has_heap_frames(p))
+		return FRAMES + steps[step].stack[level] * HEAP_STRIDE;
+	return FRAMES + level * FRAME_STRIDE;
+}
+
+/* As CPython does it: a frame is made, then it is the current one; it is left as it is when it
+ * returns, but one on the heap forgets its caller. */
+static void enter_step(struct program *p, size_t step)
+{
+	const struct python_layout *l = p->layout;
+	int depth = steps[step].depth, before = steps[p->step].depth;
+	uint64_t frame = frame_at(p, step, depth - 1);
+
+	if (depth > before) {
+		uint64_t code = CODES + steps[step].stack[depth - 1] * CODE_STRIDE;
+
+		memset(p->bytes + frame, 0, l->frame_size);
+		put(p, frame + l->frame_code, code);
+		put(p, frame + l->frame_previous, depth > 1 ? frame_at(p, step, depth - 2) : 0);
+		put(p, frame + l->frame_instruction, has_heap_frames(p) ? 2 : code + 250);
+		/* Where the caller stands now. */
+		if (depth > 1)
+			put(p, frame_at(p, step, depth - 2) + l->frame_instruction,
+			    has_heap_frames(p) ? step : code + l->code_start + step * 2);
+	}
+	put(p, STATE + l->thread_frame, frame);
+	if (depth < before && has_heap_frames(p))
+		put(p, frame_at(p, p->step, before - 1) + l->frame_previous, 0);
+	p->step = step;
+}
+
+static void pass(struct program *p, uint64_t ns)
+{
+	while (ns) {
+		uint64_t some = MIN(ns, p->step_ends_ns - p->now_ns);
+
+		p->ran_ns[steps[p->step].stack[steps[p->step].depth - 1]] += some;
+		p->now_ns += some;
+		ns -= some;
+		if (p->now_ns < p->step_ends_ns)
+			continue;
+		enter_step(p, (p->step + 1) % ARRAY_SIZE(steps));
+		p->step_ends_ns =
+			p->now_ns + 1 +
+			steps[p->step].ns * p->slowness / 100 * (50 + next_random(p) % 101) / 100;
+	}
+}
+
+static int read_program(const struct memory *m, uint64_t address, void *buf, size_t n)
+{
+	struct program *p = (struct program *)(uintptr_t)m;
+	size_t done = 0;
+
+	pass(p, PART_NS);
+	if (address >= MEMORY_BYTES || n > MEMORY_BYTES - address)
+		return -EFAULT;
+	while (done < n) {
+		size_t some = MIN(n - done, (size_t)(LINE - (address + done) % LINE));
+
+		memcpy((uint8_t *)buf + done, p->bytes + address + done, some);
+		done += some;
+		pass(p, LINE_NS);
+	}
+	return 0;
+}
+
+static struct program *program_new(uint32_t version, unsigned int slowness)
+{
+	struct program *p = mem_calloc(1, sizeof(*p));
+
+	p->memory.read = read_program;
+	p->layout = python_layout_of(version);
+	p->random = 88172645463325252ULL;
+	p->slowness = slowness;
+	put(p, INTERPRETERS, INTERPRETER);
+	put(p, INTERPRETER + p->layout->interpreter_threads, STATE);
+	put(p, STATE + p->layout->thread_id, THREAD_ID);
+	for (uint64_t i = CODES; i < FRAMES; i += 8)
+		put(p, i, next_random(p));
+	p->step = ARRAY_SIZE(steps) - 1;
+	enter_step(p, 0);
+	put(p, FRAMES + p->layout->frame_code, CODES + WORK * CODE_STRIDE);
+	put(p, STATE + p->layout->thread_frame, FRAMES);
+	p->step_ends_ns = steps[0].ns;
+	return p;
+}
+
+static struct python_reader *reader_of(const struct program *p, uint32_t version)
+{
+	const struct python py = {
+		.version = version,
+		.process = {.interpreters = INTERPRETERS, .layout = *p->layout},
+	};
+	struct python_reader *r;
+
+	assert_int_equal(python_reader_new(&p->memory, &py, &r, NULL), 0);
+	return r;
+}
+
+/* The function that an entry is of. */
+static int function_of(const struct unwind_entry *e)
+{
+	return (int)((e->address - CODES) / CODE_STRIDE);
+}
+
+/* Was there ever such a stack? */
+static bool existed(const struct python_thread *t)
+{
+	for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
+		bool same = steps[s].depth == t->count;
+
+		for (uint32_t i = 0; same && i < t->count; i++)
+			same = function_of(&t->entries[t->count - 1 - i]) == steps[s].stack[i];
+		if (same)
+			return true;
+	}
+	return false;
+}
+
+static void check_program(uint32_t version, unsigned int slowness, bool shares)
+{
+	enum { SAMPLES = 20000 };
+	struct program *p = program_new(version, slowness);
+	struct python_reader *r = reader_of(p, version);
+	unsigned int seen[FUNCTIONS] = {}, torn = 0, impossible = 0;
+	struct python_reader_stats stats;
+
+	for (int i = 0; i < SAMPLES; i++) {
+		const struct python_thread *t;
+
+		pass(p, next_random(p) % 20000);
+		assert_int_equal(python_reader_take(r), 1);
+		t = python_reader_thread(r, 0);
+		if (t->end != UNWIND_PYTHON_COMPLETE) {
+			assert_int_equal(t->end, UNWIND_PYTHON_TORN);
+			torn++;
+			continue;
+		}
+		impossible += !existed(t);
+		seen[function_of(&t->entries[0])]++;
+	}
+	python_reader_stats(r, &stats);
+	print_message("version %x, %u %%: %u impossible, %u torn, %.2f copies a stack\n", version,
+		      slowness, impossible, torn, 1 + (double)stats.again / SAMPLES);
+	assert_int_equal(impossible, 0);
+	assert_true(torn <= SAMPLES / 1000);
+	for (int f = 0; f < FUNCTIONS; f++) {
+		double share = (double)seen[f] / (SAMPLES - torn);
+		double truth = (double)p->ran_ns[f] / (double)p->now_ns;
+
+		print_message("  function %d: %.3f of the samples, %.3f of the time\n", f, share,
+			      truth);
+		assert_true(!shares || (share > truth - 0.03 && share < truth + 0.03));
+	}
+	python_reader_free(r);
+	free(p);
+}
+
+/* In per cent of the times above. The slow ones change slower than they can be copied, so that they
+ * are counted as long as they take; of the fast ones only no stack may be wrong. */
+static void test_data_stack(void **state)
+{
+	check_program(0x030d0000, 100, false);
+	check_program(0x030d0000, 250, false);
+	check_program(0x030d0000, 600, false);
+	check_program(0x030d0000, 2000, true);
+	check_program(0x030d0000, 5000, true);
+}
+
+static void test_heap_frames(void **state)
+{
+	check_program(0x030a0000, 600, false);
+	check_program(0x030a0000, 2000, false);
+	check_program(0x030a0000, 5000, true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_data_stack),
+		cmocka_unit_test(test_heap_frames),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
