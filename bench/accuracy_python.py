@@ -16,6 +16,7 @@ import platform
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 import attached
 import python_score
@@ -31,11 +32,13 @@ def parse():
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--python", action="store_true", help="programs in Python (this)")
     p.add_argument("--case", action="append", metavar="NAME", help="only this case; may be repeated")
-    p.add_argument("--version", action="append", metavar="V", help="only interpreters 3.11, 3.12.1 ...; may be repeated")
+    p.add_argument("--version", action="append", metavar="V",
+                   help="only interpreters 3.11, 3.12.1 ...; may be repeated")
     p.add_argument("--list", action="store_true", help="name the cases and the interpreters")
     p.add_argument("--seconds", type=float, default=1, help="CPU time that each program burns (1)")
     p.add_argument("--hz", type=int, default=recorders.HZ, help="samples a second (%d)" % recorders.HZ)
-    p.add_argument("--only", action="append", choices=[KERNEL, *attached.BY_NAME], help="this profiler; may be repeated")
+    p.add_argument("--only", action="append", choices=[KERNEL, *attached.BY_NAME],
+                   help="this profiler; may be repeated")
     p.add_argument("--details", action="store_true", help="of what failed: reasons, calls, stacks, lines")
     p.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = p.parse_args()
@@ -87,11 +90,12 @@ def main():
             print("%-16s %s" % (python.name, python.path))
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    pairs = pythons.pairs([case for case in pythons.CASES if not options.case or case.name in options.case], interpreters)
+    cases = [case for case in pythons.CASES if not options.case or case.name in options.case]
+    pairs = pythons.pairs(cases, interpreters)
     chosen = options.only or [KERNEL, *attached.BY_NAME]
     results = {}
     with tempfile.TemporaryDirectory(prefix="glim-truth-") as folder:
-        folder = recorders.Path(folder)
+        folder = Path(folder)
         if KERNEL in chosen and os.geteuid() == 0:
             results[KERNEL] = by_kernel(pairs, options, folder)
         for profiler in attached.PROFILERS:

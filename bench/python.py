@@ -27,7 +27,6 @@ from statistics import median
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "truth"))
-sys.path.insert(0, str(HERE / "load"))
 
 import attached  # noqa: E402
 import python_score  # noqa: E402
@@ -97,7 +96,7 @@ def spell(target, profiler, hz, seconds, out):
     time.sleep(max(0.0, began + seconds - 0.2 - at))
     used, passed, rss = run_ns(watcher.pid) - own, time.monotonic() - at, peak_rss(watcher.pid)
     speed = (target.loops() - loops) / (run_ns(target.pid) - cpu) * 1e9
-    attached.end(watcher, 60)
+    attached.end(watcher, 10)
     late = time.monotonic() - began - seconds
     count = sum(n for _, n in profiler.samples(out))
     taken = count / seconds * passed
@@ -212,6 +211,10 @@ def choose_python(version):
     return fit[-1] if fit else sys.exit("no such interpreter here: %s" % (version or "CPython 3.8 to 3.13"))
 
 
+def say(what):
+    print("== measuring: " + what, file=sys.stderr)
+
+
 def main():
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
@@ -225,8 +228,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="glim-bench-") as folder:
         for threads, kind, hz in settings:
             title = "%d threads, %d Hz" % (threads, hz) if kind == "work" else "300 frames, %d Hz" % hz
+            say(title)
             costs[title] = compare(python, profilers, threads, kind, hz, options, folder)
         for profiler in profilers:
+            say(profiler.name + " by itself")
             kept, delivered = highest_rate(python, profiler, options, folder)
             single[profiler.name] = {"first_sample": first_sample(python, profiler, options, folder),
                                      "highest_rate": kept, "delivered": delivered,

@@ -89,10 +89,10 @@ def rotation(chosen, pythons, times=2):
     for _ in range(max(times, -(-times * len(chosen) // max(1, len(pythons))))):
         for at, python in enumerate(pythons):
             fit = [case for case in chosen if python.version >= case.since]
-            order = sorted(fit, key=lambda case: (sum(c is case for c, _ in picked), (chosen.index(case) + at) % len(fit)))
-            again = [case for case in order if (case, python) not in picked]
-            if again:
-                picked.append((again[0], python))
+            fit = [case for case in fit if (case, python) not in picked]
+            if fit:
+                runs = [sum(c is case for c, _ in picked) for case in fit]
+                picked.append((fit[min(range(len(fit)), key=lambda i: (runs[i], (i + at) % len(fit)))], python))
     return picked
 
 
