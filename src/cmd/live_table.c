@@ -138,12 +138,13 @@ static uint32_t label(const struct window *w, uint32_t labels, const char *key)
 /* Of whom a sample is: as labels say it. */
 struct owner {
 	struct live_key process, thread;
-	bool holds_gil, waits_gil;
+	bool holds_gil, waits_gil, runs;
 };
 
 static struct owner owner_of(const struct window *w, uint32_t labels)
 {
 	const char *gil = profile_label_value(w->profile, labels, "gil");
+	const char *state = profile_label_value(w->profile, labels, "state");
 	struct owner o = {};
 
 	o.process.name = o.thread.module = label(w, labels, "process");
@@ -151,6 +152,7 @@ static struct owner owner_of(const struct window *w, uint32_t labels)
 	o.thread.name = label(w, labels, "thread");
 	o.holds_gil = gil && !strcmp(gil, "held");
 	o.waits_gil = gil && !strcmp(gil, "waiting");
+	o.runs = !state || strcmp(state, "idle");
 	w->table->knows_gil |= gil != NULL;
 	return o;
 }
@@ -163,6 +165,7 @@ static void add_owner(const struct window *w, const struct owner *o, struct live
 	add_value(w, row, value, value);
 	row->gil += o->holds_gil ? now : 0;
 	row->gil_wait += o->waits_gil ? now : 0;
+	row->running += o->runs ? now : 0;
 }
 
 /* Samples with equal labels are added up first: there are few of those. */
@@ -193,6 +196,7 @@ static void decay(struct live_row *row, double by)
 	row->total *= by;
 	row->gil *= by;
 	row->gil_wait *= by;
+	row->running *= by;
 }
 
 static void decay_all(struct live_table *t, double by)
@@ -268,7 +272,8 @@ void live_focus_samples(const struct live_focus *focus, const struct profile *p,
 
 	for (uint32_t i = 0; i < p->label_sets.len; i++)
 		sets[i] = !focus || (has_label(p, i, "pid", focus->pid) &&
-				     has_label(p, i, "thread", focus->thread));
+				     has_label(p, i, "thread", focus->thread) &&
+				     !(focus->running && has_label(p, i, "state", "idle")));
 	for (size_t i = 0; i < p->samples.len; i++)
 		ret_keep[i] = sets[p->samples.data[i].labels];
 }

@@ -28,7 +28,8 @@ struct live_key {
 struct live_row {
 	struct live_key key;
 	double self, total;   /* now: nanoseconds a second */
-	double gil, gil_wait; /* processes, threads: of total, with the GIL, waiting for it */
+	double gil, gil_wait;	     /* processes, threads: of total, with the GIL, waiting for it */
+	double running;		     /* and not waiting for anything; in wall mode */
 	int64_t self_sum, total_sum; /* nanoseconds since the start */
 };
 struct live_rows {
@@ -45,9 +46,10 @@ struct live_table {
 	bool knows_gil;	     /* samples said who has it */
 };
 
-/* Only samples of this process, or of this thread of it; NULL: any. */
+/* Only samples of this process, or of this thread of it (NULL: any), or of threads that run. */
 struct live_focus {
 	const char *pid, *thread;
+	bool running;
 };
 
 int live_table_add(struct live_table *t, const struct profile *window,

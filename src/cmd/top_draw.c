@@ -133,7 +133,7 @@ double top_cpu(const struct top_view *v, const struct top_facts *f)
 {
 	const struct live_table *t = top_view_table(v);
 
-	return f->cpu >= 0 && !v->focus_pid ? f->cpu : live_rate(t, t->all.total) / NSEC_PER_SEC;
+	return f->cpu >= 0 && !v->focus_pid ? f->cpu : live_rate(t, t->all.running) / NSEC_PER_SEC;
 }
 
 /* The most important first: those at the end are left out on narrow screens. */
@@ -182,6 +182,8 @@ static void draw_tabs(const struct top_view *v, struct screen *s, unsigned int r
 		at += put(s, row, at + 1, s->columns, STYLE_PLAIN, "with ") + 1;
 		at += put(s, row, at, s->columns, STYLE_BOLD | STYLE_YELLOW, v->filter);
 	}
+	if (v->running)
+		at += put(s, row, at + 1, s->columns, STYLE_BOLD | STYLE_YELLOW, "not idle") + 1;
 	if (v->frozen)
 		put(s, row, at + 1, s->columns, STYLE_BOLD | STYLE_RED, "frozen");
 }
@@ -242,8 +244,8 @@ static struct columns lay_out(const struct top_view *v, unsigned int width)
 	return c;
 }
 
-static void draw_headings(const struct top_view *v, const struct columns *c, struct screen *s,
-			  unsigned int row)
+static void draw_headings(const struct top_view *v, const struct columns *c, bool wall,
+			  struct screen *s, unsigned int row)
 {
 	static const char *const names[LIVE_KINDS] = {"FUNCTION", "LINE OF", "PROCESS", "THREAD"};
 	bool code = v->kind <= LIVE_LINES;
@@ -252,8 +254,8 @@ static void draw_headings(const struct top_view *v, const struct columns *c, str
 		const char *text;
 		bool sorted, right;
 	} heads[] = {
-		{&c->first, code ? "SELF%" : "CPU%", v->sort == TOP_SORT_SELF, true},
-		{&c->second, code ? "TOT%" : "CORE%", v->sort == TOP_SORT_TOTAL, true},
+		{&c->first, code ? "SELF%" : wall ? "WALL%" : "CPU%", v->sort == TOP_SORT_SELF, true},
+		{&c->second, code ? "TOT%" : wall ? "RUN%" : "CORE%", v->sort == TOP_SORT_TOTAL, true},
 		{&c->time, code ? "SELF" : "TIME", v->sort == TOP_SORT_TIME, true},
 		{&c->total_time, "TOTAL", false, true},
 		{&c->gil, "GIL%", false, true},
@@ -334,7 +336,7 @@ static void draw_row(const struct top_view *v, const struct columns *c, const st
 	if (c->second.width)
 		put_share(s, row, c->second.at, plain,
 			  code ? share_of(r->total, t->all.total)
-			       : live_rate(t, r->total) / NSEC_PER_SEC);
+			       : live_rate(t, r->running) / NSEC_PER_SEC);
 	if (c->time.width)
 		put_time(s, row, c->time.at, plain, r->self_sum);
 	if (c->total_time.width)
@@ -388,7 +390,7 @@ static void draw_table(struct top_view *v, const struct top_facts *f, struct scr
 
 	if (!rows)
 		return;
-	draw_headings(v, &c, s, row++);
+	draw_headings(v, &c, !strcmp(f->clock, "wall"), s, row++);
 	top_view_page(v, rows - 1);
 	if (rows > 1 && !v->lines.len)
 		draw_empty(v, f, s, row);
@@ -459,7 +461,7 @@ static void draw_help(struct screen *s)
 		"1 self, 2 total, 3 time since the start, 4 name: sort by; r turns it round",
 		"arrows, page, home, end, j, k, g, G: move",
 		"enter: callers and callees of a row; only this process or thread. esc: back",
-		"/ filter, space freeze, z start over, q quit",
+		"/ filter, i hide idle threads, space freeze, z start over, q quit",
 	};
 	unsigned int row = 0, roomy = s->rows >= 16;
 

@@ -57,6 +57,7 @@ static void put_owner(struct json *j, const struct live_table *t, const struct l
 		put_text(j, "thread", live_text(t, r->key.name));
 	put_text(j, "process", live_text(t, thread ? r->key.module : r->key.name));
 	put_integer(j, "pid", strtoull(live_text(t, r->key.pid), NULL, 10));
+	put_number(j, "running", live_rate(t, r->running) / NSEC_PER_SEC);
 	if (t->knows_gil) {
 		put_number(j, "gil_held", live_rate(t, r->gil) / NSEC_PER_SEC);
 		put_number(j, "gil_waiting", live_rate(t, r->gil_wait) / NSEC_PER_SEC);

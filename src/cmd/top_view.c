@@ -31,12 +31,12 @@ static void focus_clear(struct top_view *v)
 	free(v->focus_thread);
 	free(v->focus_name);
 	v->focus_pid = v->focus_thread = v->focus_name = NULL;
-	live_table_fini(&v->focused);
 }
 
 void top_view_fini(struct top_view *v)
 {
 	focus_clear(v);
+	live_table_fini(&v->focused);
 	live_table_fini(&v->all);
 	forget_windows(v);
 	profile_free(v->held);
@@ -45,9 +45,14 @@ void top_view_fini(struct top_view *v)
 	relatives_clear(&v->callees);
 }
 
+static bool has_focus(const struct top_view *v)
+{
+	return v->focus_pid || v->running;
+}
+
 const struct live_table *top_view_table(const struct top_view *v)
 {
-	return v->focus_pid ? &v->focused : &v->all;
+	return has_focus(v) ? &v->focused : &v->all;
 }
 
 const struct live_row *top_view_row(const struct top_view *v, const struct top_line *line)
@@ -59,7 +64,18 @@ const struct live_row *top_view_row(const struct top_view *v, const struct top_l
 
 static struct live_focus focus_of(const struct top_view *v)
 {
-	return (struct live_focus){.pid = v->focus_pid, .thread = v->focus_thread};
+	return (struct live_focus){v->focus_pid, v->focus_thread, v->running};
+}
+
+/* Another focus: its table starts with the last windows. */
+static void refocus(struct top_view *v)
+{
+	const struct live_focus focus = focus_of(v);
+
+	live_table_fini(&v->focused);
+	for (size_t i = 0; has_focus(v) && i < v->windows; i++)
+		live_table_add(&v->focused, v->history[i], &focus, NULL);
+	v->open = v->chosen = false;
 }
 
 static void remember(struct top_view *v, struct profile *window)
@@ -85,7 +101,7 @@ static int take(struct top_view *v, struct profile *window, struct err *e)
 	const struct live_focus focus = focus_of(v);
 	int r = live_table_add(&v->all, window, NULL, e);
 
-	if (!r && v->focus_pid)
+	if (!r && has_focus(v))
 		r = live_table_add(&v->focused, window, &focus, e);
 	remember(v, window);
 	return r;
@@ -145,9 +161,11 @@ static int compare_lines(const void *x, const void *y, void *arg)
 	const struct top_view *v = arg;
 	const struct live_table *t = top_view_table(v);
 	const struct live_row *a = top_view_row(v, x), *b = top_view_row(v, y);
+	bool wall = v->kind > LIVE_LINES && t->all.running < t->all.total;
 	const int by[TOP_SORTS] = {
 		[TOP_SORT_SELF] = compare_numbers(a->self, b->self),
-		[TOP_SORT_TOTAL] = compare_numbers(a->total, b->total),
+		[TOP_SORT_TOTAL] = wall ? compare_numbers(a->running, b->running)
+					: compare_numbers(a->total, b->total),
 		[TOP_SORT_TIME] = compare_numbers((double)a->self_sum, (double)b->self_sum),
 	};
 	int c = by[v->sort];
@@ -375,16 +393,13 @@ static void focus_on(struct top_view *v, const struct live_row *row)
 	char *pid = mem_strdup(live_text(t, row->key.pid));
 	char *name = mem_strdup(live_text(t, row->key.name));
 	char *thread = v->kind == LIVE_THREADS ? mem_strdup(name) : NULL;
-	struct live_focus focus;
 
 	focus_clear(v);
 	v->focus_pid = pid;
 	v->focus_thread = thread;
 	v->focus_name = name;
 	v->came_from = v->kind;
-	focus = focus_of(v);
-	for (size_t i = 0; i < v->windows; i++)
-		live_table_add(&v->focused, v->history[i], &focus, NULL);
+	refocus(v);
 	v->filter[0] = 0;
 	show_kind(v, LIVE_FUNCTIONS);
 }
@@ -412,6 +427,7 @@ static void back(struct top_view *v)
 		v->open = false;
 	} else if (v->focus_pid) {
 		focus_clear(v);
+		refocus(v);
 		show_kind(v, v->came_from);
 	} else {
 		v->filter[0] = 0;
@@ -450,6 +466,12 @@ static void sort_by(struct top_view *v, enum top_sort sort)
 	v->sort = sort;
 	v->reverse = false;
 	v->first = 0;
+}
+
+static void toggle_idle(struct top_view *v)
+{
+	v->running = !v->running;
+	refocus(v);
 }
 
 static bool move_by_key(struct top_view *v, uint32_t key)
@@ -500,6 +522,8 @@ static enum top_key change_by_key(struct top_view *v, uint32_t key)
 		v->editing = true;
 	else if (key == 'r')
 		v->reverse = !v->reverse;
+	else if (key == 'i')
+		toggle_idle(v);
 	else if (key == 'z')
 		reset(v);
 	else if (key == KEY_ENTER)

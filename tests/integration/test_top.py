@@ -358,6 +358,26 @@ def test_waiting_threads_count_in_wall_mode(glim, run):
     assert "no CPU was used yet" in r.stdout
 
 
+def test_idle_threads_are_hidden_on_demand(top, run):
+    script = (
+        "import threading, time; e = threading.Event()\n"
+        "for i in range(4): threading.Thread(target=e.wait, name='pool').start()\n"
+        "def spin():\n while True: pass\n"
+        "threading.Thread(target=spin, name='größe-日本').start(); print('ready', flush=True); e.wait()"
+    )
+    process = run([sys.executable, "-c", script])
+    process.wait_line("ready")
+    screen = top("-p", process.pid, "--mode", "wall")
+    screen.wait(lambda s: list(rows(s))[:1] == ["Condition.wait"])
+    assert rows(screen)["spin"][0] < 30
+    screen.press("i")
+    screen.wait("not idle")
+    screen.wait(lambda s: rows(s)["spin"][0] > 90)
+    screen.press("t2")
+    screen.wait("WALL%   RUN%")
+    assert re.search(r"größe-日 ?本", screen.text)
+
+
 def test_a_closed_pipe_ends_quietly(glim, busy):
     r = subprocess.run(
         ["/bin/sh", "-c", f"'{glim}' top -p {busy.pid} -i 0.1 | head -n 1"],

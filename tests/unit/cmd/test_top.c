@@ -384,14 +384,50 @@ static void enter_looks_at_one_process(void **state)
 	top_view_fini(&v);
 }
 
+static void idle_threads_are_left_out(void **state)
+{
+	struct top_view v;
+	struct profile *p = second();
+	struct profile_label labels[] = {
+		{profile_string(p, "pid"), profile_string(p, "7")},
+		{profile_string(p, "thread"), profile_string(p, "pool")},
+		{profile_string(p, "state"), profile_string(p, "idle")},
+	};
+
+	top_view_init(&v);
+	add(p, profile_labels(p, labels, 3), "wait", 800 * MS);
+	labels[1].value = profile_string(p, "main");
+	labels[2].value = profile_string(p, "running");
+	add(p, profile_labels(p, labels, 3), "work", 200 * MS);
+	feed(&v, p);
+	expect_lines(&v, "wait work");
+	PRESS(&v, 't');
+	expect_lines(&v, "pool main");
+	/* By what runs. */
+	PRESS(&v, '2');
+	expect_lines(&v, "main pool");
+	PRESS(&v, 'i', 'f');
+	expect_lines(&v, "work");
+	expect_row(&v, "work", 200, 200, 200);
+	PRESS(&v, 't', KEY_ENTER, KEY_ESCAPE, 'f');
+	expect_lines(&v, "work");
+	PRESS(&v, 'i', '1');
+	expect_lines(&v, "wait work");
+	/* Who does not say what it does, runs. */
+	PRESS(&v, 'z', 'i');
+	feed(&v, busy_second());
+	assert_int_equal(v.lines.len, 5);
+	top_view_fini(&v);
+}
+
 /* Any keys in any order, with windows between them. */
 static void no_order_of_keys_breaks_it(void **state)
 {
 	static const uint32_t keys[] = {
-		'f',	     'l',	    'p',       't',	   '1',		  '2',	  '3',
-		'4',	     'r',	    ' ',       '/',	   'z',		  'a',	  'w',
-		'?',	     KEY_TAB,	    KEY_ENTER, KEY_ESCAPE, KEY_BACKSPACE, KEY_UP, KEY_DOWN,
-		KEY_PAGE_UP, KEY_PAGE_DOWN, KEY_HOME,  KEY_END,	   KEY_OTHER};
+		'f',	  'l',	       'p',	      't',	 '1',	     '2',	    '3',
+		'4',	  'r',	       'i',	      ' ',	 '/',	     'z',	    'a',
+		'w',	  '?',	       KEY_TAB,	      KEY_ENTER, KEY_ESCAPE, KEY_BACKSPACE, KEY_UP,
+		KEY_DOWN, KEY_PAGE_UP, KEY_PAGE_DOWN, KEY_HOME,	 KEY_END,    KEY_OTHER};
 	const struct top_facts f = {.target = "t", .clock = "cpu", .cpu = -1, .complete = -1};
 	struct screen s = {};
 	struct top_view v;
@@ -471,7 +507,15 @@ static void screens_of_all_sizes(void **state)
 	EXPECT_SCREEN(&v, 20, 4, "glim top  web (7)", "CPU 20.0%  0 lost", "SELF%  FUNCTION",
 		      "?:help  q:quit");
 	EXPECT_SCREEN(&v, 1, 1, "\xe2\x80\xa6");
-	PRESS(&v, '/', 'l', 'e');
+	PRESS(&v, '?');
+	EXPECT_SCREEN(&v, 40, 10, "f functions, l lines, p processes, t",
+		      "threads, tab the next of them", "1 self, 2 total, 3 time since the start,",
+		      "4 name: sort by; r turns it round",
+		      "arrows, page, home, end, j, k, g, G:", "move",
+		      "enter: callers and callees of a row;",
+		      "only this process or thread. esc: back",
+		      "/ filter, i hide idle threads, space", "freeze, z start over, q quit");
+	PRESS(&v, '?', '/', 'l', 'e');
 	EXPECT_SCREEN(&v, 40, 6, "glim top  web (7)                   1:01",
 		      "CPU 20.0%  0 lost  99.5% complete", "SELF%   TOT%  FUNCTION",
 		      " 50.0   50.0  leaf", " 10.0   10.0  idle", "/le");
@@ -542,6 +586,7 @@ int main(void)
 		cmocka_unit_test(the_selection_stays_with_its_row),
 		cmocka_unit_test(enter_opens_callers_and_callees),
 		cmocka_unit_test(enter_looks_at_one_process),
+		cmocka_unit_test(idle_threads_are_left_out),
 		cmocka_unit_test(no_order_of_keys_breaks_it),
 		cmocka_unit_test(screens_of_all_sizes),
 		cmocka_unit_test(json_says_the_same),
