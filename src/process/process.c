@@ -5,7 +5,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 64 }; /* that are asked for the mappings */
+enum {
+	MAX_THREADS = 64,   /* that are asked for the mappings */
+	MAX_LISTED = 65536, /* of a process */
+	STATUS_BYTES = 4096,
+};
 
 /* Move past one blank-separated field that is a number; false at the end of the text. */
 static bool next_number(const char **s, const char *end, uint64_t *ret)
@@ -197,20 +201,30 @@ static long long status_number(const char *text, const char *name, int n)
 	return n < 0 ? v : -1;
 }
 
-int process_identity(pid_t pid, uid_t *ret_user, pid_t *ret_inner)
+/* The text of /proc/PID/status, or of a thread. */
+static int read_status(const char *path, char text[STATUS_BYTES])
 {
-	char path[32], text[4096];
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return gone(errno);
-	ssize_t got = read(fd, text, sizeof(text) - 1);
+	ssize_t got = read(fd, text, STATUS_BYTES - 1);
 
 	if (got <= 0)
 		return got ? gone(errno) : -ESRCH;
 	text[got] = '\0';
+	return 0;
+}
+
+int process_identity(pid_t pid, uid_t *ret_user, pid_t *ret_inner)
+{
+	char path[32], text[STATUS_BYTES];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	int r = read_status(path, text);
+
+	if (r)
+		return r;
 	/* Real, effective, saved, file system; the line of pids has one for each namespace. The
 	 * name of the process stands above, with its line ends escaped. */
 	long long user = status_number(text, "\nUid:", 1),
@@ -220,6 +234,32 @@ int process_identity(pid_t pid, uid_t *ret_user, pid_t *ret_inner)
 		return -EBADMSG;
 	*ret_user = (uid_t)user;
 	*ret_inner = (pid_t)inner;
+	return 0;
+}
+
+int process_threads(pid_t pid, process_thread_vec *ret)
+{
+	char path[64], text[STATUS_BYTES];
+	struct dirent *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	vec_clear(ret);
+	DIR *dir = opendir(path);
+
+	if (!dir)
+		return gone(errno);
+	while ((d = readdir(dir)) && ret->len < MAX_LISTED) {
+		struct process_thread t = {.tid = (pid_t)strtol(d->d_name, NULL, 10)};
+
+		if (t.tid <= 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)t.tid);
+		if (read_status(path, text))
+			continue; /* it ended */
+		t.inner = (pid_t)status_number(text, "\nNSpid:", -1);
+		vec_push(ret, t);
+	}
+	closedir(dir);
 	return 0;
 }
 

@@ -69,6 +69,15 @@ int process_read_string(pid_t pid, uint64_t address, char *buf, size_t max);
  */
 int process_identity(pid_t pid, uid_t *ret_user, pid_t *ret_inner);
 
+/* A thread of a process, as this /proc counts and as the process does: they differ where it lives
+ * in a pid namespace of its own. */
+struct process_thread {
+	pid_t tid, inner;
+};
+typedef VEC(struct process_thread) process_thread_vec;
+/* All threads of a process, in ret, whose old content goes. */
+int process_threads(pid_t pid, process_thread_vec *ret);
+
 /* All pids that this /proc shows, in ret_pids, whose old content goes. */
 typedef VEC(pid_t) pid_vec;
 int process_list(pid_vec *ret_pids);

@@ -220,3 +220,18 @@ def test_deadlocks(glim, target):
     text = dump(glim, p.pid, text=True)
     assert "\nDeadlock: these threads wait for each other\n    thread " in text
     assert re.search(r'^Thread \d+ "outside": waits for <RLock at 0x[0-9a-f]+> held by thread \d+ "circle-0"$', text, re.M)
+
+
+def test_from_outside_a_container(glim):
+    """In a pid namespace of its own a process calls its threads by other numbers than we do."""
+    p = Process(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "/usr/bin/python3", "-B", TARGET])
+    try:
+        p.wait_line("ready")
+        pid = int(Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text())
+        d, threads = settled(glim, pid, are_waiting)
+        assert {t["tid"] for t in d["threads"]} == {int(t.name) for t in Path(f"/proc/{pid}/task").iterdir()}
+        assert [t["name"] for t in d["threads"] if t["main"]] == ["MainThread"]
+        assert threads["MainThread"]["tid"] == pid
+        assert threads["reader"]["activity"].startswith("waits in read")
+    finally:
+        p.stop(9)

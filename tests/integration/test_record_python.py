@@ -81,6 +81,15 @@ def test_what_awaits_a_task(glim, run, python):
     assert sum(chains.values()) > 50 and whole >= 0.9 * sum(chains.values()), chains
 
 
+def test_from_outside_a_container(glim, run):
+    """In a pid namespace of its own a process calls its threads by other numbers than we do."""
+    p = run(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", TARGETS / "shares.py"])
+    p.wait_line("ready")
+    pid = Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text().strip()
+    stacks = record(glim, pid, "-d", 1)
+    assert sum(n for s, n in stacks if "seventy" in names(s)) > 20
+
+
 def test_without_privileges(glim, run):
     p = start(run, "shares.py", "/usr/bin/python3", prefix=NOBODY)
     stacks = record(glim, p.pid, "-d", 1, prefix=NOBODY)

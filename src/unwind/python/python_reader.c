@@ -65,7 +65,10 @@ struct python_reader {
 	size_t head_bytes;
 	VEC(struct interpreter_slot) interpreters;
 	VEC(struct thread_slot *) threads;
-	uint8_t *heads; /* HEAD_BYTES for each thread */
+	bool nested;		 /* the process lives in a pid namespace of its own, */
+	process_thread_vec tids; /* and these are the numbers of its threads */
+	bool tids_fresh;	 /* they were read since the lists of threads were */
+	uint8_t *heads;		 /* HEAD_BYTES for each thread */
 	size_t heads_cap;
 	struct stack_belief belief;
 	VEC(struct code_head) codes;
@@ -392,16 +395,29 @@ static void slot_free(struct thread_slot *t)
 	free(t);
 }
 
-static pid_t tid_of(const struct python_reader *r, uint64_t id)
+/* The thread of this process that calls itself so, as we count. */
+static pid_t outer_tid(struct python_reader *r, pid_t inner)
+{
+	for (;;) {
+		for (size_t i = 0; i < r->tids.len; i++)
+			if (r->tids.data[i].inner == inner)
+				return r->tids.data[i].tid;
+		if (r->tids_fresh || process_threads(r->memory->pid, &r->tids))
+			return 0;
+		r->tids_fresh = true;
+	}
+}
+
+static pid_t tid_of(struct python_reader *r, uint64_t id)
 {
 	int32_t tid;
 
-	if (memory_read(r->memory, id + GLIBC_PTHREAD_TID, &tid, sizeof(tid)) || tid < 0)
+	if (memory_read(r->memory, id + GLIBC_PTHREAD_TID, &tid, sizeof(tid)) || tid <= 0)
 		return 0;
-	return tid;
+	return r->nested ? outer_tid(r, tid) : tid;
 }
 
-static struct thread_slot *slot_new(const struct python_reader *r, uint64_t state, uint64_t id)
+static struct thread_slot *slot_new(struct python_reader *r, uint64_t state, uint64_t id)
 {
 	struct thread_slot *t = mem_calloc(1, sizeof(*t));
 
@@ -518,6 +534,7 @@ static int walk_lists(struct python_reader *r)
 	struct interpreter_slot s = {};
 	int code;
 
+	r->tids_fresh = false;
 	memset(&r->threads, 0, sizeof(r->threads));
 	vec_clear(&r->interpreters);
 	code = memory_read(r->memory, r->python.process.interpreters, &s.address, 8);
@@ -585,6 +602,8 @@ int python_reader_new(const struct memory *m, const struct python *py, struct py
 		      struct err *e)
 {
 	const struct python_layout *l = &py->process.layout;
+	uid_t user;
+	pid_t inner;
 	struct python_reader *r;
 	size_t head = MAX(MAX(l->thread_next, l->thread_id), l->thread_frame) + 8U;
 
@@ -594,6 +613,7 @@ int python_reader_new(const struct memory *m, const struct python *py, struct py
 	r = mem_calloc(1, sizeof(*r));
 	r->memory = m;
 	r->python = *py;
+	r->nested = m->pid && !process_identity(m->pid, &user, &inner) && inner != m->pid;
 	r->head_bytes = head;
 	for (int i = 0; i < STACK_COPIES; i++) {
 		r->entries[i] = mem_calloc(UNWIND_MAX_ENTRIES, sizeof(*r->entries[i]));
@@ -615,6 +635,7 @@ void python_reader_free(struct python_reader *r)
 	}
 	vec_fini(&r->threads);
 	vec_fini(&r->interpreters);
+	vec_fini(&r->tids);
 	vec_fini(&r->codes);
 	map64_fini(&r->code_by_address);
 	stack_belief_fini(&r->belief);

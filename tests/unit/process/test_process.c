@@ -6,8 +6,10 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "child.h"
 #include "process/process.h"
@@ -394,6 +396,39 @@ static void test_descendants(void **state)
 	vec_fini(&pids);
 }
 
+/* A child in a pid namespace of its own, where it is the first. */
+static void test_threads(void **state)
+{
+	process_thread_vec threads = {};
+	char ready;
+	int up[2];
+
+	assert_int_equal(process_threads(getpid(), &threads), 0);
+	assert_true(threads.len >= 1);
+	assert_int_equal(threads.data[0].tid, getpid());
+	assert_int_equal(process_threads(INT32_MAX, &threads), -ESRCH);
+	assert_int_equal(threads.len, 0);
+	assert_int_equal(pipe(up), 0);
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (!pid) {
+		if (write(up[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(read(up[0], &ready, 1), 1);
+	assert_int_equal(process_threads(pid, &threads), 0);
+	assert_int_equal(threads.len, 1);
+	assert_int_equal(threads.data[0].tid, pid);
+	assert_int_equal(threads.data[0].inner, 1);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(up[0]);
+	close(up[1]);
+	vec_fini(&threads);
+}
+
 static void test_stat_line(void **state)
 {
 	static const char good[] = "7 (a (b) c) S 1 7 7 0 -1 4194560 9 0 0 0 11 22 0 0 20 0 1 0 "
@@ -442,6 +477,7 @@ int main(void)
 		cmocka_unit_test(test_reused_pid),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_descendants),
+		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_stat_line),
 	};
 
