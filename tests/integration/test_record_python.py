@@ -69,7 +69,7 @@ def test_shares(glim, run):
 @pytest.mark.parametrize("python", PYTHONS)
 def test_what_awaits_a_task(glim, run, python):
     p = start(run, "awaits.py", python)
-    stacks = record(glim, p.pid, "-d", 1, "-F", 300)
+    stacks = record(glim, p.pid, "-d", 2, "-F", 300)
     ours = {"main", "by_wait", "by_gather", "by_task", "by_await", "work", "spin"}
     chains = Counter()
     for s, n in stacks:
@@ -78,7 +78,7 @@ def test_what_awaits_a_task(glim, run, python):
             assert "<module>" == names(s)[0] and any(f.endswith("run_forever") for f in names(s))
     # In the first moments not all of them wait yet.
     whole = chains[("main", "by_wait", "by_gather", "by_task", "by_await", "work", "spin")]
-    assert sum(chains.values()) > 50 and whole >= 0.9 * sum(chains.values()), chains
+    assert sum(chains.values()) > 20 and whole >= 0.9 * sum(chains.values()), chains
 
 
 def test_from_outside_a_container(glim, run):
