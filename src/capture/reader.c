@@ -389,7 +389,9 @@ int reader_open(const struct capture_config *cfg, struct reader **ret, struct er
 	if (code < 0)
 		return code;
 	if (!code && !cfg->starting && !cfg->children)
-		return err_set(e, -ENOENT, "process %d runs no Python that Glim can find",
+		return err_set(e, -ENOENT,
+			       "process %d runs no Python that Glim can find: --native records "
+			       "other programs, as root",
 			       (int)cfg->pid);
 	window_start(&r->window, cfg->clock == CAPTURE_WALL ? "wall" : "cpu", r->period_ns);
 	r->start_ns = clock_mono_ns();
