@@ -48,16 +48,22 @@ static int replace(const char *path, const struct buf *b, struct err *e)
 	return io_write_file(target ? target : path, b->data, b->len, 0666 & ~mask, e);
 }
 
+int file_write_bytes(const void *p, size_t n, const char *path, struct err *e)
+{
+	const struct buf b = {.data = (uint8_t *)p, .len = n};
+
+	if (!strcmp(path, "-")) {
+		int r = io_write_all(STDOUT_FILENO, p, n);
+
+		return r ? err_sys(e, r, "cannot write to standard output") : 0;
+	}
+	return write_in_place(path) ? write_into(path, &b, e) : replace(path, &b, e);
+}
+
 int file_write(const struct format *f, const struct profile *p, const char *path, struct err *e)
 {
 	cleanup_buf struct buf b = {};
 	int r = f->write(p, &b, e);
 
-	if (r)
-		return r;
-	if (!strcmp(path, "-")) {
-		r = io_write_all(STDOUT_FILENO, b.data, b.len);
-		return r ? err_sys(e, r, "cannot write to standard output") : 0;
-	}
-	return write_in_place(path) ? write_into(path, &b, e) : replace(path, &b, e);
+	return r ? r : file_write_bytes(b.data, b.len, path, e);
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["agent", "server", "record", "top", "dump", "report", "doctor"]
+COMMANDS = ["agent", "server", "record", "top", "dump", "report", "diff", "doctor"]
 
 
 def say(*argv):
