@@ -57,14 +57,6 @@ static struct live_row *row_of(struct live_rows *rows, const struct live_key *ke
 	return &rows->list.data[i];
 }
 
-const struct live_row *live_find(const struct live_table *t, enum live_kind kind,
-				 const struct live_key *key)
-{
-	uint32_t i = find(&t->rows[kind], key);
-
-	return i == HASH_NONE ? NULL : &t->rows[kind].list.data[i];
-}
-
 /* ---- one window ---- */
 
 struct window {

@@ -28,8 +28,8 @@ struct live_key {
 struct live_row {
 	struct live_key key;
 	double self, total;   /* now: nanoseconds a second */
-	double gil, gil_wait;	     /* processes, threads: of total, with the GIL, waiting for it */
-	double running;		     /* and not waiting for anything; in wall mode */
+	double gil, gil_wait; /* processes, threads: of total, with the GIL, waiting for it */
+	double running;	      /* and not waiting for anything; in wall mode */
 	int64_t self_sum, total_sum; /* nanoseconds since the start */
 };
 struct live_rows {
@@ -59,9 +59,6 @@ void live_table_fini(struct live_table *t);
 const char *live_text(const struct live_table *t, uint32_t string);
 /* A number of `now` as nanoseconds a second: early windows are no mean of nothing. */
 double live_rate(const struct live_table *t, double now);
-/* The row with this key, NULL when there is none. */
-const struct live_row *live_find(const struct live_table *t, enum live_kind kind,
-				 const struct live_key *key);
 /* Which samples of a profile are in focus, in ret_keep[samples]. */
 void live_focus_samples(const struct live_focus *focus, const struct profile *p, bool *ret_keep);
 

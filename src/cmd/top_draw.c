@@ -150,6 +150,12 @@ static void draw_facts(const struct top_view *v, const struct top_facts *f, stru
 	if (f->complete >= 0)
 		fact(&l, f->complete < 0.99 ? STYLE_YELLOW : STYLE_PLAIN, "%.1f%% complete",
 		     f->complete * 100);
+	if (v->missed)
+		fact(&l, STYLE_RED | STYLE_BOLD, "%llu tables missed",
+		     (unsigned long long)v->missed);
+	if (t->rows[v->kind].dropped)
+		fact(&l, STYLE_YELLOW, "%llu rows dropped",
+		     (unsigned long long)t->rows[v->kind].dropped);
 	if (t->knows_gil) {
 		fact(&l, STYLE_PLAIN, "GIL held %.0f%%",
 		     live_rate(t, t->all.gil) / NSEC_PER_SEC * 100);
@@ -254,8 +260,16 @@ static void draw_headings(const struct top_view *v, const struct columns *c, boo
 		const char *text;
 		bool sorted, right;
 	} heads[] = {
-		{&c->first, code ? "SELF%" : wall ? "WALL%" : "CPU%", v->sort == TOP_SORT_SELF, true},
-		{&c->second, code ? "TOT%" : wall ? "RUN%" : "CORE%", v->sort == TOP_SORT_TOTAL, true},
+		{&c->first,
+		 code	? "SELF%"
+		 : wall ? "WALL%"
+			: "CPU%",
+		 v->sort == TOP_SORT_SELF, true},
+		{&c->second,
+		 code	? "TOT%"
+		 : wall ? "RUN%"
+			: "CORE%",
+		 v->sort == TOP_SORT_TOTAL, true},
 		{&c->time, code ? "SELF" : "TIME", v->sort == TOP_SORT_TIME, true},
 		{&c->total_time, "TOTAL", false, true},
 		{&c->gil, "GIL%", false, true},

@@ -240,7 +240,6 @@ int terminal_flush(struct terminal *t)
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		t->written += (size_t)MAX(n, 0);
-		t->bytes += (size_t)MAX(n, 0);
 	}
 	t->waiting.len = t->written = 0;
 	return 0;

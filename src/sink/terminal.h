@@ -30,7 +30,6 @@ struct terminal {
 	size_t written;	    /* of those */
 	bool stalled;	    /* it took no more */
 	struct keys keys;
-	uint64_t bytes; /* written since it was opened */
 };
 
 /* Can standard input and output be used so? Says why not, and what to do, in e. */
