@@ -8,7 +8,6 @@
 #include "capture/interpreters.h"
 #include "capture/tasks.h"
 #include "capture/window.h"
-#include "process/activity.h"
 #include "unwind/python/python_reader.h"
 
 enum {
@@ -270,14 +269,12 @@ static void add_awaiters(struct reader *r, const struct python_thread *thread,
 }
 
 /* Does a thread that does not run wait for the lock? Only asked while somebody else holds it. */
-static bool waits_for_gil(const struct subject *s, const struct python_thread *thread)
+static bool waits_for_gil(struct subject *s, const struct python_thread *thread)
 {
 	const struct python_gil gil = {.address = thread->gil};
-	struct activity a;
 
 	return thread->gil_holder && !thread->holds_gil &&
-	       !activity_read(s->pid, thread->tid, &a) &&
-	       python_gil_is_at(&gil, activity_futex(&a));
+	       python_gil_is_at(&gil, tasks_futex(&s->tasks, thread->tid));
 }
 
 static struct window_facts facts_of(const struct reader *r, struct subject *s,

@@ -1,6 +1,7 @@
 #include "capture/tasks.h"
 
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -8,12 +9,16 @@
 enum {
 	MAX_OPEN = 256, /* of them have their file kept open; the others' is opened each time */
 	MAX_TASKS = 8192,
+	TEXT = 128, /* of stat: pid, name in brackets, state; the name has at most 64 bytes */
 };
 
 static void task_close(struct task *t)
 {
 	if (t->stat_fd >= 0)
 		close(t->stat_fd);
+	if (t->syscall_fd >= 0)
+		close(t->syscall_fd);
+	t->stat_fd = t->syscall_fd = -1;
 }
 
 void tasks_fini(struct tasks *t)
@@ -34,13 +39,13 @@ static int open_file(const struct tasks *t, pid_t tid, const char *name)
 /* Threads are mostly asked for in the same order again. */
 static struct task *find(struct tasks *t, pid_t tid)
 {
-	struct task new = {.tid = tid, .stat_fd = -1};
+	struct task new = {.tid = tid, .stat_fd = -1, .syscall_fd = -1};
 
 	for (size_t i = 0; i < t->list.len; i++) {
-		size_t at = (t->next + i) % t->list.len;
+		size_t at = (t->last + i) % t->list.len;
 
 		if (t->list.data[at].tid == tid) {
-			t->next = at + 1;
+			t->last = at;
 			return &t->list.data[at];
 		}
 	}
@@ -50,26 +55,43 @@ static struct task *find(struct tasks *t, pid_t tid)
 	return &t->list.data[t->list.len - 1];
 }
 
+/* The start of a file of a thread, which is kept open; false when the thread is gone. */
+static bool read_again(const struct tasks *t, struct task *task, const char *name, int *fd,
+		       char text[TEXT])
+{
+	ssize_t n;
+
+	if (*fd < 0)
+		*fd = open_file(t, task->tid, name);
+	if (*fd < 0)
+		return false;
+	n = pread(*fd, text, TEXT - 1, 0);
+	if (n <= 0 || task - t->list.data >= MAX_OPEN)
+		task_close(task);
+	text[MAX(n, 0)] = '\0';
+	return n > 0;
+}
+
+uint64_t tasks_futex(struct tasks *t, pid_t tid)
+{
+	struct task *task = find(t, tid);
+	char text[TEXT], *end;
+
+	/* Number of the system call, then its arguments; "running" has none. */
+	if (!read_again(t, task, "syscall", &task->syscall_fd, text) ||
+	    strtol(text, &end, 10) != SYS_futex || end == text)
+		return 0;
+	return strtoull(end, NULL, 16);
+}
+
 int tasks_is_running(struct tasks *t, pid_t tid)
 {
 	struct task *task = find(t, tid);
-	bool keep = task - t->list.data < MAX_OPEN;
-	char text[128]; /* pid, name in brackets, state: the name has at most 64 bytes */
+	char text[TEXT];
 	const char *end;
-	ssize_t n;
 
-	if (task->stat_fd < 0)
-		task->stat_fd = open_file(t, tid, "stat");
-	if (task->stat_fd < 0)
+	if (!read_again(t, task, "stat", &task->stat_fd, text))
 		return -ESRCH;
-	n = pread(task->stat_fd, text, sizeof(text) - 1, 0);
-	if (n <= 0 || !keep) {
-		task_close(task);
-		task->stat_fd = -1;
-	}
-	if (n <= 0)
-		return -ESRCH;
-	text[n] = '\0';
 	end = strrchr(text, ')');
 	return end && end[1] == ' ' && end[2] == 'R';
 }
