@@ -265,9 +265,12 @@ def test_a_command_that_is_not_there(glim):
 
 
 def test_processes_that_it_starts(glim):
+    # It is ended by SIGTERM, and takes its child along.
     script = (
-        "import subprocess, sys; "
-        f"subprocess.run([sys.executable, {str(TARGETS / 'top.py')!r}])"
+        "import signal, subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, {str(TARGETS / 'top.py')!r}])\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (child.kill(), sys.exit()))\n"
+        "child.wait()"
     )
     r = tables(
         glim, "-n", 3, "-i", 1, "--subprocesses", "--json", "--", sys.executable, "-c", script
