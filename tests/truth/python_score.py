@@ -87,9 +87,9 @@ class Score(score.Score):
     lines: dict = field(default_factory=dict)  # which, and how often
     names: dict = field(default_factory=dict)
 
-    def failures(self, complete=0.999):
+    def failures(self, complete=0.999, torn=0.0):
         found = super().failures(complete)
-        if self.wrong_lines:
+        if self.wrong_lines > torn * self.samples:
             found.append("%d samples with wrong lines" % self.wrong_lines)
         if self.wrong_names:
             found.append("%d samples with wrong names" % self.wrong_names)
