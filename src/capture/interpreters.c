@@ -8,7 +8,8 @@ static const int64_t names_last_ns = NSEC_PER_SEC, names_again_ns = NSEC_PER_SEC
 void interpreters_init(struct interpreters *i, const struct memory *m, const struct python *py)
 {
 	*i = (struct interpreters){.memory = *m, .python = *py};
-	i->has_objects = !python_objects_init(&i->objects, &i->memory, py->version);
+	i->has_objects = !py->process.layout.free_threaded &&
+			 !python_objects_init(&i->objects, &i->memory, py->version);
 }
 
 void interpreters_fini(struct interpreters *i)

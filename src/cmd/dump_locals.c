@@ -126,9 +126,11 @@ static void read_frame(struct dump *d, struct dump_frame *f)
 	if (!f->address || read_variables(d, f->code, &v) ||
 	    memory_read(&d->memory, f->address + d->objects.layout->frame_locals, values, v.n * 8))
 		return;
-	for (size_t i = 0; i < v.n; i++)
+	for (size_t i = 0; i < v.n; i++) {
+		values[i] &= ~(uint64_t)d->objects.layout->local_tags;
 		if (values[i])
 			add_value(d, f, &v, i, values[i]);
+	}
 }
 
 void dump_read_locals(struct dump *d, struct dump_stack *s)

@@ -93,6 +93,7 @@ static int find_python(struct dump *d, struct err *e)
 	m = process_find_mapping(&d->process, d->python.eval_start[0]);
 	d->program = m ? m->path : "";
 	if (d->python.process.layout.style == PYTHON_UNSUPPORTED ||
+	    d->python.process.layout.free_threaded ||
 	    python_objects_init(&d->objects, &d->memory, d->python.version))
 		return err_set(e, -ENOTSUP,
 			       "it runs Python %u.%u, which this version of glim does not know",

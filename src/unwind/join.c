@@ -57,6 +57,11 @@ void join(const struct join_input *in, struct join_stack *ret)
 
 		/* The loop's own frame stands for the Python frames that it runs. */
 		if (python < in->python_count && in_loop(in->python, &f)) {
+			/* So does the function of the instruction that the loop called. */
+			if (in->python->eval_calls && ret->count && i &&
+			    ret->frames[ret->count - 1].kind == UNWIND_NATIVE &&
+			    ret->frames[ret->count - 1].address == in->native[i - 1].address)
+				ret->count--;
 			led = true;
 			python = add_call(in, python, ret);
 		} else {

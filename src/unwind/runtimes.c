@@ -1,6 +1,7 @@
 #include "unwind/unwind.h"
 
 #include "base/hash.h"
+#include "unwind/eval_ranges.h"
 #include "unwind/native/go_labels.h"
 #include "unwind/python/layout.h"
 #include "unwind/python/python_file.h"
@@ -63,6 +64,7 @@ static int look_at(struct runtimes *r, const struct process *p, const struct map
 		return fd;
 	if (!elf_file_open(fd, &f, NULL)) {
 		python_file_read(f, &new.python);
+		eval_ranges_complete(f, &new.python);
 		new.has_go = !go_layout_read(f, &new.go);
 	}
 	if (r->files.len >= MAX_FILES) {
@@ -157,6 +159,7 @@ static int make_python(const struct mapping *m, const struct memory *memory,
 		py.eval_start[i] = f->eval_start[i] + bias;
 		py.eval_end[i] = f->eval_end[i] + bias;
 	}
+	py.eval_calls = f->eval_calls;
 	if (f->layout.style != PYTHON_UNSUPPORTED)
 		py.process.search_threads = !f->key || !key_works(memory, &py.process);
 	*ret = py;

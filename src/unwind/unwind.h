@@ -13,9 +13,9 @@
 #include "unwind/unwind_abi.h"
 
 /* What is understood, for people. */
-#define PYTHON_VERSIONS "CPython 2.7 and 3.6 to 3.13"
+#define PYTHON_VERSIONS "CPython 2.7 and 3.6 to 3.15"
 
-enum { PYTHON_EVAL_RANGES = 4 };
+enum { PYTHON_EVAL_RANGES = 8 };
 
 struct runtimes; /* what is known of files */
 struct runtimes *runtimes_new(void);
@@ -28,6 +28,8 @@ struct python {
 		process; /* for the walk; PYTHON_UNSUPPORTED: a version we do not know */
 	uint64_t eval_start[PYTHON_EVAL_RANGES]; /* code of the interpreter's loop */
 	uint64_t eval_end[PYTHON_EVAL_RANGES];
+	bool eval_calls; /* what the loop calls last is a part of it: its instructions are functions
+			  */
 };
 /* Look for a Python interpreter among the mappings of p, whose memory is m. Returns 1 and fills
  * ret, 0 when there is none (yet). */

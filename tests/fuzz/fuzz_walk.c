@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lines_39(data, size, 1, lasti);
 	lines_310(data, size, 1, lasti);
 	lines_311(data, size, 1, lasti);
-	if (size >= PYTHON_DEBUG_OFFSETS_BYTES)
-		python_layout_from_offsets(data, 0x030d00f0, &layout);
+	for (minor = 0x030d; minor <= 0x030f; minor++)
+		python_layout_from_offsets(data, size, minor << 16 | 0xf0, &layout);
 	return 0;
 }

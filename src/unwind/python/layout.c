@@ -173,12 +173,123 @@ static const struct {
 		 .code_start = 200,
 		 .style = PYTHON_OWNER_SHIM,
 	 }},
+	{0x030d,
+	 {
+		 .runtime_interpreters = 632,
+		 .runtime_key = 2160,
+		 .interpreter_next = 7264,
+		 .interpreter_threads = 7344,
+		 .thread_next = 8,
+		 .thread_id = 152,
+		 .thread_frame = 72,
+		 .frame_size = 72,
+		 .frame_code = 0,
+		 .frame_previous = 8,
+		 .frame_instruction = 56,
+		 .frame_boundary = 70,
+		 .code_flags = 64,
+		 .code_line_index = 5,
+		 .code_pointers_index = 12,
+		 .code_start = 216,
+		 .style = PYTHON_OWNER_SHIM,
+		 .code_tags = 1,
+		 .free_threaded = 1,
+	 }},
+	{0x030e,
+	 {
+		 .runtime_interpreters = 808,
+		 .runtime_key = 2336,
+		 .interpreter_next = 7272,
+		 .interpreter_threads = 7344,
+		 .thread_next = 8,
+		 .thread_id = 152,
+		 .thread_frame = 72,
+		 .frame_size = 80,
+		 .frame_code = 0,
+		 .frame_previous = 8,
+		 .frame_instruction = 56,
+		 .frame_boundary = 74,
+		 .code_flags = 48,
+		 .code_line_index = 5,
+		 .code_pointers_index = 12,
+		 .code_start = 208,
+		 .style = PYTHON_OWNER_SHIM,
+		 .code_tags = 3,
+	 }},
+	{0x030e,
+	 {
+		 .runtime_interpreters = 808,
+		 .runtime_key = 2336,
+		 .interpreter_next = 7272,
+		 .interpreter_threads = 7344,
+		 .thread_next = 8,
+		 .thread_id = 152,
+		 .thread_frame = 72,
+		 .frame_size = 80,
+		 .frame_code = 0,
+		 .frame_previous = 8,
+		 .frame_instruction = 56,
+		 .frame_boundary = 78,
+		 .frame_copy = 72,
+		 .code_flags = 64,
+		 .code_line_index = 5,
+		 .code_pointers_index = 12,
+		 .code_start = 232,
+		 .code_copies = 224,
+		 .style = PYTHON_OWNER_SHIM,
+		 .code_tags = 3,
+		 .free_threaded = 1,
+	 }},
+	{0x030f,
+	 {
+		 .runtime_interpreters = 936,
+		 .interpreter_next = 7264,
+		 .interpreter_threads = 7336,
+		 .thread_next = 8,
+		 .thread_id = 176,
+		 .thread_frame = 72,
+		 .frame_size = 80,
+		 .frame_code = 0,
+		 .frame_previous = 8,
+		 .frame_instruction = 56,
+		 .frame_boundary = 74,
+		 .code_flags = 48,
+		 .code_line_index = 5,
+		 .code_pointers_index = 12,
+		 .code_start = 208,
+		 .style = PYTHON_OWNER_SHIM,
+		 .code_tags = 3,
+	 }},
+	{0x030f,
+	 {
+		 .runtime_interpreters = 936,
+		 .interpreter_next = 7264,
+		 .interpreter_threads = 7336,
+		 .thread_next = 8,
+		 .thread_id = 176,
+		 .thread_frame = 72,
+		 .frame_size = 80,
+		 .frame_code = 0,
+		 .frame_previous = 8,
+		 .frame_instruction = 56,
+		 .frame_boundary = 78,
+		 .frame_copy = 72,
+		 .code_flags = 64,
+		 .code_line_index = 5,
+		 .code_pointers_index = 12,
+		 .code_start = 232,
+		 .code_copies = 224,
+		 .style = PYTHON_OWNER_SHIM,
+		 .code_tags = 3,
+		 .free_threaded = 1,
+	 }},
 };
 
-const struct python_layout *python_layout_of(uint32_t version_hex)
+const struct python_layout *python_layout_of(uint32_t version_hex, bool free_threaded)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++)
-		if (layouts[i].minor == python_minor(version_hex))
+		if (layouts[i].minor == python_minor(version_hex) &&
+		    layouts[i].layout.free_threaded == free_threaded)
 			return &layouts[i].layout;
 	return NULL;
 }
@@ -202,79 +313,98 @@ static const struct {
 	{0x030b, {112, 128, 136}},
 };
 
-const struct python_text_layout *python_text_layout_of(uint32_t version_hex)
+const struct python_text_layout *python_text_layout_of(uint32_t version_hex, bool free_threaded)
 {
+	static const struct python_text_layout threaded = {128, 144, 152};
 	const struct python_text_layout *found = NULL;
 
-	if (!python_layout_of(version_hex))
+	if (!python_layout_of(version_hex, free_threaded))
 		return NULL;
+	if (free_threaded)
+		return &threaded;
 	for (size_t i = 0; i < ARRAY_SIZE(text_layouts); i++)
 		if (text_layouts[i].minor <= python_minor(version_hex))
 			found = &text_layouts[i].layout;
 	return found;
 }
 
-/* CPython 3.13.0, Include/internal/pycore_runtime.h: struct _Py_DebugOffsets. */
-enum {
-	AT_COOKIE = 0,
-	AT_VERSION = 8,
-	AT_FREE_THREADED = 16,
-	AT_RUNTIME_SIZE = 24,
-	AT_INTERPRETERS_HEAD = 40,
-	AT_INTERPRETER_NEXT = 64,
-	AT_THREADS_HEAD = 72,
-	AT_THREAD_NEXT = 168,
-	AT_CURRENT_FRAME = 184,
-	AT_THREAD_ID = 192,
-	AT_FRAME_PREVIOUS = 232,
-	AT_FRAME_EXECUTABLE = 240,
-	AT_FRAME_INSTR_PTR = 248,
-	AT_FRAME_OWNER = 264,
-	AT_CODE_START = 344,
+/* Where _Py_DebugOffsets says what, which differs by version: CPython 3.13
+ * Include/internal/pycore_runtime.h, 3.14 and 3.15 Include/internal/pycore_debug_offsets.h. */
+static const struct offsets_table {
+	uint32_t minor;
+	uint16_t bytes;
+	uint16_t interpreters, interpreter_next, interpreter_threads;
+	uint16_t thread_next, thread_frame, thread_id;
+	uint16_t frame_previous, frame_code, frame_instruction, frame_owner, frame_copy;
+	uint16_t code_start, code_copies;
+} offsets_tables[] = {
+	{0x030d, 584, 40, 64, 72, 168, 184, 192, 232, 240, 248, 264, 0, 344, 0},
+	{0x030e, 760, 40, 64, 72, 192, 208, 216, 256, 264, 272, 288, 304, 384, 392},
+	{0x030f, 888, 40, 64, 72, 192, 208, 240, 320, 328, 336, 352, 368, 448, 456},
 };
-/* sizeof(_PyRuntimeState) in the version that runtime_key was taken from. */
-static const uint64_t runtime_size_313 = 0x452b8;
+enum { AT_COOKIE = 0, AT_VERSION = 8, AT_FREE_THREADED = 16 };
 
-static bool take(const uint8_t *table, size_t at, uint64_t max, uint16_t *ret)
+size_t python_offsets_bytes(uint32_t version_hex)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(offsets_tables); i++)
+		if (offsets_tables[i].minor == python_minor(version_hex))
+			return offsets_tables[i].bytes;
+	return 0;
+}
+
+static bool take(const uint8_t *table, size_t at, uint64_t max, unsigned int unit, uint16_t *ret)
 {
 	uint64_t v;
 
 	memcpy(&v, table + at, sizeof(v));
-	if (v > max || v % 8)
+	if (v > max || v % unit)
 		return false;
 	*ret = (uint16_t)v;
 	return true;
 }
 
-int python_layout_from_offsets(const uint8_t table[PYTHON_DEBUG_OFFSETS_BYTES],
-			       uint32_t version_hex, struct python_layout *ret)
+static bool take_all(const uint8_t *table, const struct offsets_table *t, struct python_layout *l)
 {
-	struct python_layout l = *python_layout_of(0x030d0000);
-	uint64_t version, free_threaded, runtime_size, owner;
+	enum { MAX = 4096, WORD = 8, MAX_IN_FRAME = PYTHON_FRAME_BYTES - WORD };
 
+	if (l->frame_copy && (!take(table, t->frame_copy, MAX_IN_FRAME, WORD, &l->frame_copy) ||
+			      !take(table, t->code_copies, MAX, WORD, &l->code_copies)))
+		return false;
+	return take(table, t->interpreters, UINT16_MAX, WORD, &l->runtime_interpreters) &&
+	       take(table, t->interpreter_next, UINT16_MAX, WORD, &l->interpreter_next) &&
+	       take(table, t->interpreter_threads, UINT16_MAX, WORD, &l->interpreter_threads) &&
+	       take(table, t->thread_next, MAX, WORD, &l->thread_next) &&
+	       take(table, t->thread_id, MAX, WORD, &l->thread_id) &&
+	       take(table, t->thread_frame, MAX, WORD, &l->thread_frame) &&
+	       take(table, t->frame_previous, MAX_IN_FRAME, WORD, &l->frame_previous) &&
+	       take(table, t->frame_code, MAX_IN_FRAME, WORD, &l->frame_code) &&
+	       take(table, t->frame_instruction, MAX_IN_FRAME, WORD, &l->frame_instruction) &&
+	       take(table, t->frame_owner, l->frame_size - 1, 1, &l->frame_boundary) &&
+	       take(table, t->code_start, MAX, WORD, &l->code_start);
+}
+
+int python_layout_from_offsets(const uint8_t *table, size_t bytes, uint32_t version_hex,
+			       struct python_layout *ret)
+{
+	uint64_t version, free_threaded;
+	const struct python_layout *known;
+	struct python_layout l;
+
+	if (bytes < AT_FREE_THREADED + 8 || memcmp(table + AT_COOKIE, "xdebugpy", 8))
+		return -EINVAL;
 	memcpy(&version, table + AT_VERSION, sizeof(version));
 	memcpy(&free_threaded, table + AT_FREE_THREADED, sizeof(free_threaded));
-	memcpy(&runtime_size, table + AT_RUNTIME_SIZE, sizeof(runtime_size));
-	memcpy(&owner, table + AT_FRAME_OWNER, sizeof(owner));
-	if (memcmp(table + AT_COOKIE, "xdebugpy", 8) || version != version_hex)
+	if (version != version_hex || free_threaded > 1)
 		return -EINVAL;
-	if (python_minor(version_hex) != 0x030d || free_threaded)
-		return -ENOTSUP;
-	if (!take(table, AT_INTERPRETERS_HEAD, UINT16_MAX, &l.runtime_interpreters) ||
-	    !take(table, AT_INTERPRETER_NEXT, UINT16_MAX, &l.interpreter_next) ||
-	    !take(table, AT_THREADS_HEAD, UINT16_MAX, &l.interpreter_threads) ||
-	    !take(table, AT_THREAD_NEXT, 4096, &l.thread_next) ||
-	    !take(table, AT_THREAD_ID, 4096, &l.thread_id) ||
-	    !take(table, AT_CURRENT_FRAME, 4096, &l.thread_frame) ||
-	    !take(table, AT_FRAME_PREVIOUS, PYTHON_FRAME_BYTES - 8, &l.frame_previous) ||
-	    !take(table, AT_FRAME_EXECUTABLE, PYTHON_FRAME_BYTES - 8, &l.frame_code) ||
-	    !take(table, AT_FRAME_INSTR_PTR, PYTHON_FRAME_BYTES - 8, &l.frame_instruction) ||
-	    !take(table, AT_CODE_START, 4096, &l.code_start) || owner >= l.frame_size)
-		return -EINVAL;
-	l.frame_boundary = owner;
-	/* The table does not say where the thread key is. */
-	if (runtime_size != runtime_size_313)
-		l.runtime_key = 0;
-	*ret = l;
-	return 0;
+	known = python_layout_of(version_hex, free_threaded);
+	for (size_t i = 0; known && i < ARRAY_SIZE(offsets_tables); i++) {
+		if (offsets_tables[i].minor != python_minor(version_hex))
+			continue;
+		l = *known;
+		if (bytes < offsets_tables[i].bytes || !take_all(table, &offsets_tables[i], &l))
+			return -EINVAL;
+		*ret = l;
+		return 0;
+	}
+	return -ENOTSUP;
 }

@@ -8,12 +8,12 @@ enum {
 	MAX_SIZE = 1 << 28,
 	TYPE_BYTES = 176, /* of a type object, up to and with its flags */
 };
-/* Include/object.h, the same bits in all versions. Types of C that nobody asked for anything are not
- * ready; to 3.9 they have the second. */
+/* Include/object.h, the same bits in all versions. Types of C that nobody asked for anything are
+ * not ready; to 3.9 they have the second. */
 enum { TYPE_READY = 1 << 12, TYPE_VERSION_TAG = 1 << 18 };
 enum { FIRST_KIND_BIT = 24 }; /* Py_TPFLAGS_LONG_SUBCLASS */
 /* Include/cpython/unicodeobject.h: PyASCIIObject.state */
-enum { STATE_KIND_SHIFT = 2, STATE_KIND_MASK = 7, STATE_COMPACT = 1 << 5, STATE_ASCII = 1 << 6 };
+enum { STATE_KIND_MASK = 7, STATE_COMPACT = 1 << 3, STATE_ASCII = 1 << 4 }; /* of the kind on */
 
 int python_objects_init(struct python_objects *o, const struct memory *m, uint32_t version)
 {
@@ -194,7 +194,7 @@ static void put_characters(const uint8_t *text, size_t n, uint32_t width, struct
 int64_t python_str(const struct python_objects *o, uint64_t address, size_t max, struct buf *out)
 {
 	const struct python_object_layout *l = o->layout;
-	uint8_t header[48], text[MAX_TEXT * 4];
+	uint8_t header[56], text[MAX_TEXT * 4];
 	uint64_t length, at;
 	uint32_t state, width;
 	int r;
@@ -206,7 +206,8 @@ int64_t python_str(const struct python_objects *o, uint64_t address, size_t max,
 		return r;
 	length = byte_u64(header + l->str_length);
 	state = byte_u32(header + l->str_state);
-	width = state >> STATE_KIND_SHIFT & STATE_KIND_MASK;
+	state >>= l->str_kind_shift;
+	width = state & STATE_KIND_MASK;
 	if ((width != 1 && width != 2 && width != 4) || length > INT64_MAX / 4)
 		return -EINVAL;
 	at = address + (state & STATE_ASCII ? l->ascii_data : l->wide_data);

@@ -28,6 +28,7 @@ struct python_object_layout {
 	uint16_t tuple_items, list_items; /* inside; a pointer to them */
 	uint16_t bytes_data;
 	uint16_t str_length, str_state, ascii_data, wide_data;
+	uint8_t str_kind_shift; /* in the state; behind it whether it is compact, and ASCII */
 	uint16_t set_mask, set_table;
 	/* Include/cpython/dictobject.h, Objects/dict-common.h, Include/internal/pycore_dict.h */
 	uint16_t dict_used, dict_keys, dict_values;
@@ -43,7 +44,8 @@ struct python_object_layout {
 	uint16_t code_names, code_kinds;		/* from 3.11 */
 	uint16_t frame_locals;				/* the first of its variables */
 	uint8_t dict_style, attribute_style;
-	bool tagged_int; /* 3.12: ob_size is lv_tag: digits << 3 | sign */
+	uint8_t local_tags; /* bits of a variable that belong to no address */
+	bool tagged_int;    /* 3.12: ob_size is lv_tag: digits << 3 | sign */
 };
 
 /* NULL where we know none. */

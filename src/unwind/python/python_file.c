@@ -166,14 +166,18 @@ uint32_t python_version_in(const uint8_t *constants, size_t len)
 	return found;
 }
 
-static uint32_t version_of(const struct elf_file *f, uint64_t version_at)
+static uint32_t version_of(const struct elf_file *f, uint64_t version_at, uint64_t runtime)
 {
 	const Elf64_Shdr *s = elf_file_section(f, ".rodata");
 	cleanup_free uint8_t *data = NULL;
-	uint64_t v;
+	uint64_t v, head[2];
 
 	if (version_at)
 		return elf_file_read_address(f, version_at, &v, sizeof(v)) ? 0 : v;
+	/* From 3.13 on _PyRuntime says it, too. */
+	if (runtime && !elf_file_read_address(f, runtime, head, sizeof(head)) &&
+	    !memcmp(head, "xdebugpy", 8))
+		return head[1];
 	if (!s || s->sh_size > MAX_CONSTANTS)
 		return 0;
 	data = mem_calloc(s->sh_size + 1, 1);
@@ -184,18 +188,17 @@ static uint32_t version_of(const struct elf_file *f, uint64_t version_at)
 
 static void read_layout(const struct elf_file *f, struct python_file *p)
 {
-	const struct python_layout *known = python_layout_of(p->version);
-	uint8_t table[PYTHON_DEBUG_OFFSETS_BYTES];
+	const struct python_layout *known = python_layout_of(p->version, false);
+	size_t bytes = python_offsets_bytes(p->version);
+	uint8_t table[PYTHON_MAX_OFFSETS];
 
 	p->layout = (struct python_layout){.style = PYTHON_UNSUPPORTED};
 	if (!known)
 		return;
-	p->layout = *known;
-	if (python_minor(p->version) < 0x030d)
-		return;
-	if (elf_file_read_address(f, p->runtime, table, sizeof(table)) ||
-	    python_layout_from_offsets(table, p->version, &p->layout))
-		p->layout = (struct python_layout){.style = PYTHON_UNSUPPORTED};
+	if (!bytes)
+		p->layout = *known;
+	else if (!elf_file_read_address(f, p->runtime, table, bytes))
+		python_layout_from_offsets(table, bytes, p->version, &p->layout);
 }
 
 /* Where the variables are that a walk starts from. */
@@ -324,7 +327,7 @@ void python_file_read(const struct elf_file *f, struct python_file *ret)
 		return;
 	ret->found = true;
 	elf_file_each_symbol(f, on_symbol, &search, NULL);
-	ret->version = version_of(f, search.version_at);
+	ret->version = version_of(f, search.version_at, ret->runtime);
 	read_layout(f, ret);
 	if (ret->runtime)
 		find_variables(ret);

@@ -22,6 +22,7 @@ struct python_file {
 	uint64_t runtime, interpreters, current, key; /* as in struct python_process */
 	bool key_is_int;
 	uint64_t eval_start[PYTHON_EVAL_RANGES], eval_end[PYTHON_EVAL_RANGES];
+	bool eval_calls;	     /* eval_ranges.h */
 	struct python_layout layout; /* PYTHON_UNSUPPORTED for versions that we do not know */
 };
 

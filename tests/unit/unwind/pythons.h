@@ -61,11 +61,10 @@ static void unhex(const char *hex, char *out, size_t max)
 	*out = '\0';
 }
 
-/* Those of pyenv that are called so. */
-static void each_of(const char *pattern, void (*test)(const char *python))
+/* Those in a folder that are called so. */
+static void each_of(const char *folder, const char *pattern, void (*test)(const char *python))
 {
-	const char *home = getenv("HOME");
-	cleanup_free char *path = mem_asprintf("%s/.pyenv/versions/%s", home ? home : "", pattern);
+	cleanup_free char *path = mem_asprintf("%s/%s", folder, pattern);
 	glob_t found = {};
 
 	if (glob(path, 0, NULL, &found) == 0)
@@ -74,11 +73,20 @@ static void each_of(const char *pattern, void (*test)(const char *python))
 	globfree(&found);
 }
 
-/* Every Python 3 on this machine. */
+static void each_of_pyenv(const char *pattern, void (*test)(const char *python))
+{
+	const char *home = getenv("HOME");
+	cleanup_free char *folder = mem_asprintf("%s/.pyenv/versions", home ? home : "");
+
+	each_of(folder, pattern, test);
+}
+
+/* Every Python 3 on this machine, and those that ./dev pythons fetched. */
 static void each_python(void (*test)(const char *python))
 {
 	test("/usr/bin/python3");
-	each_of("3.*/bin/python3", test);
+	each_of_pyenv("3.*/bin/python3", test);
+	each_of(PYTHONS_FOLDER, "*/python", test);
 }
 
 #endif

@@ -49,10 +49,12 @@ static void put(uint8_t *table, size_t at, uint64_t v)
 	memcpy(table + at, &v, sizeof(v));
 }
 
+enum { BYTES_313 = 584 };
+
 /* What 3.13.0 says of itself. */
 static void good_table(uint8_t *t)
 {
-	memset(t, 0, PYTHON_DEBUG_OFFSETS_BYTES);
+	memset(t, 0, BYTES_313);
 	memcpy(t, "xdebugpy", 8);
 	put(t, 8, 0x030d00f0);
 	put(t, 24, 0x452b8);
@@ -71,41 +73,49 @@ static void good_table(uint8_t *t)
 
 static void test_offsets(void **state)
 {
-	const struct python_layout *known = python_layout_of(0x030d00f0);
-	uint8_t t[PYTHON_DEBUG_OFFSETS_BYTES];
+	const struct python_layout *known = python_layout_of(0x030d00f0, false);
+	uint8_t t[BYTES_313];
 	struct python_layout l;
 
 	good_table(t);
-	assert_int_equal(python_layout_from_offsets(t, 0x030d00f0, &l), 0);
+	assert_int_equal(python_layout_from_offsets(t, sizeof(t), 0x030d00f0, &l), 0);
 	assert_memory_equal(&l, known, sizeof(l));
-	/* Another size of the runtime: the key may be elsewhere. */
-	put(t, 24, 0x452c0);
-	assert_int_equal(python_layout_from_offsets(t, 0x030d00f0, &l), 0);
-	assert_int_equal(l.runtime_key, 0);
+	assert_int_equal(python_offsets_bytes(0x030d00f0), sizeof(t));
+	assert_int_equal(python_layout_from_offsets(t, sizeof(t) - 1, 0x030d00f0, &l), -EINVAL);
 	/* Not this version, no cookie, free-threaded, another minor. */
-	assert_int_equal(python_layout_from_offsets(t, 0x030d01f0, &l), -EINVAL);
+	assert_int_equal(python_layout_from_offsets(t, sizeof(t), 0x030d01f0, &l), -EINVAL);
 	t[0] = 'y';
-	assert_int_equal(python_layout_from_offsets(t, 0x030d00f0, &l), -EINVAL);
+	assert_int_equal(python_layout_from_offsets(t, sizeof(t), 0x030d00f0, &l), -EINVAL);
+	/* Without a GIL objects are others. */
 	good_table(t);
 	put(t, 16, 1);
-	assert_int_equal(python_layout_from_offsets(t, 0x030d00f0, &l), -ENOTSUP);
+	put(t, 344, 216);
+	assert_int_equal(python_layout_from_offsets(t, sizeof(t), 0x030d00f0, &l), 0);
+	assert_memory_equal(&l, python_layout_of(0x030d00f0, true), sizeof(l));
+	put(t, 16, 2);
+	assert_int_equal(python_layout_from_offsets(t, sizeof(t), 0x030d00f0, &l), -EINVAL);
+	/* A table of 3.13 is too short for 3.14, and 3.16 is not known. */
 	good_table(t);
 	put(t, 8, 0x030e00f0);
-	assert_int_equal(python_layout_from_offsets(t, 0x030e00f0, &l), -ENOTSUP);
+	assert_int_equal(python_layout_from_offsets(t, sizeof(t), 0x030e00f0, &l), -EINVAL);
+	put(t, 8, 0x031000f0);
+	assert_int_equal(python_layout_from_offsets(t, sizeof(t), 0x031000f0, &l), -ENOTSUP);
+	assert_int_equal(python_offsets_bytes(0x031000f0), 0);
 }
 
 static void test_bad_offsets(void **state)
 {
 	static const size_t fields[] = {40, 64, 72, 168, 184, 192, 232, 240, 248, 264, 344};
 	static const uint64_t bad[] = {UINT64_MAX, 1ULL << 32, 65537};
-	uint8_t t[PYTHON_DEBUG_OFFSETS_BYTES];
+	uint8_t t[BYTES_313];
 	struct python_layout l = {.style = 77};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(bad); j++) {
 			good_table(t);
 			put(t, fields[i], bad[j]);
-			assert_int_equal(python_layout_from_offsets(t, 0x030d00f0, &l), -EINVAL);
+			assert_int_equal(python_layout_from_offsets(t, sizeof(t), 0x030d00f0, &l),
+					 -EINVAL);
 			assert_int_equal(l.style, 77);
 		}
 }
@@ -117,18 +127,19 @@ static void test_layouts(void **state)
 	size_t n;
 
 	for (n = 0; (l = python_layout_at(n, &minor)); n++) {
-		assert_ptr_equal(python_layout_of(minor << 16 | 0xf0), l);
-		assert_non_null(python_text_layout_of(minor << 16));
+		assert_ptr_equal(python_layout_of(minor << 16 | 0xf0, l->free_threaded), l);
+		assert_non_null(python_text_layout_of(minor << 16, l->free_threaded));
 		assert_true(l->frame_size <= PYTHON_FRAME_BYTES);
 		assert_true(l->frame_instruction + 8 <= l->frame_size);
 		assert_true(l->frame_boundary < l->frame_size);
 	}
-	assert_int_equal(n, 9);
-	assert_null(python_layout_of(0x030500f0));
-	assert_null(python_layout_of(0x030e00f0));
-	assert_null(python_layout_of(0x020612f0));
-	assert_null(python_layout_of(0));
-	assert_null(python_text_layout_of(0x030e00f0));
+	assert_int_equal(n, 14);
+	assert_null(python_layout_of(0x030500f0, false));
+	assert_null(python_layout_of(0x031000f0, false));
+	assert_null(python_layout_of(0x020612f0, false));
+	assert_null(python_layout_of(0x030c00f0, true));
+	assert_null(python_layout_of(0, false));
+	assert_null(python_text_layout_of(0x031000f0, false));
 }
 
 /* Damage real ELF files at many places: never a crash, never a Python in a file without one. */

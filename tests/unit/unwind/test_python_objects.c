@@ -26,7 +26,8 @@ struct session {
 	size_t told[3];
 };
 
-static void attach(struct session *s)
+/* False where its objects are not known. */
+static bool attach(struct session *s)
 {
 	struct runtimes *r = runtimes_new();
 	struct process p;
@@ -37,6 +38,10 @@ static void attach(struct session *s)
 	assert_int_equal(process_read(s->child.pid, &p, NULL), 0);
 	assert_int_equal(runtimes_find_python(r, &p, &s->memory, &py), 1);
 	assert_int_equal(python_objects_init(&s->objects, &s->memory, py.version), 0);
+	process_fini(&p);
+	runtimes_free(r);
+	if (py.process.layout.free_threaded)
+		return false;
 	assert_int_equal(memory_read(&s->memory, py.process.interpreters, &interpreter, 8), 0);
 	/* Twice: the second time the place of the table is known. */
 	for (int i = 0; i < 2; i++) {
@@ -44,8 +49,7 @@ static void attach(struct session *s)
 		assert_int_equal(python_thread_names_read(&s->names, &s->objects, interpreter), 0);
 		assert_int_equal(s->names.all.len, 4);
 	}
-	process_fini(&p);
-	runtimes_free(r);
+	return true;
 }
 
 static void take_line(struct session *s, const char *text)
@@ -85,7 +89,12 @@ static void one_python(const char *python)
 		assert_true(len + strlen(text) < sizeof(lines));
 		len += (size_t)sprintf(lines + len, "%s", text);
 	}
-	attach(&s);
+	if (!attach(&s)) {
+		printf("%s: version %x, without a GIL: its objects are not known\n", python,
+		       s.objects.version);
+		stop(&s.child);
+		return;
+	}
 	for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n"))
 		take_line(&s, line);
 	printf("%s: version %x, %zu objects, %zu attributes, %zu threads\n", python,

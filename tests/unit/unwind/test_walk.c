@@ -54,7 +54,7 @@ static struct unwind_entry entries[UNWIND_MAX_ENTRIES];
 
 static void world(uint32_t version, uint32_t key)
 {
-	const struct python_layout *l = python_layout_of(version);
+	const struct python_layout *l = python_layout_of(version, false);
 
 	memory_free();
 	memset(&w, 0, sizeof(w));
@@ -727,7 +727,7 @@ static void test_broken_layout(void **state)
 /* What makes a code object another one must change its check. */
 static void test_check(void **state)
 {
-	const struct python_layout *l = python_layout_of(0x030c0000);
+	const struct python_layout *l = python_layout_of(0x030c0000, false);
 	uint32_t words[PYTHON_CODE_WORDS] = {}, first;
 
 	for (uint32_t i = 0; i < PYTHON_CODE_WORDS; i++)
