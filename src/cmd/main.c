@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "base/base.h"
+#include "cmd/complete.h"
 
 struct command {
 	const char *name;
@@ -108,6 +109,27 @@ static int help(int argc, char **argv)
 	return c->run(2, (char *[]){(char *)c->name, (char *)"--help", NULL});
 }
 
+/* glim __complete WORD...: commands for the first word (and behind "help"), then those of the
+ * command. */
+static int complete(int argc, char **argv)
+{
+	bool explain = argc > 2 && !strcmp(argv[1], "help");
+	const struct command *c = argc > 2 && !explain ? find_command(argv[1]) : NULL;
+
+	if (c) {
+		argv[0] = (char *)c->name;
+		argv[1] = (char *)COMPLETE_WORD;
+		return c->run(argc, argv);
+	}
+	if (argc > (explain ? 3 : 2))
+		return 0;
+	for (c = commands; c->name; c++)
+		printf("%s\t%s\n", c->name, c->summary);
+	if (!explain)
+		puts("help\texplain a command");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *c;
@@ -122,6 +144,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
 		return help(argc - 1, argv + 1);
+	if (!strcmp(argv[1], COMPLETE_WORD))
+		return complete(argc - 1, argv + 1);
 	c = find_command(argv[1]);
 	return c ? c->run(argc - 1, argv + 1) : unknown_command(argv[1]);
 }

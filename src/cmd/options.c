@@ -4,6 +4,7 @@
 
 #include "base/io.h"
 #include "cmd/cmd.h"
+#include "cmd/complete.h"
 
 enum { HELP_COLUMNS = 80, MAX_OPTIONS = 32, MAX_FILE = 65536 };
 
@@ -256,6 +257,11 @@ int options_parse(const struct option_table *t, int argc, char **argv, struct ar
 	int operand, r;
 
 	CHECK(t->n <= MAX_OPTIONS);
+	if (argc > 1 && !strcmp(argv[1], COMPLETE_WORD)) {
+		complete_options(t, argc - 2, argv + 2);
+		*ret_status = 0;
+		return -1;
+	}
 	operand = parse_line(t, &l, ret_status);
 	if (operand < 0 || !t->settings)
 		return operand;
