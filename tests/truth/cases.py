@@ -55,6 +55,8 @@ CASES = [
     c("threads", "two threads", "threads.c", "-DTHREADS=2", "-pthread"),
     c("crowd", "many more threads than CPUs", "threads.c", "-DTHREADS=12", "-pthread"),
     c("spawn", "threads that live for a moment", "spawn.c", "-pthread"),
+    c("musl", "the same with musl, which says nothing of its code", "spawn.c", "-static", "-idirafter", "/usr/include",
+      "-idirafter", "/usr/include/x86_64-linux-gnu", compiler="musl-gcc"),
     c("mainless", "threads that outlive the main thread", "mainless.c", "-DMAPPINGS=0", "-pthread"),
     c("mappings", "the same with 20,000 mappings", "mainless.c", "-DMAPPINGS=20000", "-pthread"),
     c("contexts", "stacks that the program makes and switches", "contexts.c"),

@@ -22,7 +22,8 @@ enum {
 	MARK_ADDRESS = 4,
 	MARK_SIGNAL = 8,
 	MARK_NO_RETURN = 16,
-	MARK_RETURNS = 32
+	MARK_RETURNS = 32,
+	MARK_CLONE = 64,
 };
 
 struct flow {
@@ -566,6 +567,22 @@ static bool is_thread_start(const uint8_t *b, size_t n)
 	return b[i] == 0xff && (b[i + 1] & 0xf8) == 0xd0;
 }
 
+/* Both threads come back from the system call before: syscall; test %eax,%eax or %rax; jnz; then
+ * the start of the new one. The bytes before that, 0 where it is something else. */
+static size_t clone_size(const uint8_t *b, size_t n)
+{
+	size_t i = 2;
+
+	if (n < 8 || b[0] != 0x0f || b[1] != 0x05)
+		return 0;
+	if (b[i] == 0x48)
+		i++;
+	if (b[i] != 0x85 || b[i + 1] != 0xc0 || b[i + 2] != 0x75)
+		return 0;
+	i += 4;
+	return is_thread_start(b + i, n - i) ? i : 0;
+}
+
 /* Return from a signal handler: mov $15,%eax or %rax; syscall. */
 static size_t signal_return_size(const uint8_t *b, size_t n)
 {
@@ -599,6 +616,9 @@ static void find_known(struct flow *w)
 			}
 			if (is_thread_start(w->bytes + index, n))
 				put_outermost(w, at);
+			size = clone_size(w->bytes + index, n);
+			for (size_t k = 0; k < size; k++)
+				w->marks[index + k] |= MARK_CLONE;
 		}
 	}
 }
@@ -662,6 +682,9 @@ static void put_rules(const struct flow *w, struct code_flow *out)
 				continue;
 			struct unwind_rule rule = code_frame_rule(&w->states.data[state]);
 
+			if (w->marks[index_of(p, at)] & MARK_CLONE &&
+			    rule.cfa == UNWIND_CFA_REGISTER)
+				rule.cfa = UNWIND_CFA_CLONE;
 			if (at >= known + ALIGN || (known == p->start && at > known))
 				put(out, known, &none);
 			put(out, at, &rule);

@@ -17,6 +17,11 @@ enum {
 	CODE_ENDBR64_LOW = 0x1e0ff3, /* its first three bytes */
 	CODE_MOV_RSP_RBP = 0xe58948, /* mov %rsp,%rbp, in its two encodings */
 	CODE_MOV_RSP_RBP_2 = 0xec8b48,
+	CODE_CALL = 0xe8,	     /* rel32 */
+	CODE_CALL_INDIRECT = 0x10ff, /* ff /2: the second byte masked */
+	CODE_CALL_MASK = 0x38ff,
+	CODE_RT_SIGRETURN = 0x0fc0c748, /* mov $15,%rax, in its two encodings */
+	CODE_RT_SIGRETURN_2 = 0xfb8,
 };
 
 /* A frame larger than the whole default stack is no frame. */
@@ -82,6 +87,40 @@ WALK_INLINE uint8_t native_step_blind(struct walk *w)
 		       : 0;
 }
 
+WALK_INLINE uint64_t native_equal(uint64_t a, uint64_t b)
+{
+	return table_less(a ^ b, 1);
+}
+
+/* Does an indirect call begin in that one of the eight bytes before a return address? */
+WALK_INLINE uint64_t native_calls_at(uint64_t code, int at)
+{
+	return native_equal(code >> 8 * at & CODE_CALL_MASK, CODE_CALL_INDIRECT);
+}
+
+/* Can it be that somebody called and will go on at w->native.pc: is it behind a call, or where a
+ * signal handler returns to? Code that cannot be read is believed. */
+WALK_INLINE int native_is_return(struct walk *w)
+{
+	uint64_t pc = w->native.pc, code, is;
+
+	w->pair[0] = w->pair[1] = 0;
+	if (WALK_READ(&w->pair[0], sizeof(uint32_t), pc - 8) ||
+	    WALK_READ(&w->pair[1], sizeof(uint32_t), pc - 4))
+		return 1;
+	code = w->pair[0] | w->pair[1] << 32;
+	/* Of 2, 3, 4, 6 or 7 bytes; a prefix comes before. */
+	is = native_equal(code >> 24 & 0xff, CODE_CALL) | native_calls_at(code, 6) |
+	     native_calls_at(code, 5) | native_calls_at(code, 4) | native_calls_at(code, 2) |
+	     native_calls_at(code, 1);
+	if (is)
+		return 1;
+	w->word = 0;
+	return WALK_READ(&w->word, sizeof(uint32_t), pc) ||
+	       (native_equal(w->word, CODE_RT_SIGRETURN) |
+		native_equal(w->word, CODE_RT_SIGRETURN_2));
+}
+
 /* The registers of the caller into w->native, or w->native_end. */
 WALK_INLINE void native_step(struct walk *w)
 {
@@ -90,6 +129,9 @@ WALK_INLINE void native_step(struct walk *w)
 	table_step(&w->native);
 	switch (w->native.end) {
 	case UNWIND_TABLE_GOING:
+		/* Instructions were followed without knowing all ways to them. */
+		if (w->native.derived && !w->native.exact && !native_is_return(w))
+			w->native_end = UNWIND_NATIVE_OUTSIDE;
 		return;
 	case UNWIND_TABLE_NO_TABLE:
 	case UNWIND_TABLE_NO_RULE:

@@ -320,7 +320,7 @@ static void test_thread_start(void **state)
 		0x5d, 0xc3,	  /* 23 pop; ret */
 	};
 
-	CHECK_CODE(code, {11, UNWIND_CFA_REGISTER, UNWIND_RBP, 16}, {15, OUTERMOST},
+	CHECK_CODE(code, {11, UNWIND_CFA_CLONE, UNWIND_RBP, 16}, {15, OUTERMOST},
 		   {17, OUTERMOST}, {20, OUTERMOST}, {23, UNWIND_CFA_REGISTER, UNWIND_RBP, 16},
 		   {24, UNWIND_CFA_REGISTER, UNWIND_RSP, 8});
 }

@@ -371,6 +371,47 @@ static void test_native_signal(void **state)
 }
 
 /* Every way in which a walk by tables can end. */
+/* Where only instructions say so, a return address must lie behind a call. */
+static void test_native_followed(void **state)
+{
+	static const struct {
+		uint64_t before; /* the eight bytes before the return address */
+		uint32_t behind;
+		bool good;
+	} cases[] = {
+		{0x00000000e8909090, 0, true},	/* call rel32 */
+		{0xd0ff909090909090, 0, true},	/* call *%rax */
+		{0xd1ff419090909090, 0, true},	/* call *%r9 */
+		{0x0850ff9090909090, 0, true},	/* call *8(%rax) */
+		{0x082454ff90909090, 0, true},	/* call *8(%rsp) */
+		{0x0000001015ff9090, 0, true},	/* call *16(%rip) */
+		{0x00000100249cff90, 0, false}, /* lcall */
+		{0x000001002494ff90, 0, true},	/* call *256(%rsp) */
+		{0x9090909090909090, 0x90909090, false},
+		{0xc390909090909090, 0x0fc0c748, true}, /* mov $15,%rax */
+		{0xc390909090909090, 0x00000fb8, true},
+		{0xe0ff909090909090, 0, false}, /* jmp *%rax */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct unwind_rule followed = by_rsp(4);
+
+		world(0x030b0000, KEY);
+		memory_map(TABLED, CODE_SIZE);
+		followed.ra |= UNWIND_DERIVED;
+		table_rule(1, followed);
+		table_rule(0x100, (struct unwind_rule){.ra = UNWIND_PLACE_UNDEFINED});
+		w.native.pc = TABLED + 1;
+		memory_put(STACK + 0x18, TABLED + 0x208, 8);
+		memory_put(TABLED + 0x200, cases[i].before, 8);
+		memory_put(TABLED + 0x208, cases[i].behind, 4);
+		if (cases[i].good)
+			ends(2, UNWIND_NATIVE_COMPLETE);
+		else
+			ends(1, UNWIND_NATIVE_OUTSIDE);
+	}
+}
+
 static void test_native_table_ends(void **state)
 {
 	const struct unwind_rule unsupported = {.cfa = UNWIND_CFA_UNSUPPORTED};
@@ -758,6 +799,7 @@ int main(void)
 		cmocka_unit_test(test_native_signal),
 		cmocka_unit_test(test_native_table_ends),
 		cmocka_unit_test(test_native_clone),
+		cmocka_unit_test(test_native_followed),
 		cmocka_unit_test(test_native_system_call),
 		cmocka_unit_test(test_python_38_to_310),
 		cmocka_unit_test(test_python_311),
