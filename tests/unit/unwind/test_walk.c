@@ -282,8 +282,11 @@ static void test_native_around_the_frame(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		world(0x030b0000, KEY);
-		memory_map(NATIVE, 4);
-		memory_put(NATIVE, cases[i].code, 4);
+		memory_map(NATIVE, 6);
+		memory_put(NATIVE, 0x050f, 2); /* and behind a system call */
+		memory_put(NATIVE + 2, cases[i].code, 4);
+		w.native.pc = NATIVE + 2;
+		w.in_kernel = i % 3 != 0;
 		memory_put(STACK, STACK + 0x100, 8);
 		memory_put(STACK + 8 * cases[i].words, NATIVE + 0x20, 8);
 		native_frame(0, NATIVE + 0x30, true);
@@ -315,16 +318,6 @@ static void test_native_system_call(void **state)
 		ends(call ? 1 : 2, UNWIND_NATIVE_COMPLETE);
 		assert_int_equal(entries[0].tag, UNWIND_NATIVE | (call ? 0 : UNWIND_EXACT));
 	}
-	/* Code without a table is looked at where it goes on: syscall; ret. */
-	world(0x030b0000, KEY);
-	memory_map(NATIVE, CODE_SIZE);
-	memory_put(NATIVE + 0xe, 0xc3050f, 4);
-	w.native.pc = NATIVE + 0x10;
-	w.in_kernel = 1;
-	memory_put(STACK, NATIVE + 0x20, 8);
-	native_frame(0, NATIVE + 0x30, true);
-	ends(3, UNWIND_NATIVE_COMPLETE);
-	native_entry(1, NATIVE + 0x20);
 }
 
 /* Tables in the middle of code that has none, and back: only what tables do not say is marked. */
@@ -374,41 +367,28 @@ static void test_native_signal(void **state)
 /* Where only instructions say so, a return address must lie behind a call. */
 static void test_native_followed(void **state)
 {
-	static const struct {
-		uint64_t before; /* the eight bytes before the return address */
-		uint32_t behind;
-		bool good;
-	} cases[] = {
-		{0x00000000e8909090, 0, true},	/* call rel32 */
-		{0xd0ff909090909090, 0, true},	/* call *%rax */
-		{0xd1ff419090909090, 0, true},	/* call *%r9 */
-		{0x0850ff9090909090, 0, true},	/* call *8(%rax) */
-		{0x082454ff90909090, 0, true},	/* call *8(%rsp) */
-		{0x0000001015ff9090, 0, true},	/* call *16(%rip) */
-		{0x00000100249cff90, 0, false}, /* lcall */
-		{0x000001002494ff90, 0, true},	/* call *256(%rsp) */
-		{0x9090909090909090, 0x90909090, false},
-		{0xc390909090909090, 0x0fc0c748, true}, /* mov $15,%rax */
-		{0xc390909090909090, 0x00000fb8, true},
-		{0xe0ff909090909090, 0, false}, /* jmp *%rax */
-	};
+	/* call rel32, *%rax, *%r9, *8(%rax), *16(%rip), *256(%rsp); lcall, jmp *%rax, nop */
+	static const uint64_t before[] = {0x00000000e8909090, 0xd0ff909090909090,
+					  0xd1ff419090909090, 0x0850ff9090909090,
+					  0x0000001015ff9090, 0x000001002494ff90,
+					  0x00000100249cff90, 0xe0ff909090909090,
+					  0x9090909090909090};
+	struct unwind_rule followed = by_rsp(4);
 
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct unwind_rule followed = by_rsp(4);
-
+	followed.ra |= UNWIND_DERIVED;
+	for (size_t i = 0; i <= 9; i++) {
 		world(0x030b0000, KEY);
 		memory_map(TABLED, CODE_SIZE);
-		followed.ra |= UNWIND_DERIVED;
 		table_rule(1, followed);
 		table_rule(0x100, (struct unwind_rule){.ra = UNWIND_PLACE_UNDEFINED});
 		w.native.pc = TABLED + 1;
 		memory_put(STACK + 0x18, TABLED + 0x208, 8);
-		memory_put(TABLED + 0x200, cases[i].before, 8);
-		memory_put(TABLED + 0x208, cases[i].behind, 4);
-		if (cases[i].good)
-			ends(2, UNWIND_NATIVE_COMPLETE);
-		else
-			ends(1, UNWIND_NATIVE_OUTSIDE);
+		memory_put(TABLED + 0x200, before[MIN(i, 8u)], 8);
+		/* The last: mov $15,%rax, where a handler returns to. */
+		memory_put(TABLED + 0x208, i == 9 ? 0x0fc0c748 : 0, 4);
+		bool good = i < 6 || i == 9;
+
+		ends(1 + good, good ? UNWIND_NATIVE_COMPLETE : UNWIND_NATIVE_OUTSIDE);
 	}
 }
 
@@ -472,12 +452,10 @@ static void test_native_clone(void **state)
 		ends(1, UNWIND_NATIVE_COMPLETE);
 		assert_int_equal(w.native.sp, child ? STACK : STACK + 0x20);
 	}
-	/* A caller's rax is not known. */
-	world(0x030b0000, KEY);
-	table_rule(1, by_rsp(4));
+	world(0x030b0000, KEY); /* A caller's rax is not known. */
 	table_rule(0x100, clone);
-	w.native.pc = TABLED + 1;
-	memory_put(STACK + 0x18, TABLED + 0x101, 8);
+	w.native.pc = NATIVE;
+	native_frame(0, TABLED + 0x101, false);
 	ends(2, UNWIND_NATIVE_LOST);
 }
 
@@ -789,34 +767,32 @@ static void test_check(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_native_chain),
-		cmocka_unit_test(test_native_bad_pointers),
-		cmocka_unit_test(test_native_bad_chain),
-		cmocka_unit_test(test_native_too_deep),
-		cmocka_unit_test(test_native_around_the_frame),
-		cmocka_unit_test(test_native_by_table),
-		cmocka_unit_test(test_native_signal),
-		cmocka_unit_test(test_native_table_ends),
-		cmocka_unit_test(test_native_clone),
-		cmocka_unit_test(test_native_followed),
-		cmocka_unit_test(test_native_system_call),
-		cmocka_unit_test(test_python_38_to_310),
-		cmocka_unit_test(test_python_311),
-		cmocka_unit_test(test_python_312),
-		cmocka_unit_test(test_room_for_python),
-		cmocka_unit_test(test_high_key),
-		cmocka_unit_test(test_search),
-		cmocka_unit_test(test_current),
-		cmocka_unit_test(test_int_key),
-		cmocka_unit_test(test_search_ends),
-		cmocka_unit_test(test_no_python_here),
-		cmocka_unit_test(test_python_unreadable),
-		cmocka_unit_test(test_python_too_deep),
-		cmocka_unit_test(test_give_up),
-		cmocka_unit_test(test_broken_layout),
-		cmocka_unit_test(test_check),
-	};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_native_chain),
+					   cmocka_unit_test(test_native_bad_pointers),
+					   cmocka_unit_test(test_native_bad_chain),
+					   cmocka_unit_test(test_native_too_deep),
+					   cmocka_unit_test(test_native_around_the_frame),
+					   cmocka_unit_test(test_native_by_table),
+					   cmocka_unit_test(test_native_signal),
+					   cmocka_unit_test(test_native_table_ends),
+					   cmocka_unit_test(test_native_clone),
+					   cmocka_unit_test(test_native_followed),
+					   cmocka_unit_test(test_native_system_call),
+					   cmocka_unit_test(test_python_38_to_310),
+					   cmocka_unit_test(test_python_311),
+					   cmocka_unit_test(test_python_312),
+					   cmocka_unit_test(test_room_for_python),
+					   cmocka_unit_test(test_high_key),
+					   cmocka_unit_test(test_search),
+					   cmocka_unit_test(test_current),
+					   cmocka_unit_test(test_int_key),
+					   cmocka_unit_test(test_search_ends),
+					   cmocka_unit_test(test_no_python_here),
+					   cmocka_unit_test(test_python_unreadable),
+					   cmocka_unit_test(test_python_too_deep),
+					   cmocka_unit_test(test_give_up),
+					   cmocka_unit_test(test_broken_layout),
+					   cmocka_unit_test(test_check)};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
 	memory_free();
