@@ -49,10 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* What was written last may go over its bound by one text. */
 		CHECK(out.len < 3000);
 		python_attribute(&o, BASE + at, "a", &value);
-		python_coroutine_frames(&o, python_layout_of(o.version), BASE + at, frames,
+		python_coroutine_frames(&o, python_layout_of(o.version, false), BASE + at, frames,
 					MAX_FRAMES, &value);
 	}
-	python_awaiters_read(&awaiters, &o, python_layout_of(o.version), BASE, BASE, 1);
+	python_awaiters_read(&awaiters, &o, python_layout_of(o.version, false), BASE, BASE, 1);
 	python_awaiters_fini(&awaiters);
 	python_tasks_read(&tasks, &o, BASE);
 	python_tasks_fini(&tasks);

@@ -146,7 +146,7 @@ static struct program *program_new(uint32_t version, unsigned int slowness)
 	struct program *p = mem_calloc(1, sizeof(*p));
 
 	p->memory.read = read_program;
-	p->layout = python_layout_of(version);
+	p->layout = python_layout_of(version, false);
 	p->random = 88172645463325252ULL;
 	p->slowness = slowness;
 	put(p, INTERPRETERS, INTERPRETER);
