@@ -351,8 +351,8 @@ int cmd_report(int argc, char **argv)
 {
 	struct report_options o = {.rows = "25"};
 	struct arena memory = {};
-	const char *format = arena_printf(&memory, "of OUT (what its name says): %s",
-					  output_formats(&memory));
+	const char *format =
+		arena_printf(&memory, "of OUT (what its name says): %s", output_formats(&memory));
 	const struct option_spec specs[] = {
 		{"lines", 'l', NULL, "lines of the sources instead of functions", &o.lines},
 		{"callers", 0, "FUNC", "who calls it", &o.callers},

@@ -179,3 +179,15 @@ def test_without_privileges(glim, tmp_path):
     assert r.stderr.startswith("glim record: ") and len(r.stderr.splitlines()) == 1
     assert "root" in r.stderr or "CAP_" in r.stderr
     assert not os.path.exists("/tmp/glim-nobody")
+
+
+@pytest.mark.parametrize("suffix", [".pb.gz", ".otlp", ".speedscope.json", ".html"])
+def test_the_name_of_the_file_tells_the_format(glim, busy, tmp_path, suffix):
+    out = tmp_path / f"x{suffix}"
+    r = record(glim, "-d", 1, "-o", out)
+    assert r.returncode == 0, r.stderr
+    if suffix == ".html":
+        assert '<script type="application/json" id="data">{' in out.read_text()
+        return
+    r = subprocess.run([glim, "report", out, "--by", "process"], capture_output=True, text=True, timeout=30)
+    assert r.returncode == 0 and re.search(r"  (sh|dash)$", r.stdout, re.M), r.stdout + r.stderr
