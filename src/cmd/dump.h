@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "process/core.h"
 #include "process/process.h"
+#include "unwind/python/greenlet.h"
 #include "unwind/python/lock.h"
 #include "unwind/unwind.h"
 
@@ -67,6 +68,17 @@ struct dump_task {
 	unsigned int depth;
 	struct dump_stack stack;
 };
+/* A greenlet that is not dead, and does not run as the main one of its thread. */
+struct dump_greenlet {
+	const char *name;
+	uint64_t address;
+	uint64_t parent;       /* address of a greenlet; 0: none is known */
+	uint64_t main;	       /* the one that its thread started with; 0: it did not start */
+	uint64_t native_stack; /* an address in that of its thread; 0: not known */
+	uint64_t thread;       /* pthread_self; 0: not known */
+	enum python_greenlet_state state;
+	struct dump_stack stack;
+};
 struct dump {
 	struct dump_options options;
 	pid_t pid;	   /* 0: not known, of a core */
@@ -81,6 +93,9 @@ struct dump {
 	VEC(struct dump_deadlock) deadlocks;
 	VEC(struct dump_task) tasks;
 	bool tasks_cut; /* there are more */
+	VEC(struct dump_greenlet) greenlets;
+	bool greenlets_cut;	/* there are more */
+	bool greenlets_unknown; /* of a version of greenlet that is not known */
 	struct arena arena;
 };
 
@@ -105,6 +120,10 @@ void dump_stack_fini(struct dump_stack *s);
 /* Tasks of an interpreter (dump_tasks.c), and when all are there their order. */
 void dump_read_tasks(struct dump *d, uint64_t interpreter);
 void dump_sort_tasks(struct dump *d);
+/* Greenlets of an interpreter (dump_greenlets.c), and when all threads are there whose they are. */
+void dump_read_greenlets(struct dump *d, uint64_t interpreter);
+void dump_place_greenlets(struct dump *d);
+const struct dump_greenlet *dump_greenlet_at(const struct dump *d, uint64_t address);
 /* Lines of the files (dump_source.c). */
 void dump_read_sources(struct dump *d);
 

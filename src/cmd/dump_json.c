@@ -153,6 +153,29 @@ static void put_task(struct json *j, const struct dump *d, const struct dump_tas
 	json_object_end(j);
 }
 
+static void put_greenlet(struct json *j, const struct dump *d, const struct dump_greenlet *g)
+{
+	static const char *const states[] = {
+		[PYTHON_GREENLET_CREATED] = "created",
+		[PYTHON_GREENLET_SUSPENDED] = "suspended",
+		[PYTHON_GREENLET_RUNNING] = "running",
+	};
+
+	json_object_begin(j);
+	put_int(j, "id", (int64_t)g->address);
+	put_text(j, "name", g->name);
+	put_bool(j, "main", g->main == g->address);
+	put_int(j, "thread", (int64_t)g->thread);
+	put_text(j, "state", states[g->state]);
+	json_key(j, "parent");
+	if (dump_greenlet_at(d, g->parent))
+		json_int(j, (int64_t)g->parent);
+	else
+		json_none(j);
+	put_stack(j, d, &g->stack);
+	json_object_end(j);
+}
+
 void dump_put_json(const struct dump *d, struct buf *out)
 {
 	struct json j = {.out = out};
@@ -178,6 +201,11 @@ void dump_put_json(const struct dump *d, struct buf *out)
 	json_array_begin(&j);
 	for (size_t i = 0; i < d->tasks.len; i++)
 		put_task(&j, d, &d->tasks.data[i]);
+	json_array_end(&j);
+	json_key(&j, "greenlets");
+	json_array_begin(&j);
+	for (size_t i = 0; i < d->greenlets.len; i++)
+		put_greenlet(&j, d, &d->greenlets.data[i]);
 	json_array_end(&j);
 	json_object_end(&j);
 	buf_putc(out, '\n');

@@ -29,11 +29,14 @@ void dump_fini(struct dump *d)
 		dump_stack_fini(&d->threads.data[i].stack);
 	for (size_t i = 0; i < d->tasks.len; i++)
 		dump_stack_fini(&d->tasks.data[i].stack);
+	for (size_t i = 0; i < d->greenlets.len; i++)
+		dump_stack_fini(&d->greenlets.data[i].stack);
 	for (size_t i = 0; i < d->deadlocks.len; i++)
 		vec_fini(&d->deadlocks.data[i].threads);
 	vec_fini(&d->threads);
 	vec_fini(&d->deadlocks);
 	vec_fini(&d->tasks);
+	vec_fini(&d->greenlets);
 	process_fini(&d->process);
 	core_close(d->core);
 	arena_fini(&d->arena);
@@ -208,6 +211,7 @@ static void interpreter_read(struct dump *d, uint64_t address, struct interprete
 	d->has_gil |= i->has_gil;
 	python_thread_names_read(&i->names, &d->objects, address);
 	dump_read_tasks(d, address);
+	dump_read_greenlets(d, address);
 }
 
 static void read_thread(struct dump *d, const struct python_thread *thread,
@@ -259,6 +263,7 @@ static int read_threads(struct dump *d, struct python_reader *r, struct err *e)
 	dump_sort_tasks(d);
 	if (d->threads.len)
 		qsort(d->threads.data, d->threads.len, sizeof(d->threads.data[0]), by_start);
+	dump_place_greenlets(d);
 	dump_find_deadlocks(d);
 	return 0;
 }

@@ -109,5 +109,7 @@ void dump_read_sources(struct dump *d)
 		read_sources(d, &d->threads.data[i].stack, &s);
 	for (size_t i = 0; i < d->tasks.len; i++)
 		read_sources(d, &d->tasks.data[i].stack, &s);
+	for (size_t i = 0; i < d->greenlets.len; i++)
+		read_sources(d, &d->greenlets.data[i].stack, &s);
 	buf_fini(&s.text);
 }

@@ -203,11 +203,55 @@ static void put_task(const struct dump *d, const struct dump_task *t, struct buf
 		put_frame(&t->stack.frames.data[i], out);
 }
 
+static void put_greenlet(const struct dump *d, const struct dump_greenlet *g, struct buf *out)
+{
+	static const char *const states[] = {
+		[PYTHON_GREENLET_CREATED] = "not started",
+		[PYTHON_GREENLET_SUSPENDED] = "suspended",
+		[PYTHON_GREENLET_RUNNING] = "running",
+	};
+	const struct dump_greenlet *parent = dump_greenlet_at(d, g->parent);
+	const struct dump_thread *thread = dump_thread_of(d, g->thread);
+
+	buf_puts(out, "\nGreenlet \"");
+	put(out, g->name);
+	buf_putc(out, '"');
+	if (parent) {
+		buf_puts(out, " below \"");
+		put(out, parent->name);
+		buf_putc(out, '"');
+	}
+	buf_printf(out, ": %s", states[g->state]);
+	if (thread && thread->tid)
+		buf_printf(out, ", in thread %d", (int)thread->tid);
+	buf_putc(out, '\n');
+	if (g->state == PYTHON_GREENLET_RUNNING)
+		buf_puts(out, "    (its frames are among those of the thread)\n");
+	if (g->state == PYTHON_GREENLET_SUSPENDED)
+		put_stack(&g->stack, out);
+}
+
+static void put_greenlets(const struct dump *d, uint64_t thread, struct buf *out)
+{
+	for (size_t i = 0; i < d->greenlets.len; i++)
+		if (d->greenlets.data[i].thread == thread)
+			put_greenlet(d, &d->greenlets.data[i], out);
+}
+
 void dump_put_text(const struct dump *d, struct buf *out)
 {
 	put_head(d, out);
-	for (size_t i = 0; i < d->threads.len; i++)
+	for (size_t i = 0; i < d->threads.len; i++) {
 		put_thread(d, &d->threads.data[i], out);
+		if (d->threads.data[i].id)
+			put_greenlets(d, d->threads.data[i].id, out);
+	}
+	put_greenlets(d, 0, out);
+	if (d->greenlets_cut)
+		buf_puts(out, "\n(and maybe more greenlets)\n");
+	if (d->greenlets_unknown)
+		buf_puts(out,
+			 "\n(and greenlets of a version of greenlet that glim does not know)\n");
 	for (size_t i = 0; i < d->deadlocks.len; i++)
 		put_deadlock(d, &d->deadlocks.data[i], out);
 	for (size_t i = 0; i < d->tasks.len; i++)

@@ -37,8 +37,8 @@ def python(request):
 def target(python):
     started = []
 
-    def start(script, *args, **more):
-        p = Process([python, "-B", script, *args], env={"PYTHONUTF8": "1"}, **more)
+    def start(script, *args, env=None, **more):
+        p = Process([python, "-B", script, *args], env={"PYTHONUTF8": "1", **(env or {})}, **more)
         started.append(p)
         p.wait_line("ready")
         return p

@@ -1,0 +1,102 @@
+"""glim dump: greenlets and those of gevent, with the stacks that they are known to have."""
+
+import subprocess
+
+import pytest
+
+from conftest import ROOT
+from dumps import dump, python, target  # noqa: F401
+from test_dump_tasks import marks
+
+TARGETS = ROOT / "tests" / "targets"
+PLAIN, GEVENT = TARGETS / "greenlets.py", TARGETS / "gevents.py"
+MARK = {**marks(PLAIN), **{f"gevent {k}": v for k, v in marks(GEVENT).items()}}
+
+
+def frames(*functions, prefix=""):
+    return [(f, MARK[prefix + f]) for f in functions]
+
+
+OUTER = frames("inner", "outer")
+# Name: state and frames in our file, the innermost first.
+GREENLETS = {
+    "main greenlet": ("suspended", [("main", MARK["main"]), ("<module>", MARK["module"])]),
+    "plain": ("suspended", OUTER),
+    "derived": ("suspended", OUTER),
+    "through C": ("suspended", frames("key", "through_c")),
+    "generates": ("suspended", frames("generator", "generates")),
+    "deep": ("suspended", [("deep", MARK["deepest"])] + [("deep", MARK["deep"])] * 300),
+    "not started": ("created", []),
+    "blocks": ("running", []),
+    "of the other thread": ("suspended", OUTER),
+}
+GEVENTS = {
+    "main greenlet": ("suspended", [("main", MARK["gevent main"]), ("<module>", MARK["gevent module"])]),
+    "waits": ("suspended", frames("waits", prefix="gevent ")),
+    "sleeps": ("suspended", frames("sleeps", prefix="gevent ")),
+    "reads": ("suspended", frames("reads", prefix="gevent ")),
+    "joins": ("suspended", frames("joins", prefix="gevent ")),
+    "job": ("suspended", [("_run", MARK["gevent job"])]),
+    "later": ("created", []),
+    "Greenlet": ("suspended", frames("sleeps", prefix="gevent ")),
+    "Hub": ("running", []),
+}
+
+
+@pytest.fixture
+def packages(python):  # noqa: F811
+    minor = subprocess.check_output([python, "-c", "import sys; print('3.%d' % sys.version_info[1])"], text=True)
+    folder = ROOT / "build-venv-greenlet" / minor.strip()
+    assert folder.exists(), "./dev test integration unpacks it"
+    return {"PYTHONPATH": str(folder)}
+
+
+def ours(frames, file):
+    return [(f["function"].split(".")[-1], f["line"]) for f in frames if f["file"].endswith(file.name)]
+
+
+def short(name):
+    return name.split(" at 0x")[0]
+
+
+def check(d, file, expected):
+    found = {short(g["name"]): g for g in d["greenlets"]}
+    assert len(found) == len(d["greenlets"])
+    assert {n: (g["state"], ours(g["frames"], file)) for n, g in found.items()} == expected
+    assert {g["stack"] for g in found.values() if g["state"] == "suspended"} == {"complete"}
+    return found
+
+
+def test_greenlets(glim, target, packages):  # noqa: F811
+    d = dump(glim, target(PLAIN, env=packages).pid)
+    main, other = d["threads"]
+    found = check(d, PLAIN, GREENLETS)
+    assert [n for n, g in found.items() if g["main"]] == ["main greenlet"]
+    assert {n for n, g in found.items() if g["thread"] == other["id"]} == {"of the other thread"}
+    assert {g["thread"] for n, g in found.items() if n != "of the other thread"} == {main["id"]}
+    # The other thread's main greenlet runs, and is the thread.
+    assert {n for n, g in found.items() if g["parent"] is None} == {"main greenlet", "of the other thread"}
+    assert {g["parent"] for g in found.values()} - {None} == {found["main greenlet"]["id"]}
+    # The stack of the one that runs ends where it started.
+    assert ours(main["frames"], PLAIN) == frames("block", "blocks")
+    assert main["stack"] == "complete" and main["frames"][-1]["function"] == "blocks"
+
+
+def test_gevent(glim, target, packages):  # noqa: F811
+    d = dump(glim, target(GEVENT, env=packages).pid)
+    found = check(d, GEVENT, GEVENTS)
+    assert {g["thread"] for g in found.values()} == {d["threads"][0]["id"]}
+    assert found["Hub"]["parent"] == found["main greenlet"]["id"]
+    below_hub = {n for n, g in found.items() if g["parent"] == found["Hub"]["id"]}
+    assert below_hub == set(GEVENTS) - {"Hub", "main greenlet"}
+
+
+def test_text(glim, target, packages):  # noqa: F811
+    p = target(PLAIN, env=packages)
+    text = dump(glim, p.pid, "--locals", "--source", text=True)
+    assert f'\nGreenlet "derived" below "main greenlet": suspended, in thread {p.pid}\n    inner (' in text
+    assert '\nGreenlet "not started" below "main greenlet": not started, ' in text
+    assert "        parent.switch()  # MARK inner\n" in text
+    assert "            text: 'in a greenlet'\n" in text
+    # Greenlets stand below their thread.
+    assert text.index('"blocks"') < text.index(' "other"') < text.index('"of the other thread"')
