@@ -12,6 +12,7 @@
 #include "cmd/launch.h"
 #include "cmd/options.h"
 #include "cmd/output.h"
+#include "cmd/table.h"
 #include "cmd/target.h"
 #include "sink/file.h"
 
@@ -56,74 +57,68 @@ static uint64_t lost(const struct capture_stats *s)
 	return s->lost_ring + s->lost_scratch + s->missed;
 }
 
-/* 1,234,567 in a buffer of the caller. */
-static const char *grouped(uint64_t v, char *buf, size_t size)
+/* 1,234,567 */
+static void put_number(struct buf *b, uint64_t v)
 {
-	char digits[24];
-	size_t n = (size_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)v), at = 0;
-
-	for (size_t i = 0; i < n && at + 2 < size; i++) {
-		if (i && (n - i) % 3 == 0)
-			buf[at++] = ',';
-		buf[at++] = digits[i];
-	}
-	buf[at] = 0;
-	return buf;
+	amount_put(b, (int64_t)v, "count");
 }
 
 static void on_progress(evutil_socket_t fd, short what, void *arg)
 {
 	struct record *r = arg;
 	struct capture_stats s;
+	cleanup_buf struct buf line = {};
 	int64_t now = clock_mono_ns();
 	double rate;
-	char n[32], l[32];
 
 	capture_stats(r->capture, &s);
 	rate = (double)(s.samples - r->last_samples) * NSEC_PER_SEC / (double)(now - r->last_ns);
 	r->last_samples = s.samples;
 	r->last_ns = now;
-	fprintf(stderr, "\r%.0f s: %s samples, %.0f/s, %s lost, to %s  (Ctrl-C ends)\033[K",
-		(double)(now - r->start_ns) / NSEC_PER_SEC, grouped(s.samples, n, sizeof(n)), rate,
-		grouped(lost(&s), l, sizeof(l)), r->shown);
+	buf_printf(&line, "\r%.0f s: ", (double)(now - r->start_ns) / NSEC_PER_SEC);
+	put_number(&line, s.samples);
+	buf_printf(&line, " samples, %.0f/s, ", rate);
+	put_number(&line, lost(&s));
+	buf_printf(&line, " lost, to %s  (Ctrl-C ends)\033[K", r->shown);
+	fputs(buf_cstr(&line), stderr);
 	fflush(stderr);
 }
 
 /* What a person who looks at these samples should know of them. */
-static void remarks(const struct capture_stats *s)
+static void put_remarks(const struct capture_stats *s, struct buf *b)
 {
 	const char *before = "glim record: of these, ";
-	char n[32];
 
 	for (unsigned int i = 0; i < REMARK_COUNT; i++) {
 		if (!s->remarks[i])
 			continue;
-		fprintf(stderr, "%s%s: %s", before, remark_text(i),
-			grouped(s->remarks[i], n, sizeof(n)));
+		buf_printf(b, "%s%s: ", before, remark_text(i));
+		put_number(b, s->remarks[i]);
 		before = "; ";
 	}
 	if (*before == ';')
-		fputc('\n', stderr);
+		buf_putc(b, '\n');
 }
 
 static void summary(const struct record *r, double seconds)
 {
 	struct capture_stats s;
 	uint64_t seen = 0;
-	char n[32], l[32];
+	cleanup_buf struct buf b = {};
 
 	capture_stats(r->capture, &s);
 	for (unsigned int i = 0; i < OUTCOME_COUNT; i++)
 		seen += s.outcomes[i];
 	if (r->show)
-		fputs("\r\033[K", stderr);
-	fprintf(stderr,
-		"glim record: %s samples in %.1f s, %.1f %% with a complete stack, %s lost, "
-		"in %s\n",
-		grouped(s.samples, n, sizeof(n)), seconds,
-		seen ? 100.0 * (double)s.outcomes[OUTCOME_COMPLETE] / (double)seen : 0.0,
-		grouped(lost(&s), l, sizeof(l)), r->shown);
-	remarks(&s);
+		buf_puts(&b, "\r\033[K");
+	buf_puts(&b, "glim record: ");
+	put_number(&b, s.samples);
+	buf_printf(&b, " samples in %.1f s, %.1f %% with a complete stack, ", seconds,
+		   seen ? 100.0 * (double)s.outcomes[OUTCOME_COMPLETE] / (double)seen : 0.0);
+	put_number(&b, lost(&s));
+	buf_printf(&b, " lost, in %s\n", r->shown);
+	put_remarks(&s, &b);
+	fputs(buf_cstr(&b), stderr);
 }
 
 /* ---- events ---- */
