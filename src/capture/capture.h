@@ -80,7 +80,7 @@ struct capture_check {
 	const char *name; /* "kernel", "btf", "privileges", "perf events", "bpf" ... */
 	bool ok;
 	char detail[256]; /* what was found */
-	char cure[256];	  /* what to do, "" when ok */
+	char cure[256];	  /* what to do, "" for nothing; when ok, what would be better */
 };
 size_t capture_checks(struct capture_check *ret, size_t max);
 

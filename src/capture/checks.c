@@ -76,8 +76,12 @@ static void check_pid_namespace(struct capture_check *c)
 	bool ok =
 		readlink("/proc/self/ns/pid", link, sizeof(link) - 1) > 0 && !strcmp(link, initial);
 
-	found(c, ok, ok ? "that of the host" : "of a container: the host's processes are hidden",
-	      "share the host's process ids with the container (--pid=host)");
+	found(c, true, ok ? "that of the host" : "of a container: its processes alone are seen",
+	      "");
+	if (!ok)
+		snprintf(c->cure, sizeof(c->cure), "%s",
+			 "for all of the host, share its process ids with the container "
+			 "(--pid=host)");
 }
 
 static void check_perf_events(struct capture_check *c)

@@ -147,8 +147,11 @@ static bool add_checks(finding_vec *v)
 	bool ok = true;
 
 	for (size_t i = 0; i < n; i++) {
-		finding_add(v, checks[i].ok ? FINDING_OK : FINDING_FAIL, checks[i].name,
-			    checks[i].cure, "%s", checks[i].detail);
+		enum finding_mark mark = !checks[i].ok	   ? FINDING_FAIL
+					 : *checks[i].cure ? FINDING_WARN
+							   : FINDING_OK;
+
+		finding_add(v, mark, checks[i].name, checks[i].cure, "%s", checks[i].detail);
 		ok = ok && checks[i].ok;
 	}
 	return ok;

@@ -71,6 +71,17 @@ def test_text_for_people(glim):
     assert b"\x1b[32m" in seen
 
 
+def test_in_a_container(glim):
+    """In a pid namespace of its own it samples what is in there; that could be more, and works."""
+    status, report = doctor(
+        glim, prefix=["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    )
+    assert status == 0 and report["ok"] is True, report
+    namespace = finding(report, "pid namespace")
+    assert namespace["status"] == "warn" and "--pid=host" in namespace["cure"]
+    assert finding(report, "samples")["status"] == "ok" and report["samples"] > 10
+
+
 def test_without_privileges(glim):
     status, report = doctor(
         glim,
