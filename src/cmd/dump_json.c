@@ -207,6 +207,7 @@ void dump_put_json(const struct dump *d, struct buf *out)
 	for (size_t i = 0; i < d->greenlets.len; i++)
 		put_greenlet(&j, d, &d->greenlets.data[i]);
 	json_array_end(&j);
+	put_bool(&j, "greenlets_unknown", d->greenlets_unknown);
 	json_object_end(&j);
 	buf_putc(out, '\n');
 }

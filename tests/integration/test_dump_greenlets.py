@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from conftest import ROOT
-from dumps import dump, python, target  # noqa: F401
+from dumps import dump, interpreters, python, target  # noqa: F401
 from test_dump_tasks import marks
 
 TARGETS = ROOT / "tests" / "targets"
@@ -46,7 +46,11 @@ GEVENTS = {
 @pytest.fixture
 def packages(python):  # noqa: F811
     minor = subprocess.check_output([python, "-c", "import sys; print('3.%d' % sys.version_info[1])"], text=True)
-    folder = ROOT / "build-venv-greenlet" / minor.strip()
+    return unpacked(minor.strip())
+
+
+def unpacked(name):
+    folder = ROOT / "build-venv-greenlet" / name
     assert folder.exists(), "./dev test integration unpacks it"
     return {"PYTHONPATH": str(folder)}
 
@@ -80,6 +84,23 @@ def test_greenlets(glim, target, packages):  # noqa: F811
     # The stack of the one that runs ends where it started.
     assert ours(main["frames"], PLAIN) == frames("block", "blocks")
     assert main["stack"] == "complete" and main["frames"][-1]["function"] == "blocks"
+
+
+def of_311():
+    return pytest.mark.parametrize("python", [p for p in interpreters() if "/3.11." in p])
+
+
+@of_311()
+def test_older_layout(glim, target):  # noqa: F811
+    check(dump(glim, target(PLAIN, env=unpacked("3.11-older")).pid), PLAIN, GREENLETS)
+
+
+@of_311()
+def test_unknown_layout(glim, target):  # noqa: F811
+    p = target(PLAIN, env=unpacked("3.11-unknown"))
+    d = dump(glim, p.pid)
+    assert d["greenlets"] == [] and d["greenlets_unknown"]
+    assert "greenlets of a version of greenlet that glim does not know" in dump(glim, p.pid, text=True)
 
 
 def test_gevent(glim, target, packages):  # noqa: F811

@@ -13,23 +13,29 @@ enum {
 };
 /* greenlet 2.0 to 3.5, src/greenlet/greenlet.h: struct _greenlet. */
 enum { GREENLET_DICT = 24, GREENLET_IMPLEMENTATION = 32 };
-/* src/greenlet/TGreenlet.hpp: class Greenlet starts with its virtual functions, _self,
- * exception_state (whose size is CPython's: three more words to 3.10, one from 3.11 on),
- * switch_args of two words, stack_state of five, and python_state. */
+/* src/greenlet/TGreenlet.hpp (greenlet_greenlet.hpp in 2.0 and 3.0): class Greenlet has its virtual
+ * functions, from 3.1.1 on _self, exception_state (whose size is CPython's: four words more
+ * to 3.10, two from 3.11 on), switch_args of two words, stack_state of five, and python_state. */
 enum {
 	IMPLEMENTATION_SELF = 8,
-	STATE_TO_310 = 72,
-	STATE_FROM_311 = 56,
+	STATE_TO_310 = 64,
+	STATE_FROM_311 = 48,
 	FRAME_OBJECT_FRAME = 24, /* PyFrameObject.f_frame from 3.11 on */
 };
 struct state {
 	uint64_t stack_start, stack_stop, stack_copy, stack_saved, stack_previous;
 	uint64_t context, top_frame;
 };
-/* Behind it stands what depends on both versions, then, in a derived class, the main greenlet (of
- * which a main greenlet has itself), and either the function to run and the parent, or the state of
- * the thread. */
-enum { MAX_LINK_WORDS = 12, PARENT_BEHIND = 16, THREAD_BEHIND = 8 };
+struct parts {
+	uint64_t at;	  /* its implementation */
+	uint64_t behind;  /* offset of what follows the state */
+	bool self_behind; /* to 3.1.0 _self is a part of the derived classes */
+	struct state state;
+};
+/* Behind it stands what depends on both versions, then, in a derived class, _self when it was not
+ * there before, the main greenlet (of which a main greenlet has itself: _self), and either the
+ * function to run and the parent, or the state of the thread. */
+enum { MAX_WORDS_BEHIND = 12, PARENT_BEHIND = 16, THREAD_BEHIND = 8 };
 #define STACK_STOP_OF_MAIN UINT64_MAX
 
 static int read_word(const struct python_objects *o, uint64_t address, uint64_t *ret)
@@ -37,51 +43,62 @@ static int read_word(const struct python_objects *o, uint64_t address, uint64_t 
 	return memory_read(o->memory, address, ret, sizeof(*ret));
 }
 
-static uint16_t state_offset(const struct python_objects *o)
-{
-	return python_minor(o->version) < 0x030b ? STATE_TO_310 : STATE_FROM_311;
-}
-
 /* ---- one greenlet ---- */
 
-/* Where its parts are; -EINVAL: it is none that we know. */
-static int read_state(const struct python_objects *o, uint64_t greenlet,
-		      uint64_t *ret_implementation, struct state *ret)
+/* Is there a word behind the state that names the greenlet itself? */
+static bool has_self_behind(const struct python_objects *o, uint64_t greenlet,
+			    const struct parts *p)
 {
-	uint64_t at, self;
-	int r = read_word(o, greenlet + GREENLET_IMPLEMENTATION, &at);
+	uint64_t word;
 
-	if (!r && (!at || at % 8))
+	for (uint64_t i = 0; i < MAX_WORDS_BEHIND; i++)
+		if (!read_word(o, p->at + p->behind + i * 8, &word) && word == greenlet)
+			return true;
+	return false;
+}
+
+/* -EINVAL: it is none that we know. */
+static int read_parts(const struct python_objects *o, uint64_t greenlet, struct parts *ret)
+{
+	uint64_t offset = python_minor(o->version) < 0x030b ? STATE_TO_310 : STATE_FROM_311;
+	struct parts p = {};
+	uint64_t self;
+	int r = read_word(o, greenlet + GREENLET_IMPLEMENTATION, &p.at);
+
+	if (!r && (!p.at || p.at % 8))
 		r = -EINVAL;
 	if (!r)
-		r = read_word(o, at + IMPLEMENTATION_SELF, &self);
-	if (!r && self != greenlet)
-		r = -EINVAL;
-	if (!r)
-		r = memory_read(o->memory, at + state_offset(o), ret, sizeof(*ret));
+		r = read_word(o, p.at + IMPLEMENTATION_SELF, &self);
 	if (r < 0)
 		return r;
-	*ret_implementation = at;
+	p.self_behind = self != greenlet;
+	offset += p.self_behind ? 0 : 8;
+	p.behind = offset + sizeof(p.state);
+	r = memory_read(o->memory, p.at + offset, &p.state, sizeof(p.state));
+	if (!r && p.self_behind && !has_self_behind(o, greenlet, &p))
+		r = -EINVAL;
+	if (r < 0)
+		return r;
+	*ret = p;
 	return 0;
 }
 
 static bool is_main(const struct python_objects *o, uint64_t address)
 {
-	struct state state;
-	uint64_t at;
+	struct parts p;
 
-	return address && address % 8 == 0 && !read_state(o, address, &at, &state) &&
-	       state.stack_stop == STACK_STOP_OF_MAIN;
+	return address && address % 8 == 0 && !read_parts(o, address, &p) &&
+	       p.state.stack_stop == STACK_STOP_OF_MAIN;
 }
 
 /* Where in the implementation of a started greenlet its main one is named; 0: nowhere. */
-static uint64_t find_link(const struct python_objects *o, uint64_t implementation)
+static uint64_t find_link(const struct python_objects *o, const struct parts *p)
 {
-	uint64_t first = state_offset(o) + sizeof(struct state), word;
+	uint64_t word;
 
-	for (uint64_t at = first; at < first + MAX_LINK_WORDS * 8; at += 8)
-		if (!read_word(o, implementation + at, &word) && is_main(o, word))
-			return at;
+	for (uint64_t i = 0; i < MAX_WORDS_BEHIND; i++)
+		if (!read_word(o, p->at + p->behind + i * 8, &word) && is_main(o, word))
+			return p->behind + i * 8;
 	return 0;
 }
 
@@ -143,8 +160,7 @@ static bool take(void *arg, uint64_t address, uint64_t type)
 {
 	struct search *s = arg;
 	struct python_greenlet g = {.address = address};
-	struct state state;
-	uint64_t implementation;
+	struct parts p;
 
 	if (!is_greenlet_type(s, type) || map64_get(&s->seen, address))
 		return true;
@@ -153,46 +169,57 @@ static bool take(void *arg, uint64_t address, uint64_t type)
 		return false;
 	}
 	map64_set(&s->seen, address, 1);
-	if (read_state(s->o, address, &implementation, &state)) {
+	if (read_parts(s->o, address, &p)) {
 		s->all->unknown = true;
 		return true;
 	}
-	g.is_main = state.stack_stop == STACK_STOP_OF_MAIN;
+	g.is_main = p.state.stack_stop == STACK_STOP_OF_MAIN;
 	/* It ended. */
-	if (state.stack_stop && !state.stack_start)
+	if (p.state.stack_stop && !p.state.stack_start)
 		return true;
-	g.state = !state.stack_stop ? PYTHON_GREENLET_CREATED
-		  : state.top_frame ? PYTHON_GREENLET_SUSPENDED
-				    : PYTHON_GREENLET_RUNNING;
-	/* Where a main greenlet was suspended, or where another one started. */
-	g.stack = !g.is_main ? state.stack_stop : state.stack_start > 1 ? state.stack_start : 0;
-	if (!s->link && g.state != PYTHON_GREENLET_CREATED)
-		s->link = find_link(s->o, implementation);
+	g.state = !p.state.stack_stop ? PYTHON_GREENLET_CREATED
+		  : p.state.top_frame ? PYTHON_GREENLET_SUSPENDED
+				      : PYTHON_GREENLET_RUNNING;
+	/* Where another one started, or a main greenlet was suspended. */
+	if (!g.is_main)
+		g.stack = p.state.stack_stop;
+	else if (p.state.stack_start > 1)
+		g.stack = p.state.stack_start;
+	if (!s->link && g.state != PYTHON_GREENLET_CREATED) {
+		s->link = find_link(s->o, &p);
+		s->link += s->link && g.is_main && p.self_behind ? 8 : 0;
+	}
 	vec_push(&s->all->all, g);
 	return true;
 }
 
-/* Of a main greenlet, and of those that it is the main of: does their thread live? */
-static bool thread_lives(const struct search *s, uint64_t main)
+static uint64_t link_at(const struct search *s, const struct parts *p)
 {
-	struct state state;
-	uint64_t implementation, thread;
+	bool main = p->state.stack_stop == STACK_STOP_OF_MAIN;
 
-	return read_state(s->o, main, &implementation, &state) ||
-	       read_word(s->o, implementation + s->link + THREAD_BEHIND, &thread) || thread;
+	return p->at + s->link - (main && p->self_behind ? 8 : 0);
 }
 
-/* What needs to know where links are. */
+/* That of a main greenlet. */
+static bool thread_lives(const struct search *s, uint64_t main)
+{
+	struct parts p;
+	uint64_t thread;
+
+	return read_parts(s->o, main, &p) ||
+	       read_word(s->o, link_at(s, &p) + THREAD_BEHIND, &thread) || thread;
+}
+
+/* What needs to know where links are. False: its thread ended, and with it what it could do. */
 static bool link_one(const struct search *s, struct python_greenlet *g)
 {
-	struct state state;
-	uint64_t implementation;
+	struct parts p;
 
-	if (!s->link || read_state(s->o, g->address, &implementation, &state))
+	if (!s->link || read_parts(s->o, g->address, &p))
 		return true;
-	if (read_word(s->o, implementation + s->link, &g->main))
+	if (read_word(s->o, link_at(s, &p), &g->main))
 		g->main = 0;
-	if (!g->is_main && read_word(s->o, implementation + s->link + PARENT_BEHIND, &g->parent))
+	if (!g->is_main && read_word(s->o, link_at(s, &p) + PARENT_BEHIND, &g->parent))
 		g->parent = 0;
 	return !g->main || thread_lives(s, g->main);
 }
@@ -303,26 +330,29 @@ static int frames_once(const struct python_objects *o, const struct python *py, 
 		       struct python_coroutine_frame *ret, size_t max, uint8_t *ret_end)
 {
 	struct moved_stack m = {.memory = o->memory};
+	struct parts before, after;
 	struct python_object object;
-	struct state after;
-	uint64_t implementation, frame;
+	uint64_t frame;
 	uint32_t n;
-	int r = read_state(o, address, &implementation, &m.state);
+	int r = read_parts(o, address, &before);
 
-	if (!r && !m.state.top_frame)
+	if (!r && !before.state.top_frame)
 		r = -EAGAIN;
 	if (!r)
-		r = python_object_read(o, m.state.top_frame, &object);
+		r = python_object_read(o, before.state.top_frame, &object);
 	if (!r && strcmp(object.name, "frame"))
 		r = -EINVAL;
-	frame = m.state.top_frame;
-	if (!r && py->process.layout.style != PYTHON_EACH_FRAME)
+	if (r < 0)
+		return r;
+	frame = before.state.top_frame;
+	if (py->process.layout.style != PYTHON_EACH_FRAME)
 		r = read_word(o, frame + FRAME_OBJECT_FRAME, &frame);
 	if (r < 0)
 		return r;
+	m.state = before.state;
 	n = walk_frames(&m, py, frame, ret, max, ret_end);
-	r = read_state(o, address, &implementation, &after);
-	if (!r && memcmp(&after, &m.state, sizeof(after)))
+	r = read_parts(o, address, &after);
+	if (!r && memcmp(&after.state, &before.state, sizeof(after.state)))
 		r = -EAGAIN;
 	return r < 0 ? r : (int)n;
 }
