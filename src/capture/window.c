@@ -285,6 +285,8 @@ static void add_user_frames(struct window *w, const struct probe_sample *s,
 	join(&in, w->joined);
 	st->native = native_outcome(native->end);
 	st->gap = w->joined->gap;
+	if (st->gap && st->native == OUTCOME_COMPLETE)
+		st->native = OUTCOME_PYTHON_APART;
 	for (uint32_t i = 0; i < w->joined->count; i++) {
 		const struct join_frame *f = &w->joined->frames[i];
 

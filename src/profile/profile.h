@@ -42,7 +42,8 @@ enum frame_kind {
 	X(UNKNOWN_RULE, 11, "cut: unwind rule not understood")                                     \
 	X(LOST_REGISTER, 12, "cut: unwind rule needs a register that is lost")                     \
 	X(BAD_FRAME, 13, "cut: stack pointer of the caller makes no sense")                        \
-	X(PYTHON_TORN, 14, "cut: Python frames changed while they were read")
+	X(PYTHON_TORN, 14, "cut: Python frames changed while they were read")                      \
+	X(PYTHON_APART, 15, "cut: native frames of the Python interpreter not recognised")
 enum outcome {
 #define X(name, number, text) OUTCOME_##name = number,
 	OUTCOMES(X)

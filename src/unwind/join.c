@@ -37,9 +37,51 @@ static uint32_t add_call(const struct join_input *in, uint32_t at, struct join_s
 	return at;
 }
 
-void join(const struct join_input *in, struct join_stack *ret)
+static void add_gap(struct join_stack *out)
 {
 	const struct join_frame gap = {.kind = JOIN_GAP};
+
+	out->gap = true;
+	add(out, &gap);
+}
+
+static void add_calls(const struct join_input *in, uint32_t at, struct join_stack *out)
+{
+	while (at < in->python_count)
+		at = add_call(in, at, out);
+}
+
+static struct join_frame native_frame(const struct unwind_entry *e)
+{
+	return (struct join_frame){
+		.address = e->address,
+		.kind = UNWIND_NATIVE,
+		.exact = e->tag & (UNWIND_EXACT | UNWIND_TRAMPOLINE),
+	};
+}
+
+static bool has_frames(const struct join_input *in, uint32_t at)
+{
+	for (; at < in->python_count; at++)
+		if ((in->python_entries[at].tag & 0xff) != UNWIND_PYTHON_BOUNDARY)
+			return true;
+	return false;
+}
+
+/* All native frames are known, but not which of them are the loop. The innermost is the loop, or
+ * what Python called; of each other it is not known between which frames of Python it stands. */
+static void join_apart(const struct join_input *in, struct join_stack *ret)
+{
+	const struct join_frame leaf = native_frame(&in->native[0]);
+
+	ret->count = 0;
+	add(ret, &leaf);
+	add_gap(ret);
+	add_calls(in, 0, ret);
+}
+
+void join(const struct join_input *in, struct join_stack *ret)
+{
 	uint32_t python = 0, native = in->native_count;
 	bool led = false;
 
@@ -49,11 +91,7 @@ void join(const struct join_input *in, struct join_stack *ret)
 	if (native && in->native_end == UNWIND_NATIVE_NO_MAPPING)
 		native--;
 	for (uint32_t i = 0; i < native; i++) {
-		struct join_frame f = {
-			.address = in->native[i].address,
-			.kind = UNWIND_NATIVE,
-			.exact = in->native[i].tag & (UNWIND_EXACT | UNWIND_TRAMPOLINE),
-		};
+		struct join_frame f = native_frame(&in->native[i]);
 
 		/* The loop's own frame stands for the Python frames that it runs. */
 		if (python < in->python_count && in_loop(in->python, &f)) {
@@ -68,10 +106,11 @@ void join(const struct join_input *in, struct join_stack *ret)
 			add(ret, &f);
 		}
 	}
-	if (python < in->python_count && !led && in->native_end != UNWIND_NATIVE_COMPLETE) {
-		ret->gap = true;
-		add(ret, &gap);
+	if (native && in->native_end == UNWIND_NATIVE_COMPLETE && has_frames(in, python)) {
+		join_apart(in, ret);
+		return;
 	}
-	while (python < in->python_count)
-		python = add_call(in, python, ret);
+	if (python < in->python_count && !led && in->native_end != UNWIND_NATIVE_COMPLETE)
+		add_gap(ret);
+	add_calls(in, python, ret);
 }

@@ -21,7 +21,8 @@ struct join_frame {
 	uint8_t kind;	       /* UNWIND_NATIVE, UNWIND_PYTHON or JOIN_GAP */
 	bool exact;	       /* a native pc that was interrupted; others are return addresses */
 };
-enum { JOIN_GAP = 128 }; /* native frames that are not known, between native code and Python */
+/* Between native code and Python: native frames that are not known, or whose place is not. */
+enum { JOIN_GAP = 128 };
 enum { JOIN_MAX_FRAMES = UNWIND_MAX_ENTRIES + 1 };
 struct join_stack {
 	struct join_frame frames[JOIN_MAX_FRAMES]; /* leaf first */
@@ -29,6 +30,8 @@ struct join_stack {
 	bool gap; /* there is a JOIN_GAP */
 };
 
+/* Where calls of the loop are found in no native frame, though these are complete, only the
+ * innermost native frame is shown, and Python behind a gap. */
 void join(const struct join_input *in, struct join_stack *ret);
 
 #endif

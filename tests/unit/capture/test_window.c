@@ -324,6 +324,35 @@ static void test_python_without_names(void **state)
 	us->has_python = false;
 }
 
+/* Native frames are complete, but none of them is the interpreter's loop: the sample is not. */
+static void test_python_apart(void **state)
+{
+	struct profile *p;
+
+	make_record();
+	us->has_python = true;
+	us->python.version = 0x030e06f0;
+	window_start(&window, "cpu", 1);
+	record.sample.entries = 3;
+	record.sample.native_entries = 2;
+	record.sample.kernel_frames = 0;
+	record.sample.flags = PROBE_PYTHON;
+	record.sample.python_end = UNWIND_PYTHON_COMPLETE;
+	record.entries[0].address = (uintptr_t)test_python_apart;
+	record.entries[0].tag = UNWIND_NATIVE | UNWIND_EXACT;
+	record.entries[1] = record.entries[0];
+	record.sample.native_end = UNWIND_NATIVE_COMPLETE;
+	record.entries[2] = (struct unwind_entry){.address = 4096, .tag = UNWIND_PYTHON};
+	/* Its name cannot be read, which is said first. */
+	assert_int_equal(add(us).outcome, OUTCOME_PYTHON_BAD_READ);
+	p = window_take(&window);
+	assert_string_equal(stack_text(p, &p->samples.data[0]),
+			    "cut: Python frame could not be read:4;cut: native frames of the "
+			    "Python interpreter not recognised:4;test_python_apart:1");
+	profile_free(p);
+	us->has_python = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_native_frames),
 		cmocka_unit_test(test_python_outcomes),
 		cmocka_unit_test(test_python_without_names),
+		cmocka_unit_test(test_python_apart),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -147,6 +147,31 @@ static void test_gap(void **state)
 	assert_true(out.gap);
 }
 
+/* All native frames are there, but not one for each call of the loop: Python stands apart. */
+static void test_loop_not_recognised(void **state)
+{
+	stack(3, CODE, CODE + 1, CODE + 2, UNWIND_NATIVE_COMPLETE);
+	python_entries(3, UNWIND_PYTHON, UNWIND_PYTHON_BOUNDARY, UNWIND_PYTHON);
+	expect(CODE, JOIN_GAP, 100, 102, 0);
+	assert_true(out.gap);
+	assert_true(out.frames[0].exact);
+	/* In whose place the frames are is not known of any call then. */
+	stack(3, CODE, LOOP + 1, CODE + 2, UNWIND_NATIVE_COMPLETE);
+	python_entries(2, UNWIND_PYTHON_LAST, UNWIND_PYTHON_LAST);
+	expect(CODE, JOIN_GAP, 100, 101, 0);
+	assert_true(out.gap);
+	/* A call that has no frame is not missed. */
+	stack(3, CODE, LOOP + 1, CODE + 2, UNWIND_NATIVE_COMPLETE);
+	python_entries(2, UNWIND_PYTHON_LAST, UNWIND_PYTHON_BOUNDARY);
+	expect(CODE, 100, CODE + 2, 0);
+	assert_false(out.gap);
+	/* Nor are native frames where none were asked for. */
+	stack(0, UNWIND_NATIVE_COMPLETE);
+	python_entries(1, UNWIND_PYTHON_LAST);
+	expect(100, 0);
+	assert_false(out.gap);
+}
+
 /* The largest result there can be fits. */
 static void test_full(void **state)
 {
@@ -173,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_more_loops_than_python),
 		cmocka_unit_test(test_cut_below_a_loop),
 		cmocka_unit_test(test_gap),
+		cmocka_unit_test(test_loop_not_recognised),
 		cmocka_unit_test(test_full),
 	};
 
