@@ -1,5 +1,6 @@
-"""glim dump: greenlets and those of gevent, with the stacks that they are known to have."""
+"""Greenlets and those of gevent, with the stacks that they are known to have: glim dump, glim record."""
 
+import re
 import subprocess
 
 import pytest
@@ -7,9 +8,10 @@ import pytest
 from conftest import ROOT
 from dumps import dump, interpreters, python, target  # noqa: F401
 from test_dump_tasks import marks
+from test_record_python import names, record
 
 TARGETS = ROOT / "tests" / "targets"
-PLAIN, GEVENT = TARGETS / "greenlets.py", TARGETS / "gevents.py"
+PLAIN, GEVENT, BUSY = TARGETS / "greenlets.py", TARGETS / "gevents.py", TARGETS / "greenlets_busy.py"
 MARK = {**marks(PLAIN), **{f"gevent {k}": v for k, v in marks(GEVENT).items()}}
 
 
@@ -121,3 +123,27 @@ def test_text(glim, target, packages):  # noqa: F811
     assert "            text: 'in a greenlet'\n" in text
     # Greenlets stand below their thread.
     assert text.index('"blocks"') < text.index(' "other"') < text.index('"of the other thread"')
+
+
+def edges_of_versions():
+    """Of each way in which frames lie in memory one."""
+    return [p for p in interpreters() if re.search(r"/3\.(8|11|13)\.", p)]
+
+
+@pytest.mark.parametrize("python", edges_of_versions())
+def test_record_while_they_switch(glim, target, packages):  # noqa: F811
+    stacks = record(glim, target(BUSY, env=packages).pid, "-d", 2, "-F", 1000)
+    count = {}
+    for stack, n in stacks:
+        stack = tuple(re.sub(r"way_\d+", "way", f) for f in names(stack))
+        count[stack] = count.get(stack, 0) + n
+    total = sum(count.values())
+    calls = ("work", "way", "total")
+    known = {(root, *calls[:n]) for root in ("often", "seldom") for n in range(4)}
+    # None: where a greenlet starts or ends, the thread has no frame of Python.
+    known |= {(), ("<module>",), ("<module>", "main")}
+    strange = {s: n for s, n in count.items() if s not in known}
+    assert sum(strange.values()) <= total / 500, strange
+    # A tenth of the work is done by greenlets that live for nothing else: the one that lives on does
+    # not hide them. A busy machine takes few samples, so that no share is asked for.
+    assert sum(n for s, n in count.items() if s[:1] == ("seldom",)) > total / 50
