@@ -112,6 +112,18 @@ static void subject_free(struct subject *s)
 	free(s);
 }
 
+/* Begin to count the run time of threads that ran before the capture. */
+static void start_run_times(const struct reader *r, struct subject *s)
+{
+	int n = s->python ? python_reader_list(s->python) : 0;
+
+	s->tasks.first_ns = 0;
+	for (int i = 0; i < n; i++)
+		tasks_take_run_time(&s->tasks, python_reader_thread(s->python, (size_t)i)->tid,
+				    clock_mono_ns());
+	s->tasks.first_ns = r->period_ns;
+}
+
 /* Look for the Python of a subject. 1: found, 0: there is none (yet); -ESRCH: the process ended. */
 static int look_for_python(struct reader *r, struct subject *s, struct err *e)
 {
@@ -149,6 +161,7 @@ static struct subject *add_subject(struct reader *r, pid_t pid, int64_t now)
 	struct subject *s = mem_calloc(1, sizeof(*s));
 
 	s->pid = s->tasks.pid = pid;
+	s->tasks.period_ns = s->tasks.first_ns = r->period_ns;
 	s->memory = memory_of_process(pid);
 	s->retry_ns = now;
 	s->retry_wait_ns = first_retry_ns;
@@ -160,6 +173,7 @@ static struct subject *add_subject(struct reader *r, pid_t pid, int64_t now)
 static void remove_subject(struct reader *r, size_t i)
 {
 	targets_remove(&r->targets, r->subjects.data[i]->pid);
+	r->stats.unsampled_ns += tasks_left(&r->subjects.data[i]->tasks);
 	subject_free(r->subjects.data[i]);
 	r->subjects.data[i] = r->subjects.data[--r->subjects.len];
 }
@@ -296,19 +310,29 @@ static struct window_facts facts_of(const struct reader *r, struct subject *s,
 	return facts;
 }
 
-/* Is this thread to be counted now? */
-static bool is_wanted(struct reader *r, struct subject *s, const struct python_thread *thread,
-		      int64_t now, bool *ret_running)
+/* What a sample of this thread stands for now; 0: it is not to be counted. */
+static int64_t value_of(struct reader *r, struct subject *s, const struct python_thread *thread,
+			uint64_t periods, int64_t now, bool *ret_running)
 {
+	int64_t value = (int64_t)periods * r->period_ns, run_ns = -ENOTSUP;
 	int running;
 
-	if (r->cfg.gil &&
-	    interpreters_look(&s->interpreters, thread->interpreter, now)->gil.holder !=
-		    thread->state)
-		return false;
+	if (r->cfg.clock == CAPTURE_CPU)
+		run_ns = tasks_take_run_time(&s->tasks, thread->tid, now);
+	*ret_running = run_ns > 0;
+	if (run_ns != -ENOTSUP)
+		return MAX(run_ns, 0);
 	running = tasks_is_running(&s->tasks, thread->tid);
 	*ret_running = running > 0;
-	return r->cfg.clock == CAPTURE_CPU ? running > 0 : running >= 0;
+	return running > 0 || (!running && r->cfg.clock == CAPTURE_WALL) ? value : 0;
+}
+
+static bool is_wanted(const struct reader *r, struct subject *s, const struct python_thread *thread,
+		      int64_t now)
+{
+	return !r->cfg.gil ||
+	       interpreters_look(&s->interpreters, thread->interpreter, now)->gil.holder ==
+		       thread->state;
 }
 
 static void sample_thread(struct reader *r, struct subject *s, size_t i, uint64_t periods,
@@ -321,15 +345,24 @@ static void sample_thread(struct reader *r, struct subject *s, size_t i, uint64_
 	struct window_result result = {};
 	struct window_facts facts;
 	bool running;
+	int64_t value;
 
-	if (!t || !is_wanted(r, s, thread, now, &running))
+	/* What it ran without the lock is not to be left for its next sample. */
+	if (!t || (r->cfg.clock == CAPTURE_WALL && !is_wanted(r, s, thread, now)))
+		return;
+	value = value_of(r, s, thread, periods, now, &running);
+	if (!value || !is_wanted(r, s, thread, now))
 		return;
 	python_reader_read(s->python, i);
-	/* A thread of C code that has not called Python. */
-	if (thread->end == UNWIND_PYTHON_NONE || (r->cfg.gil && !thread->holds_gil))
+	if (r->cfg.gil && !thread->holds_gil)
 		return;
+	/* A thread of C code that has not called Python. */
+	if (thread->end == UNWIND_PYTHON_NONE) {
+		r->stats.unsampled_ns += r->cfg.clock == CAPTURE_CPU ? value : 0;
+		return;
+	}
 	facts = facts_of(r, s, thread, running, now);
-	facts.value = (int64_t)periods * r->period_ns;
+	facts.value = value;
 	fill_sample(r, s, t, thread, now);
 	awaiters = interpreters_awaiters(&s->interpreters, thread->interpreter, thread->id, now);
 	if (awaiters)
@@ -347,6 +380,7 @@ static void tick(struct reader *r, uint64_t periods, int64_t now)
 
 		for (int i = 0; i < n; i++)
 			sample_thread(r, s, (size_t)i, periods, now);
+		tasks_sweep(&s->tasks, now);
 		if (n == -ESRCH) {
 			remove_subject(r, k);
 		} else if (n < 0) {
@@ -390,6 +424,8 @@ int reader_open(const struct capture_config *cfg, struct reader **ret, struct er
 			       "process %d runs no Python that Glim can find: --native records "
 			       "other programs, as root",
 			       (int)cfg->pid);
+	if (!cfg->starting && cfg->clock == CAPTURE_CPU)
+		start_run_times(r, r->subjects.data[0]);
 	window_start(&r->window, cfg->clock == CAPTURE_WALL ? "wall" : "cpu", r->period_ns);
 	r->start_ns = clock_mono_ns();
 	r->random = (uint64_t)r->start_ns | 1;
@@ -452,8 +488,10 @@ void reader_stats(const struct reader *r, struct capture_stats *ret)
 {
 	*ret = r->stats;
 	ret->processes = r->subjects.len;
-	for (size_t i = 0; i < r->subjects.len; i++)
+	for (size_t i = 0; i < r->subjects.len; i++) {
 		ret->python_processes += r->subjects.data[i]->python != NULL;
+		ret->unsampled_ns += tasks_left(&r->subjects.data[i]->tasks);
+	}
 }
 
 bool reader_ended(const struct reader *r)

@@ -1,24 +1,35 @@
 #include "capture/tasks.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
 enum {
-	MAX_OPEN = 256, /* of them have their file kept open; the others' is opened each time */
+	MAX_OPEN = 256, /* of them have their files kept open; the others' are opened each time */
 	MAX_TASKS = 8192,
 	TEXT = 128, /* of stat: pid, name in brackets, state; the name has at most 64 bytes */
+	STATUS_TEXT = 8192,
+	PATIENCE =
+		16, /* periods of run time without a sample, until a thread need not run for it */
+};
+static const int64_t sweep_ns = NSEC_PER_SEC;
+static const char *const file_names[] = {
+	[TASK_SYSCALL] = "syscall",
+	[TASK_SCHEDSTAT] = "schedstat",
+	[TASK_STATUS] = "status",
+	[TASK_STAT] = "stat",
 };
 
 static void task_close(struct task *t)
 {
-	if (t->stat_fd >= 0)
-		close(t->stat_fd);
-	if (t->syscall_fd >= 0)
-		close(t->syscall_fd);
-	t->stat_fd = t->syscall_fd = -1;
+	for (int f = 0; f < TASK_FILES; f++) {
+		if (t->fds[f] >= 0)
+			close(t->fds[f]);
+		t->fds[f] = -1;
+	}
 }
 
 void tasks_fini(struct tasks *t)
@@ -39,61 +50,162 @@ static int open_file(const struct tasks *t, pid_t tid, const char *name)
 /* Threads are mostly asked for in the same order again. */
 static struct task *find(struct tasks *t, pid_t tid)
 {
-	struct task new = {.tid = tid, .stat_fd = -1, .syscall_fd = -1};
+	struct task new = {.tid = tid, .used = true};
 
 	for (size_t i = 0; i < t->list.len; i++) {
 		size_t at = (t->last + i) % t->list.len;
 
 		if (t->list.data[at].tid == tid) {
 			t->last = at;
+			t->list.data[at].used = true;
 			return &t->list.data[at];
 		}
 	}
 	if (t->list.len >= MAX_TASKS)
 		tasks_fini(t);
+	for (int f = 0; f < TASK_FILES; f++)
+		new.fds[f] = -1;
 	vec_push(&t->list, new);
 	return &t->list.data[t->list.len - 1];
 }
 
-/* The start of a file of a thread, which is kept open; false when the thread is gone. */
-static bool read_again(const struct tasks *t, struct task *task, const char *name, int *fd,
-		       char text[TEXT])
+/* Its number may be another's by now. */
+static void task_ended(struct tasks *t, struct task *task)
+{
+	task_close(task);
+	t->left_ns += run_clock_left(&task->clock);
+	task->clock = (struct run_clock){};
+}
+
+/* The start of a file of a thread, which is kept open. -ESRCH: the thread is gone; else why it
+ * cannot be read. */
+static int read_again(const struct tasks *t, struct task *task, enum task_file f, char *text,
+		      size_t size)
 {
 	ssize_t n;
+	int code = 0;
 
-	if (*fd < 0)
-		*fd = open_file(t, task->tid, name);
-	if (*fd < 0)
-		return false;
-	n = pread(*fd, text, TEXT - 1, 0);
+	if (task->fds[f] < 0)
+		task->fds[f] = open_file(t, task->tid, file_names[f]);
+	n = task->fds[f] < 0 ? -1 : pread(task->fds[f], text, size - 1, 0);
+	if (n <= 0)
+		code = !n ? -EIO : errno == ENOENT ? -ESRCH : -errno;
 	if (n <= 0 || task - t->list.data >= MAX_OPEN)
 		task_close(task);
 	text[MAX(n, 0)] = '\0';
-	return n > 0;
+	return code;
 }
 
 uint64_t tasks_futex(struct tasks *t, pid_t tid)
 {
-	struct task *task = find(t, tid);
 	char text[TEXT], *end;
 
 	/* Number of the system call, then its arguments; "running" has none. */
-	if (!read_again(t, task, "syscall", &task->syscall_fd, text) ||
+	if (read_again(t, find(t, tid), TASK_SYSCALL, text, sizeof(text)) ||
 	    strtol(text, &end, 10) != SYS_futex || end == text)
 		return 0;
 	return strtoull(end, NULL, 16);
 }
 
-int tasks_is_running(struct tasks *t, pid_t tid)
+static int is_running(const struct tasks *t, struct task *task)
 {
-	struct task *task = find(t, tid);
 	char text[TEXT];
 	const char *end;
+	int code = read_again(t, task, TASK_SYSCALL, text, sizeof(text));
 
-	if (!read_again(t, task, "stat", &task->stat_fd, text))
+	if (!code)
+		return *text == 'r'; /* "running", or the number of a system call */
+	/* Slower, but there are those who may not read the other. */
+	code = code == -ESRCH ? code : read_again(t, task, TASK_STAT, text, sizeof(text));
+	if (code)
 		return -ESRCH;
 	end = strrchr(text, ')');
 	return end && end[1] == ' ' && end[2] == 'R';
+}
+
+int tasks_is_running(struct tasks *t, pid_t tid)
+{
+	return is_running(t, find(t, tid));
+}
+
+/* ---- run time ---- */
+
+/* How often the thread left a CPU, by itself and because it had to. */
+static bool read_switches(const struct tasks *t, struct task *task, uint64_t *ret_left,
+			  uint64_t *ret_sent_away)
+{
+	static const char own[] = "\nvoluntary_ctxt_switches:";
+	static const char others[] = "\nnonvoluntary_ctxt_switches:";
+	char text[STATUS_TEXT];
+	const char *a, *b;
+
+	if (read_again(t, task, TASK_STATUS, text, sizeof(text)))
+		return false;
+	a = strstr(text, own);
+	b = strstr(text, others);
+	if (!a || !b)
+		return false;
+	*ret_left = strtoull(a + strlen(own), NULL, 10);
+	*ret_sent_away = strtoull(b + strlen(others), NULL, 10);
+	return true;
+}
+
+/* The kernel counts when a thread comes to a CPU and when it leaves it (Linux 2.6.23 to 6.18,
+ * kernel/sched/stats.h, sched_info_arrive; kernel/sched/core.c, __schedule): one that came once
+ * more often than it left is there. */
+int64_t tasks_take_run_time(struct tasks *t, pid_t tid, int64_t now_ns)
+{
+	struct task *task = find(t, tid);
+	char text[TEXT];
+	int64_t run_ns;
+	uint64_t arrivals;
+	uint64_t left = 0, sent_away = 0;
+	int code = read_again(t, task, TASK_SCHEDSTAT, text, sizeof(text));
+
+	if (code == -ESRCH) {
+		task_ended(t, task);
+		return code;
+	}
+	if (code || sscanf(text, "%" SCNd64 " %*u %" SCNu64, &run_ns, &arrivals) != 2)
+		return -ENOTSUP;
+	/* Kernels that do not count say 0, threads that were just made, too. */
+	t->told |= arrivals > 0;
+	if (!t->told)
+		return -ENOTSUP;
+	if (run_clock_look(&task->clock, run_ns, arrivals, now_ns, t->first_ns) == RUN_IDLE)
+		return 0;
+	code = is_running(t, task);
+	if (code <= 0 || !read_switches(t, task, &left, &sent_away)) {
+		run_clock_rest(&task->clock);
+		return MIN(code, 0);
+	}
+	return run_clock_take(&task->clock, left, sent_away, now_ns, t->period_ns * PATIENCE);
+}
+
+void tasks_sweep(struct tasks *t, int64_t now_ns)
+{
+	if (now_ns - t->swept_ns < sweep_ns)
+		return;
+	t->swept_ns = now_ns;
+	for (size_t i = t->list.len; i-- > 0;) {
+		struct task *task = &t->list.data[i];
+
+		if (task->used) {
+			task->used = false;
+			continue;
+		}
+		task_ended(t, task);
+		*task = t->list.data[--t->list.len];
+	}
+}
+
+int64_t tasks_left(const struct tasks *t)
+{
+	int64_t left = t->left_ns;
+
+	for (size_t i = 0; i < t->list.len; i++)
+		left += run_clock_left(&t->list.data[i].clock);
+	return left;
 }
 
 const char *tasks_comm(struct tasks *t, pid_t tid, int64_t now_ns)

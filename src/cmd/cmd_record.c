@@ -22,8 +22,10 @@ enum {
 	PROGRESS_MS = 500,
 	MAX_HZ = 5000,
 	MAX_READER_HZ = 50000,
-	MAX_SECONDS = 30 * 24 * 3600
+	MAX_SECONDS = 30 * 24 * 3600,
+	MIN_UNSAMPLED_NS = 50 * 1000 * 1000, /* less is not worth a line, nor is a small share */
 };
+static const double min_unsampled_share = 0.01;
 
 struct record_options {
 	const char *all, *pid, *mode, *native, *children, *gil, *seconds, *frequency, *output,
@@ -118,6 +120,10 @@ static void summary(const struct record *r, double seconds)
 	put_number(&b, lost(&s));
 	buf_printf(&b, " lost, in %s\n", r->shown);
 	put_remarks(&s, &b);
+	if (!r->gil && s.unsampled_ns >= MIN_UNSAMPLED_NS &&
+	    (double)s.unsampled_ns > min_unsampled_share * seconds * NSEC_PER_SEC)
+		buf_printf(&b, "glim record: %.2f s of CPU time is in no sample\n",
+			   (double)s.unsampled_ns / NSEC_PER_SEC);
 	fputs(buf_cstr(&b), stderr);
 }
 

@@ -81,19 +81,55 @@ def test_what_awaits_a_task(glim, run, python):
     assert sum(chains.values()) > 20 and whole >= 0.9 * sum(chains.values()), chains
 
 
+WEIGHTS = """
+import threading, time
+def burn(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end: pass
+def most(seconds): burn(seconds)
+def rest(seconds): burn(seconds)
+def busy():
+    for _ in range(200): most(0.003); rest(0.001)
+def server():
+    for _ in range(100): most(0.0015); rest(0.0005); time.sleep(0.004)
+threads = [threading.Thread(target=f, name=f.__name__) for f in (busy, server)]
+for t in threads: t.start()
+for t in threads: t.join()
+"""
+
+
+def test_run_time_on_a_busy_machine(glim, run, tmp_path):
+    """Two threads that take turns, beside programs that want all CPUs: who waits uses none."""
+    script, out = tmp_path / "weights.py", tmp_path / "out.pb.gz"
+    script.write_text(WEIGHTS)
+    for _ in range(os.cpu_count() + 1):
+        run(["/bin/sh", "-c", "echo ready; while :; do :; done"]).wait_line("ready")
+    r = command(glim, out, sys.executable, script, options=["-F", "2000"])
+    assert r.returncode == 0, r.stderr
+    ran, most = Counter(), Counter()  # seconds by thread
+    for s in pprof.samples(gzip.decompress(out.read_bytes())):
+        thread = dict(s.labels)["thread"]
+        ran[thread] += s.values[1] / 1e9
+        most[thread] += s.values[1] / 1e9 * ("most" in s.functions)
+    for thread, seconds in ("busy", 0.8), ("server", 0.2):
+        # What it ran after its last sample is in none; it runs a little without its clock looking.
+        assert 0.9 * seconds < ran[thread] < 1.1 * seconds, (ran, r.stderr)
+    assert most["busy"] / ran["busy"] == pytest.approx(0.75, abs=0.12), (most, r.stderr)
+
+
 def test_from_outside_a_container(glim, run):
     """In a pid namespace of its own a process calls its threads by other numbers than we do."""
     p = run(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", TARGETS / "shares.py"])
     p.wait_line("ready")
     pid = Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text().strip()
     stacks = record(glim, pid, "-d", 1)
-    assert sum(n for s, n in stacks if "seventy" in names(s)) > 20
+    assert sum(n for s, n in stacks if "seventy" in names(s)) > 3  # of the CPU time that it got
 
 
 def test_without_privileges(glim, run):
     p = start(run, "shares.py", "/usr/bin/python3", prefix=NOBODY)
     stacks = record(glim, p.pid, "-d", 1, prefix=NOBODY)
-    assert sum(n for s, n in stacks if "seventy" in names(s)) > 10
+    assert sum(n for s, n in stacks if "seventy" in names(s)) > 3
 
 
 def test_threads_that_wait(glim, run, tmp_path):

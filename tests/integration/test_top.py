@@ -75,7 +75,7 @@ def test_functions_by_their_shares(top, busy):
     table = rows(screen)
     assert list(table)[:3] == ["six", "three", "one"]
     for name, share in SHARES.items():
-        assert abs(table[name][0] - share) < 10 and abs(table[name][1] - share) < 10, screen.text
+        assert abs(table[name][0] - share) < 6 and abs(table[name][1] - share) < 6, screen.text
     assert table["main"][0] < 2 and table["main"][1] > 98
     assert f"({busy.pid})" in screen.lines[0]
     assert re.match(r"CPU [\d.]+%  \d+ lost  (100\.0|99\.\d)% complete", screen.lines[1])
@@ -322,9 +322,8 @@ def tables(glim, *options, **how):
     )
 
 
-@pytest.mark.parametrize("engine, tolerance", [([], 0.15), (["--native"], 0.06)])
-def test_json_has_the_shares(glim, busy, engine, tolerance):
-    """The reader counts threads that want to run, which on a busy machine is not what they got."""
+@pytest.mark.parametrize("engine", [[], ["--native"]])
+def test_json_has_the_shares(glim, busy, engine):
     r = tables(glim, "-p", busy.pid, "-n", 2, "-i", 2, "-F", 499, "--json", *engine)
     assert r.returncode == 0 and r.stderr == ""
     first, second = map(json.loads, r.stdout.splitlines())
@@ -332,7 +331,7 @@ def test_json_has_the_shares(glim, busy, engine, tolerance):
     found = {row["function"]: row for row in second["rows"]}
     for name, share in SHARES.items():
         part = found[name]["total_seconds"] / found["main"]["total_seconds"]
-        assert abs(part - share / 100) < tolerance
+        assert abs(part - share / 100) < 0.06
         assert found[name]["kind"] == "python" and found[name]["file"].endswith("top.py")
     assert abs(sum(row["self"] for row in second["rows"]) - 1) < 1e-6
 
