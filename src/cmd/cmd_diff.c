@@ -5,6 +5,8 @@
 #include "cmd/input.h"
 #include "cmd/options.h"
 #include "cmd/table.h"
+#include "format/format.h"
+#include "format/html.h"
 #include "profile/diff.h"
 #include "profile/filter.h"
 #include "sink/file.h"
@@ -140,6 +142,20 @@ static int read_side(const struct comparison *c, const char *path, struct profil
 	return r;
 }
 
+/* Into a file: the page of Glim, or the lines that other tools draw. */
+static int write_stacks(const struct comparison *c, const char *path, struct err *e)
+{
+	cleanup_buf struct buf out = {};
+	const struct format *f = format_by_file_name(path);
+	int r = 0;
+
+	if (f == &format_html)
+		r = html_write_diff(&c->diff, c->o->absolute, &out, e);
+	else
+		diff_put_folded(&c->diff, &out);
+	return r < 0 ? r : file_write_bytes(out.data, out.len, path, e);
+}
+
 static int run(struct comparison *c, char **paths, struct err *e)
 {
 	cleanup_profile struct profile *before = NULL, *after = NULL;
@@ -155,10 +171,8 @@ static int run(struct comparison *c, char **paths, struct err *e)
 		r = diff_init(&c->diff, before, after, e);
 	if (r < 0)
 		return r;
-	if (c->o->output) {
-		diff_put_folded(&c->diff, &out);
-		return file_write_bytes(out.data, out.len, path, e);
-	}
+	if (c->o->output)
+		return write_stacks(c, path, e);
 	r = diff_functions(&c->diff, &c->rows, e);
 	if (r < 0)
 		return r;
@@ -178,6 +192,11 @@ static int check_options(int operands, struct comparison *c, struct err *e)
 		return err_set(e, -EINVAL, "which two files?");
 	if (o->sort && strcmp(o->sort, "self") && strcmp(o->sort, "total"))
 		return err_set(e, -EINVAL, "--sort takes self or total");
+	const struct format *f = o->output ? format_by_file_name(o->output) : NULL;
+
+	if (f && f != &format_html && f != &format_folded)
+		return err_set(e, -EINVAL,
+			       "two profiles are written as .html or as text, not as %s", f->name);
 	c->total = o->sort && !strcmp(o->sort, "total");
 	int r = options_number("-n", o->rows, 0, MAX_ROWS, &c->max, e);
 
@@ -196,7 +215,8 @@ int cmd_diff(int argc, char **argv)
 		{"type", 't', "TYPE", "which profile of the files (the first): cpu, wall, ...",
 		 &o.type},
 		{"json", 0, NULL, "for programs", &o.json},
-		{"output", 'o', "OUT", "stacks with both counts into this file instead", &o.output},
+		{"output", 'o', "OUT",
+		 "stacks of both into this file: a flame graph (.html), else text", &o.output},
 	};
 	const struct option_table table = {
 		.command = "diff",
@@ -206,6 +226,7 @@ int cmd_diff(int argc, char **argv)
 		.examples =
 			"  glim diff old.pb.gz new.pb.gz\n"
 			"  glim diff old.pb.gz new.pb.gz --sort total --filter process=python3\n"
+			"  glim diff old.pb.gz new.pb.gz -o diff.html\n"
 			"  glim diff old.pb.gz new.pb.gz -o - | flamegraph.pl > diff.svg\n",
 		.specs = specs,
 		.n = ARRAY_SIZE(specs),

@@ -71,6 +71,10 @@ static void put_nodes(struct json *j, const struct tree *t)
 	PUT_COLUMN(j, "line", n, node[i].line);
 	PUT_COLUMN(j, "self", n, node[i].self);
 	PUT_COLUMN(j, "total", n, node[i].total);
+	if (t->parts.len) {
+		PUT_COLUMN(j, "self_before", n, t->parts.data[i].self);
+		PUT_COLUMN(j, "total_before", n, t->parts.data[i].total);
+	}
 	json_object_end(j);
 }
 

@@ -9,7 +9,8 @@
 #include "base/json.h"
 #include "profile/tree.h"
 
-/* The keys "strings", "frames" and "nodes" of the object that is being written. */
+/* The keys "strings", "frames" and "nodes" of the object that is being written. Of a tree with a
+ * part, which is what was before, nodes have that in columns of their own. */
 void flame_columns_put(struct json *j, const struct tree *t);
 
 #endif

@@ -1,11 +1,12 @@
 /* A page that is one file: the flame graph, table and search of Glim's page with the profile
  * inside. It asks no host for anything; names are data to it, in a script of JSON, where `<`, `>`
  * and `&` are escaped. Written only. */
-#include "format/format.h"
+#include "format/html.h"
 
 #include "base/embed.h"
 #include "base/json.h"
 #include "format/flame_columns.h"
+#include "format/format.h"
 
 /* The page, with @TITLE@ and @DATA@ in it: web/src/standalone.html. */
 extern const struct embed_file standalone_files[];
@@ -26,29 +27,27 @@ static void put_number(struct json *j, const char *key, double v)
 	json_double(j, v);
 }
 
-static void put_data(const struct profile *p, const struct tree *t, struct buf *out)
+/* What a tree is of, and what the page says of it. */
+static void put_facts(struct json *j, const struct profile *p, const struct tree *t,
+		      const char *service)
 {
 	int64_t samples = profile_total_count(p), end = 0;
-	struct json j = {.out = out};
 
 	if (__builtin_add_overflow(p->time_ns, p->duration_ns, &end))
 		end = p->time_ns;
-	json_object_begin(&j);
-	put_text(&j, "service", "the recording");
-	put_text(&j, "type", p->type);
-	put_text(&j, "unit", p->unit);
-	put_number(&j, "from", (double)p->time_ns / NSEC_PER_SEC);
-	put_number(&j, "until", (double)end / NSEC_PER_SEC);
+	put_text(j, "service", service);
+	put_text(j, "type", p->type);
+	put_text(j, "unit", p->unit);
+	put_number(j, "from", (double)p->time_ns / NSEC_PER_SEC);
+	put_number(j, "until", (double)end / NSEC_PER_SEC);
 	/* Amounts are said as time, not as cores: a recording is looked at by itself. */
-	put_number(&j, "seconds", 0);
-	json_key(&j, "total");
-	json_int(&j, t->total);
-	json_key(&j, "samples");
-	json_int(&j, samples);
-	put_number(&j, "period", samples > 0 ? (double)t->total / (double)samples : 0);
-	put_number(&j, "truncated_stacks", t->total > 0 ? (double)t->cut / (double)t->total : 0);
-	flame_columns_put(&j, t);
-	json_object_end(&j);
+	put_number(j, "seconds", 0);
+	json_key(j, "total");
+	json_int(j, t->total);
+	json_key(j, "samples");
+	json_int(j, samples);
+	put_number(j, "period", samples > 0 ? (double)t->total / (double)samples : 0);
+	put_number(j, "truncated_stacks", t->total > 0 ? (double)t->cut / (double)t->total : 0);
 }
 
 /* Up to the marker, which what follows takes the place of. */
@@ -61,23 +60,61 @@ static const char *put_until(struct buf *out, const char *at, const char *marker
 	return found + strlen(marker);
 }
 
+/* The page up to its data; returns what stands behind. */
+static const char *put_head(struct buf *out, const char *type, const char *what)
+{
+	const char *at = put_until(out, standalone_files[0].data, "@TITLE@");
+
+	/* Types are words of letters and _: nothing to escape. */
+	for (const char *c = type; *c; c++)
+		if (strchr("abcdefghijklmnopqrstuvwxyz_", *c))
+			buf_putc(out, *c);
+	buf_printf(out, " %s - Glim", what);
+	return put_until(out, at, "@DATA@");
+}
+
 static int html_write(const struct profile *p, struct buf *out, struct err *e)
 {
 	cleanup(tree_fini) struct tree t = {};
-	const char *at = standalone_files[0].data;
 	int r = tree_build(p, MIN_SHARE, NODES_MAX, &t, e);
+	struct json j = {.out = out};
 
 	if (r < 0)
 		return r;
-	at = put_until(out, at, "@TITLE@");
-	/* Types are words of letters and _: nothing to escape. */
-	for (const char *c = p->type; *c; c++)
-		if (strchr("abcdefghijklmnopqrstuvwxyz_", *c))
-			buf_putc(out, *c);
-	buf_puts(out, " profile - Glim");
-	at = put_until(out, at, "@DATA@");
-	put_data(p, &t, out);
-	buf_puts(out, at);
+	const char *rest = put_head(out, p->type, "profile");
+
+	json_object_begin(&j);
+	put_facts(&j, p, &t, "the recording");
+	flame_columns_put(&j, &t);
+	json_object_end(&j);
+	buf_puts(out, rest);
+	return 0;
+}
+
+int html_write_diff(const struct diff *d, bool absolute, struct buf *out, struct err *e)
+{
+	cleanup(tree_fini) struct tree t = {};
+	/* The shorter of the two keeps its narrow frames, too. */
+	double both = (double)d->before + (double)d->after, less = (double)MIN(d->before, d->after);
+	double min_share = MIN_SHARE * (less > 0 ? less / both : 1);
+	int r = tree_build_part(d->joined, d->before_values, min_share, NODES_MAX, &t, e);
+	struct json j = {.out = out};
+
+	if (r < 0)
+		return r;
+	const char *rest = put_head(out, d->joined->type, "diff");
+
+	json_object_begin(&j);
+	put_facts(&j, d->joined, &t, "both recordings");
+	json_key(&j, "total_before");
+	json_int(&j, d->before);
+	json_key(&j, "samples_before");
+	json_int(&j, diff_count_before(d));
+	json_key(&j, "absolute");
+	json_bool(&j, absolute);
+	flame_columns_put(&j, &t);
+	json_object_end(&j);
+	buf_puts(out, rest);
 	return 0;
 }
 

@@ -178,6 +178,15 @@ static int64_t add(int64_t a, int64_t b)
 	return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a;
 }
 
+int64_t diff_count_before(const struct diff *d)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < d->joined->samples.len; i++)
+		sum = add(sum, MAX(d->before_counts[i], (int64_t)0));
+	return sum;
+}
+
 void diff_put_folded(const struct diff *d, struct buf *out)
 {
 	struct strtab lines = {}; /* stacks that read the same are one line */

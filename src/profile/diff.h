@@ -36,6 +36,8 @@ int diff_functions(struct diff *d, diff_rows *ret_rows, struct err *e);
 double diff_change(const struct diff *d, const struct diff_row *row, bool total, bool absolute);
 /* The largest change first, whichever its direction. */
 void diff_sort(const struct diff *d, bool total, bool absolute, diff_rows *rows);
+/* How many samples were before. */
+int64_t diff_count_before(const struct diff *d);
 /* Append the stacks as text, a line each, "process;frame;...;leaf BEFORE AFTER" with counts of
  * samples, which difffolded.pl writes and flamegraph.pl draws. Lines of sources are left out: they
  * move between versions. */

@@ -30,6 +30,9 @@ struct builder {
 	struct functions functions; /* and behind them the processes */
 	uint32_t *rank;		    /* function -> its place by text */
 	VEC(struct draft) nodes;
+	const int64_t *part;	      /* of samples, NULL: none is asked for */
+	VEC(struct tree_part) parts;  /* of nodes, with part */
+	int64_t *place_parts;	      /* of places, their totals, with part */
 	struct hash_index node_index; /* by parent and function */
 	VEC(struct line) lines;
 	struct hash_index line_index; /* by node and line */
@@ -46,6 +49,8 @@ static void builder_fini(struct builder *b)
 	functions_fini(&b->functions);
 	free(b->rank);
 	vec_fini(&b->nodes);
+	vec_fini(&b->parts);
+	free(b->place_parts);
 	hash_index_fini(&b->node_index);
 	vec_fini(&b->lines);
 	hash_index_fini(&b->line_index);
@@ -91,6 +96,8 @@ static uint32_t find_node(struct builder *b, uint32_t parent, uint32_t function,
 
 	hash_index_add(&b->node_index, hash, n);
 	vec_push(&b->nodes, (struct draft){.parent = parent, .function = function, .line = line});
+	if (b->part)
+		vec_push(&b->parts, (struct tree_part){});
 	return n;
 }
 
@@ -112,6 +119,8 @@ static struct place *find_place(struct builder *b, uint32_t process_node, uint32
 					 b->functions.of_frame[ps->frame],
 					 b->p->frames.data[ps->frame].line);
 		b->places[s] = (struct place){.epoch = b->epoch, .node = node};
+		if (b->part)
+			b->place_parts[s] = 0;
 		vec_push(&b->touched, s);
 	}
 	return &b->places[stack];
@@ -149,6 +158,11 @@ static void add_totals(struct builder *b)
 		struct place *place = &b->places[s];
 
 		b->nodes.data[place->node].total += place->total;
+		if (b->part) {
+			b->parts.data[place->node].total += b->place_parts[s];
+			if (s)
+				b->place_parts[ps->parent] += b->place_parts[s];
+		}
 		if (!s)
 			continue;
 		add_line(b, place->node, b->p->frames.data[ps->frame].line, place->total);
@@ -180,9 +194,15 @@ static void add_process(struct builder *b, uint32_t function, const uint32_t *sa
 
 		place->total += s->value;
 		b->nodes.data[place->node].self += s->value;
+		if (b->part) {
+			b->place_parts[s->stack] += b->part[samples[i]];
+			b->parts.data[place->node].self += b->part[samples[i]];
+		}
 	}
 	add_totals(b);
 	b->nodes.data[0].total += b->nodes.data[node].total;
+	if (b->part)
+		b->parts.data[0].total += b->parts.data[node].total;
 }
 
 /* Every process gets a function of its own, numbered behind those of the frames. */
@@ -307,6 +327,7 @@ struct visit {
 	uint32_t node;
 	uint32_t depth;
 	int64_t rest; /* not a node: the sum of those that are left out */
+	int64_t part; /* of that */
 };
 typedef VEC(struct visit) visit_vec;
 
@@ -314,19 +335,20 @@ static void push_children(const struct builder *b, const struct visit *v, int64_
 			  visit_vec *todo)
 {
 	size_t dropped = 0;
-	int64_t rest = 0;
+	struct visit rest = {.node = HASH_NONE, .depth = v->depth + 1};
 
 	for (uint32_t i = b->first[v->node]; i < b->first[v->node + 1]; i++) {
 		if (b->nodes.data[b->order[i]].total < limit) {
-			rest += b->nodes.data[b->order[i]].total;
+			rest.rest += b->nodes.data[b->order[i]].total;
+			rest.part += b->part ? b->parts.data[b->order[i]].total : 0;
 			dropped++;
 		}
 	}
 	if (dropped)
-		vec_push(todo, (struct visit){.node = HASH_NONE, v->depth + 1, rest});
+		vec_push(todo, rest);
 	for (uint32_t i = b->first[v->node + 1]; i-- > b->first[v->node];)
 		if (b->nodes.data[b->order[i]].total >= limit)
-			vec_push(todo, (struct visit){.node = b->order[i], v->depth + 1, 0});
+			vec_push(todo, (struct visit){.node = b->order[i], .depth = v->depth + 1});
 }
 
 static int32_t show_function(const struct builder *b, uint32_t function, int32_t *number_of,
@@ -356,6 +378,8 @@ static void emit(const struct builder *b, int64_t limit, struct tree *t)
 							       .depth = v.depth,
 							       .self = v.rest,
 							       .total = v.rest});
+			if (b->part)
+				vec_push(&t->parts, (struct tree_part){v.part, v.part});
 			continue;
 		}
 		const struct draft *d = &b->nodes.data[v.node];
@@ -365,6 +389,8 @@ static void emit(const struct builder *b, int64_t limit, struct tree *t)
 			function = show_function(b, d->function, number_of, t);
 		vec_push(&t->nodes,
 			 (struct tree_node){function, v.depth, d->line, d->self, d->total});
+		if (b->part)
+			vec_push(&t->parts, b->parts.data[v.node]);
 		push_children(b, &v, limit, &todo);
 	}
 	vec_fini(&todo);
@@ -387,16 +413,20 @@ static int64_t value_of_cut(const struct profile *p)
 	return sum;
 }
 
-int tree_build(const struct profile *p, double min_share, size_t max_nodes, struct tree *ret_tree,
-	       struct err *e)
+int tree_build_part(const struct profile *p, const int64_t *part, double min_share,
+		    size_t max_nodes, struct tree *ret_tree, struct err *e)
 {
-	cleanup(builder_fini) struct builder b = {.p = p};
+	cleanup(builder_fini) struct builder b = {.p = p, .part = part};
 	int rc = profile_check_values(p, e);
 
 	if (rc < 0)
 		return rc;
 	b.places = mem_calloc(p->stacks.len, sizeof(*b.places));
 	vec_push(&b.nodes, (struct draft){});
+	if (part) {
+		b.place_parts = mem_calloc(p->stacks.len, sizeof(*b.place_parts));
+		vec_push(&b.parts, (struct tree_part){});
+	}
 	functions_init(&b.functions, p);
 	add_processes(&b);
 	choose_lines(&b);
@@ -413,11 +443,18 @@ int tree_build(const struct profile *p, double min_share, size_t max_nodes, stru
 	return 0;
 }
 
+int tree_build(const struct profile *p, double min_share, size_t max_nodes, struct tree *ret_tree,
+	       struct err *e)
+{
+	return tree_build_part(p, NULL, min_share, max_nodes, ret_tree, e);
+}
+
 void tree_fini(struct tree *t)
 {
 	vec_fini(&t->functions);
 	vec_fini(&t->names);
 	vec_fini(&t->nodes);
+	vec_fini(&t->parts);
 	strtab_fini(&t->strings);
 }
 

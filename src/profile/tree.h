@@ -21,6 +21,11 @@ struct tree_node {
 	int64_t self;
 	int64_t total;
 };
+/* How much of a node's values belongs to a part of the samples. */
+struct tree_part {
+	int64_t self;
+	int64_t total;
+};
 struct tree {
 	const struct profile *profile;
 	VEC(struct profile_function) functions; /* only those that are shown; see tree_name */
@@ -28,6 +33,7 @@ struct tree {
 	names; /* of functions, into strings: processes and functions without a name
 		  have theirs here; 0: the profile has it */
 	VEC(struct tree_node) nodes;
+	VEC(struct tree_part) parts; /* of nodes, one by one; empty without a part */
 	struct strtab strings;
 	int64_t total;
 	int64_t cut; /* value of the samples whose stack holds a FRAME_MARK */
@@ -39,6 +45,10 @@ struct tree {
  * a total that no number can hold, are refused with -EINVAL. */
 int tree_build(const struct profile *p, double min_share, size_t max_nodes, struct tree *ret_tree,
 	       struct err *e);
+/* The same, and how much of each node is of a part: `part` has what of each sample's value belongs
+ * to it, from 0 to all. */
+int tree_build_part(const struct profile *p, const int64_t *part, double min_share,
+		    size_t max_nodes, struct tree *ret_tree, struct err *e);
 void tree_fini(struct tree *t);
 /* What to show for a function: its name, or module+0xADDRESS where it has none. */
 const char *tree_name(const struct tree *t, int32_t function);

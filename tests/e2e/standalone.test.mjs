@@ -1,6 +1,7 @@
 // The page that is one file: glim report -o x.html, opened from the disk.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -26,13 +27,22 @@ after(async () => {
 	await rm(dir, { recursive: true });
 });
 
+function compare(before, after) {
+	const path = join(dir, "diff.html"), sides = [join(dir, "a.folded"), join(dir, "b.folded")];
+	[before, after].forEach((folded, i) => writeFileSync(sides[i], folded));
+	execFileSync(glim, ["diff", ...sides, "-o", path]);
+	return path;
+}
+
 function write(folded) {
+	if (Array.isArray(folded))
+		return compare(...folded);
 	const path = join(dir, "x.html");
 	execFileSync(glim, ["report", "-", "-o", path], { input: folded });
 	return path;
 }
 
-/* Run f on the page; complaints of the browser and requests of any kind fail the test. */
+/* Run f on the page, of one profile or of [before, after]; complaints of the browser and requests of any kind fail the test. */
 async function open(folded, { size = WIDE, theme = "light", hash = "" }, f) {
 	const context = await browser.newContext({ viewport: size, colorScheme: theme, timezoneId: "Europe/Berlin" });
 	const page = await context.newPage();
@@ -64,20 +74,59 @@ test("the figures are those of the profile", async () => {
 	});
 });
 
+async function picture(page, name) {
+	await graph(page).waitFor();
+	await page.screenshot({ path: join(SHOTS, `${name}.png`), animations: "disabled" });
+	const spill = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+	assert.ok(spill <= 0, `${name}: ${spill} px wider than the window`);
+	await page.evaluate(axeSource);
+	const found = await page.evaluate(async () => (await window.axe.run(document)).violations.map((v) => v.id));
+	assert.deepEqual(found, [], name);
+}
+
 test("pictures and no accessibility violation", async () => {
-	for (const [width, size] of [["wide", WIDE], ["narrow", NARROW]]) {
-		for (const theme of ["light", "dark"]) {
-			await open(FOLDED, { size, theme }, async (page) => {
-				await graph(page).waitFor();
-				await page.screenshot({ path: join(SHOTS, `standalone-${width}-${theme}.png`), animations: "disabled" });
-				const spill = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-				assert.ok(spill <= 0, `${width}: ${spill} px wider than the window`);
-				await page.evaluate(axeSource);
-				const found = await page.evaluate(async () => (await window.axe.run(document)).violations.map((v) => v.id));
-				assert.deepEqual(found, [], `${width} ${theme}`);
-			});
-		}
-	}
+	for (const [width, size] of [["wide", WIDE], ["narrow", NARROW]])
+		for (const theme of ["light", "dark"])
+			await open(FOLDED, { size, theme }, (page) => picture(page, `standalone-${width}-${theme}`));
+});
+
+/* Twice as long after; parse is half of before and a quarter of after, read is gone, cache is new. */
+const BEFORE = "web;main;handle;parse 50\nweb;main;handle;read 25\ndb;scan 25\n";
+const AFTER = "web;main;handle;parse 50\nweb;main;handle;cache 100\ndb;scan 50\n";
+
+test("a comparison: changes in points, the largest first", async () => {
+	await open([BEFORE, AFTER], { hash: "#view=table" }, async (page) => {
+		await page.getByRole("gridcell", { name: /parse/ }).waitFor();
+		const shown = await rows(page);
+		assert.deepEqual(shown.slice(0, 3), [
+			["+50.0", "+50.0", "cache"], ["\u221225.0", "\u221225.0", "parse"], ["\u221225.0", "\u221225.0", "read"],
+		]);
+		assert.ok(shown.slice(3).every(([self, total]) => self === "0" && total === "0"), shown);
+		assert.match(await page.locator("header").innerText(), /CPU, compared[^]*before: 100 samples[^]*after: 200 samples/);
+	});
+});
+
+test("a comparison: what is gone keeps its place, and what is new says so", async () => {
+	await open([BEFORE, AFTER], {}, async (page) => {
+		await graph(page).focus();
+		/* web, main, handle, parse, each the heaviest; beside it cache and read */
+		for (const key of ["ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowLeft"])
+			await page.keyboard.press(key);
+		await page.getByText(/^cache, native, new, total 0 % before, 50.0 % after/).waitFor({ state: "attached" });
+		await page.keyboard.press("ArrowRight");
+		await page.keyboard.press("ArrowRight");
+		await page.getByText(/^read, native, gone, total 25.0 % before, 0 % after/).waitFor({ state: "attached" });
+		await page.getByRole("combobox", { name: "Colour" }).selectOption("runtime");
+		assert.match(page.url(), /#colour=runtime$/);
+		await page.goBack();
+		assert.doesNotMatch(page.url(), /colour/);
+	});
+});
+
+test("a comparison: pictures and no accessibility violation", async () => {
+	for (const [width, size] of [["wide", WIDE], ["narrow", NARROW]])
+		for (const theme of ["light", "dark"])
+			await open([BEFORE, AFTER], { size, theme, hash: "#view=both" }, (page) => picture(page, `diff-${width}-${theme}`));
 });
 
 test("search, zoom, details, Back, and a choice of colours", async () => {

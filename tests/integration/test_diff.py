@@ -1,6 +1,7 @@
 """glim diff: what changed between two profile files."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -53,9 +54,33 @@ def test_stacks_with_both_counts(glim, files, tmp_path):
     ]
 
 
+def page_data(path):
+    """What the page that is one file holds."""
+    return json.loads(re.search(r'<script[^>]*id="data"[^>]*>(.*?)</script>', path.read_text(), re.S)[1])
+
+
+def test_a_page(glim, files, tmp_path):
+    out = tmp_path / "d.html"
+    assert diff(glim, *files, "-o", out).returncode == 0
+    data = page_data(out)
+    assert (data["total_before"], data["total"], data["absolute"]) == (100, 300, False)
+    assert (data["samples_before"], data["samples"]) == (100, 300)
+    nodes, names = data["nodes"], [data["strings"][i] for i in data["frames"]["name"]]
+    sides = {
+        names[f]: (before, total - before)
+        for f, before, total in zip(nodes["frame"], nodes["total_before"], nodes["total"]) if f >= 0
+    }
+    assert sides == {
+        "p": (40, 80), "main": (40, 80), "old": (10, 0), "new": (0, 40), "same": (30, 40), "q": (60, 120), "idle": (60, 120),
+    }
+    assert diff(glim, *files, "-a", "-o", out).returncode == 0
+    assert page_data(out)["absolute"] is True
+
+
 @pytest.mark.parametrize(
     "arguments, status, words",
     [
+        (["x", "y", "-o", "d.pb.gz"], 2, "written as .html or as text, not as pprof"),
         (["x"], 2, "which two files?"),
         (["x", "y", "--sort", "name"], 2, "--sort takes self or total"),
         (["/nonexistent", "y"], 1, "cannot read /nonexistent"),

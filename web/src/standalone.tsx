@@ -9,6 +9,7 @@ import "./styles/standalone.css";
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import type { FlameData } from "./api/types";
+import type { Change } from "./flame/change";
 import { much } from "./flame/describe";
 import { decode, measureOf } from "./flame/profile";
 import type { Profile } from "./flame/profile";
@@ -24,7 +25,19 @@ const TYPES: Record<string, string> = {
 	cpu: "CPU", wall: "Wall time", offcpu: "Off CPU", alloc: "Allocated", inuse: "In use", lock: "Locks",
 };
 
+/* Of two recordings: how much each holds. */
+function sides(data: FlameData, p: Profile, c: Change): string[] {
+	const before = data.samples_before ?? 0;
+	const side = (when: string, weight: number, samples: number) => {
+		const amount = measureOf(p) === "count" ? "" : `${much(p, weight)}, `;
+		return `${when}: ${amount}${count(samples)} samples`;
+	};
+	return [side("before", c.before, before), side("after", c.after, data.samples - before)];
+}
+
 function facts(data: FlameData, p: Profile): string[] {
+	if (p.change)
+		return sides(data, p, p.change);
 	const all = p.sum[0] as number;
 	const list = [measureOf(p) === "count" ? "" : much(p, all), `${count(data.samples)} samples`];
 	if (data.until > data.from)
@@ -46,7 +59,7 @@ function Page({ data, profile }: { data: FlameData; profile: Profile }) {
 			<header class="bar">
 				<span class="brand"><Brand /><span>glim</span></span>
 				<div class="bar-middle">
-					<h1 class="bar-title">{TYPES[data.type] ?? data.type}</h1>
+					<h1 class="bar-title">{TYPES[data.type] ?? data.type}{profile.change && ", compared"}</h1>
 					<p class="dim clip">{facts(data, profile).join("  ·  ")}</p>
 				</div>
 				<div class="bar-end"><ThemeSwitch /></div>
@@ -62,8 +75,9 @@ function Page({ data, profile }: { data: FlameData; profile: Profile }) {
 const element = document.getElementById("data"), root = document.getElementById("app");
 if (element && root) {
 	const data = JSON.parse(element.textContent || "null") as FlameData;
-	stayInFile({ type: data.type });
+	const profile = decode(data);
+	stayInFile({ type: data.type }, profile.change ? "change" : "runtime");
 	startTheme();
 	root.textContent = "";
-	render(<Page data={data} profile={decode(data)} />, root);
+	render(<Page data={data} profile={profile} />, root);
 }

@@ -244,11 +244,47 @@ static void test_million_nodes(void **state)
 	assert_true(seconds < 20);
 }
 
+/* What of each node is of a part of the samples, through processes that share stacks and a rest. */
+static void test_part(void **state)
+{
+	static const int64_t part[] = {1, 0, 4, 8};
+	static const struct tree_part want[] = {
+		{0, 13}, /* all */
+		{0, 8},	 /* db */
+		{8, 8},	 /* alpha */
+		{0, 5},	 /* web */
+		{4, 4},	 /* alpha */
+		{0, 0},	 /* deep */
+		{1, 1},	 /* rest: zeta */
+	};
+	cleanup_profile struct profile *p = profile_new("cpu", "nanoseconds", 1);
+	cleanup(tree_fini) struct tree t = {};
+
+	stacks_add(p, "web", "zeta", 1);
+	stacks_add(p, "web", "alpha;deep", 20);
+	stacks_add(p, "web", "alpha", 40);
+	stacks_add(p, "db", "alpha", 8);
+	assert_int_equal(tree_build_part(p, part, 0.1, 0, &t, NULL), 0);
+	expect(&t, "all 0/69\n"
+		   " db 0/8\n"
+		   "  alpha 8/8\n"
+		   " web 0/61\n"
+		   "  alpha 40/60\n"
+		   "   deep 20/20\n"
+		   "  (rest) 1/1\n");
+	assert_int_equal(t.parts.len, t.nodes.len);
+	for (size_t i = 0; i < t.parts.len; i++) {
+		assert_int_equal(t.parts.data[i].self, want[i].self);
+		assert_int_equal(t.parts.data[i].total, want[i].total);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_order_and_sums),
+		cmocka_unit_test(test_part),
 		cmocka_unit_test(test_same_tree_after_merge),
 		cmocka_unit_test(test_hottest_line),
 		cmocka_unit_test(test_hottest_line_tie_is_the_smaller),

@@ -66,6 +66,8 @@ export interface FlameNodes {
 	line: number[];
 	self: number[];
 	total: number[];
+	self_before?: number[]; /* with total_before of FlameData: what of self and total was before */
+	total_before?: number[];
 }
 
 export interface FlameData {
@@ -79,6 +81,9 @@ export interface FlameData {
 	samples: number;
 	period: number;
 	truncated_stacks: number;
+	total_before?: number; /* of a comparison of two recordings: what of total is the first one's */
+	samples_before?: number;
+	absolute?: boolean; /* compare amounts, not shares */
 	strings: string[];
 	frames: FlameFrames;
 	nodes: FlameNodes;

@@ -1,6 +1,8 @@
 // Draws a profile on a canvas. Only rows on the screen are drawn, and in a row only what is at least
 // half a pixel wide; the rest of it is one hatched run. Nothing here knows of the page around it.
-import { heatIndex } from "./colour";
+import { isGone, turn } from "./change";
+import { changeIndex, heatIndex } from "./colour";
+import type { Colour } from "../state/route";
 import type { Palette } from "./colour";
 import { frameName, lastBefore, nodeAt, nodeLine, REST, ROOT } from "./profile";
 import type { Profile } from "./profile";
@@ -18,7 +20,7 @@ const EASE_MS = 150;
 export interface Scene {
 	profile: Profile;
 	colours: Uint8Array; /* palette index by frame */
-	heat: boolean; /* colour by self share instead */
+	by: Colour; /* self and change are of the node, the others of its frame */
 	matched: Uint8Array | null; /* by frame */
 	palette: Palette;
 	up: boolean; /* root at the bottom */
@@ -46,6 +48,7 @@ export class FlameCanvas {
 	private readonly fitter = fitter();
 	private scene: Scene | null = null;
 	private hatch: CanvasPattern | null = null;
+	private goneHatch: CanvasPattern | null = null;
 	private hatchOf: Palette | null = null;
 	private width = 0;
 	private height = 0;
@@ -293,10 +296,23 @@ export class FlameCanvas {
 		const p = s.profile, f = p.frame[node] as number;
 		const dim = s.matched !== null ? f < 0 || s.matched[f] !== 1
 			: node < s.zoomed && s.zoomed < (p.end[node] as number);
-		const index = f < 0 ? 2 : s.heat ? heatIndex(p.self[node] as number, p.sum[node] as number)
-			: s.colours[f] as number;
-		this.fill((dim ? s.palette.fillDim : s.palette.fill)[index] as string);
+		if (p.change && !dim && this.goneHatch && isGone(p.change, node)) {
+			this.ctx.fillStyle = this.goneHatch;
+			this.filled = "";
+		} else {
+			this.fill((dim ? s.palette.fillDim : s.palette.fill)[this.colourOf(s, node, f)] as string);
+		}
 		return dim;
+	}
+
+	private colourOf(s: Scene, node: number, f: number): number {
+		const p = s.profile;
+		if (p.change && s.by === "change")
+			return changeIndex(turn(p.change, node));
+		if (f < 0)
+			return 2;
+		return s.by === "self" ? heatIndex(p.self[node] as number, p.sum[node] as number)
+			: s.colours[f] as number;
 	}
 
 	private drawText(s: Scene, node: number, f: number, left: number, w: number, y: number,
@@ -340,16 +356,21 @@ export class FlameCanvas {
 		if (this.hatchOf === pal)
 			return;
 		this.hatchOf = pal;
+		this.hatch = this.makeHatch(pal.rest);
+		this.goneHatch = this.makeHatch(pal.gone);
+	}
+
+	private makeHatch([ground, lines]: readonly [string, string]): CanvasPattern | null {
 		const size = 6 * this.ratio;
 		const tile = document.createElement("canvas");
 		tile.width = tile.height = Math.round(size);
 		const c = tile.getContext("2d");
 		if (!c)
-			return;
+			return null;
 		c.scale(tile.width / 6, tile.height / 6);
-		c.fillStyle = pal.rest[0];
+		c.fillStyle = ground;
 		c.fillRect(0, 0, 6, 6);
-		c.strokeStyle = pal.rest[1];
+		c.strokeStyle = lines;
 		c.lineWidth = 1.2;
 		c.beginPath();
 		for (const d of [-6, 0, 6]) {
@@ -357,7 +378,8 @@ export class FlameCanvas {
 			c.lineTo(d + 7, -1);
 		}
 		c.stroke();
-		this.hatch = this.ctx.createPattern(tile, "repeat");
-		this.hatch?.setTransform(new DOMMatrix().scale(1 / this.ratio));
+		const pattern = this.ctx.createPattern(tile, "repeat");
+		pattern?.setTransform(new DOMMatrix().scale(1 / this.ratio));
+		return pattern;
 	}
 }

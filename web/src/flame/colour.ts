@@ -14,6 +14,7 @@ export interface Palette {
 	fill: readonly string[]; /* [hue * SHADES + shade] */
 	fillDim: readonly string[]; /* the same, for what a search leaves out */
 	rest: readonly [string, string]; /* ground and lines of the hatching */
+	gone: readonly [string, string]; /* the same for what only the first of two recordings has */
 	ground: string;
 	accent: string;
 	match: string;
@@ -72,6 +73,9 @@ const HUES: readonly { hue: number; chroma: number }[] = [
 const FIRST_MODULE = 6;
 const MODULES = HUES.length - FIRST_MODULE;
 const HEAT = HUES.length; /* after the hues: SHADES steps of self share */
+const STEPS = 5; /* of less and of more */
+const CHANGE = (HEAT + 1) * SHADES; /* after the heat: from all less over the same to all more */
+const LESS = 250, MORE = 30; /* hues that the colour-blind tell apart */
 
 function shades(base: number, step: number, chroma: number): string[] {
 	return HUES.flatMap(({ hue, chroma: c }) =>
@@ -84,20 +88,32 @@ function heat(theme: Theme): string[] {
 		: hex(0.66 + 0.022 * i, 0.01 + 0.026 * i, 70 - 3 * i));
 }
 
+function changes(theme: Theme, dim: boolean): string[] {
+	return Array.from({ length: 2 * STEPS + 1 }, (_, i) => {
+		const by = (i - STEPS) / STEPS, far = Math.abs(by), hue = by < 0 ? LESS : MORE;
+		if (dim)
+			return theme === "light" ? hex(0.945, 0.02 * far, hue) : hex(0.255, 0.025 * far, hue);
+		return theme === "light" ? hex(0.93 - 0.15 * far, 0.004 + 0.12 * far, hue)
+			: hex(0.74 - 0.03 * far, 0.004 + 0.12 * far, hue);
+	});
+}
+
 function make(theme: Theme): Palette {
 	if (theme === "light")
 		return {
 			text: "#1d1b16", textDim: "#433f36", textFaint: "#55503f",
-			fill: [...shades(0.8, 0.018, 1), ...heat(theme)],
-			fillDim: [...shades(0.935, 0.006, 0.22), ...heat(theme).map(() => hex(0.94, 0.006, 60))],
+			fill: [...shades(0.8, 0.018, 1), ...heat(theme), ...changes(theme, false)],
+			fillDim: [...shades(0.935, 0.006, 0.22), ...heat(theme).map(() => hex(0.94, 0.006, 60)), ...changes(theme, true)],
 			rest: [hex(0.93, 0.004, 90), hex(0.78, 0.006, 90)],
+			gone: [hex(0.93, 0.03, LESS), hex(0.8, 0.08, LESS)],
 			ground: "#ffffff", accent: "#3556d4", match: "#3556d4",
 		};
 	return {
 		text: "#14120d", textDim: "#262319", textFaint: "#b9b5a8",
-		fill: [...shades(0.665, 0.015, 0.92), ...heat(theme)],
-		fillDim: [...shades(0.245, 0.006, 0.25), ...heat(theme).map(() => hex(0.26, 0.006, 60))],
+		fill: [...shades(0.665, 0.015, 0.92), ...heat(theme), ...changes(theme, false)],
+		fillDim: [...shades(0.245, 0.006, 0.25), ...heat(theme).map(() => hex(0.26, 0.006, 60)), ...changes(theme, true)],
 		rest: [hex(0.25, 0.006, 90), hex(0.4, 0.008, 90)],
+		gone: [hex(0.62, 0.06, LESS), hex(0.74, 0.09, LESS)],
 		ground: "#161513", accent: "#9db1ff", match: "#9db1ff",
 	};
 }
@@ -150,6 +166,11 @@ export function frameColours(p: Profile, by: Colour): Uint8Array {
 export function heatIndex(self: number, total: number): number {
 	const share = total > 0 ? self / total : 0;
 	return HEAT * SHADES + Math.min(SHADES - 1, Math.floor(share * SHADES));
+}
+
+/* Palette index of a node by how it changed: -1 is all less, 1 all more. */
+export function changeIndex(by: number): number {
+	return CHANGE + STEPS + Math.round(Math.min(1, Math.max(-1, by)) * STEPS);
 }
 
 /* The colour that stands for a runtime in legends and the table. */

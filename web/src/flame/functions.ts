@@ -1,5 +1,6 @@
 // The profile by function: self and total of each, and who calls whom. A function that calls itself
 // counts once in its total.
+import { differences } from "./change";
 import type { Profile } from "./profile";
 
 export interface Functions {
@@ -7,7 +8,30 @@ export interface Functions {
 	self: Float64Array; /* by frame index */
 	total: Float64Array;
 	places: Int32Array; /* how many nodes of the tree are this function */
+	change: { self: Float64Array; total: Float64Array } | null; /* of two recordings: of the shares */
 	line: Int32Array; /* where it starts, else where its heaviest node was seen, 0 unknown */
+}
+
+/* How each function's share changed between two recordings. */
+function changesOf(p: Profile, root: number): Functions["change"] {
+	const c = p.change;
+	if (!c)
+		return null;
+	const n = p.frameName.length;
+	const self = new Float64Array(n), total = new Float64Array(n);
+	const covered = new Int32Array(n).fill(-1);
+	const bySelf = differences(c, c.selfBefore, c.selfAfter), bySum = differences(c, c.sumBefore, c.sumAfter);
+	for (let i = root; i < (p.end[root] as number); i++) {
+		const f = p.frame[i] as number;
+		if (f < 0)
+			continue;
+		self[f]! += bySelf[i] as number;
+		if (i >= (covered[f] as number)) {
+			total[f]! += bySum[i] as number;
+			covered[f] = p.end[i] as number;
+		}
+	}
+	return { self, total };
 }
 
 export function functionsOf(p: Profile, root: number): Functions {
@@ -36,7 +60,7 @@ export function functionsOf(p: Profile, root: number): Functions {
 		if ((places[f] as number) > 0)
 			frame.push(f);
 	frame.sort((a, b) => (self[b] as number) - (self[a] as number));
-	return { frame: Int32Array.from(frame), self, total, places, line };
+	return { frame: Int32Array.from(frame), self, total, places, change: changesOf(p, root), line };
 }
 
 export interface Neighbour {

@@ -115,7 +115,7 @@ export function Graph(props: GraphProps) {
 		if (fresh)
 			measured.current = performance.getEntriesByName("glim:data").length === 0;
 		f.show({
-			profile, colours, heat: props.colour === "self", matched: props.matched,
+			profile, colours, by: props.colour, matched: props.matched,
 			palette: palette(theme), up: props.up, zoomed, selected,
 			selectedFrame: props.selectedFrame,
 		});

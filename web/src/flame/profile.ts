@@ -4,6 +4,8 @@
 // Invariants: nodes are in depth-first order, node 0 is the root, `parent[n] < n`, the subtree of n
 // is the range [n, end[n]), and within a row (one depth) nodes are in order of `start`.
 import type { FlameData } from "../api/types";
+import { changeOf, widths } from "./change";
+import type { Change } from "./change";
 
 export const KIND = { none: 0, native: 1, kernel: 2, python: 3, mark: 4, process: 5 } as const;
 export const KIND_NAME = ["", "native", "kernel", "Python", "mark", "process"] as const;
@@ -31,7 +33,8 @@ export interface Profile {
 	frame: Int32Array;
 	line: Int32Array;
 	self: Float64Array;
-	sum: Float64Array; /* total of the node */
+	sum: Float64Array; /* total of the node; of two recordings, its width */
+	change: Change | null; /* null: one recording */
 	start: Float64Array; /* where the node begins, in the unit of the profile */
 	parent: Int32Array;
 	end: Int32Array;
@@ -105,7 +108,9 @@ export function decode(data: FlameData): Profile {
 	const count = nodes.depth.length;
 	if (count === 0)
 		throw new Error("The profile that came has no root.");
-	const sum = new Float64Array(nodes.total);
+	const change = changeOf(data);
+	const sum = change ? widths(change, change.sumBefore, change.sumAfter, data.total)
+		: new Float64Array(nodes.total);
 	return {
 		service: data.service,
 		type: data.type,
@@ -124,8 +129,10 @@ export function decode(data: FlameData): Profile {
 		count,
 		frame: new Int32Array(nodes.frame),
 		line: new Int32Array(nodes.line),
-		self: new Float64Array(nodes.self),
+		self: change ? widths(change, change.selfBefore, change.selfAfter, data.total)
+			: new Float64Array(nodes.self),
 		sum,
+		change,
 		...shapeOf(nodes.depth, sum),
 	};
 }

@@ -1,6 +1,6 @@
 // The table of functions: the accessible twin of the graph. Only rows on the screen are in the document.
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { percent } from "../format/number";
+import { percent, points } from "../format/number";
 import { useTheme } from "../state/theme";
 import { kindFill } from "./colour";
 import { much } from "./describe";
@@ -12,11 +12,20 @@ const ROW = 26;
 const HEAD = 29; /* stays on top while the rows scroll under it */
 const SPARE = 6;
 
-const COLUMNS = [
-	{ id: "self", title: "Self", num: true },
-	{ id: "total", title: "Total", num: true },
-	{ id: "name", title: "Function", num: false },
-] as const;
+interface Column {
+	id: string;
+	title: string;
+	num: boolean;
+}
+
+/* Of two recordings the figures are changes in points, and the largest one stands first. */
+function columns(compared: boolean): readonly Column[] {
+	return [
+		{ id: "self", title: compared ? "Self \u00b1" : "Self", num: true },
+		{ id: "total", title: compared ? "Total \u00b1" : "Total", num: true },
+		{ id: "name", title: "Function", num: false },
+	];
+}
 
 export interface TableProps {
 	profile: Profile;
@@ -37,8 +46,10 @@ function order(p: Profile, f: Functions, matched: Uint8Array | null, sort: strin
 	if (by === "name")
 		rows.sort((a, b) => frameName(p, a).localeCompare(frameName(p, b)) || a - b);
 	else {
-		const w = by === "total" ? f.total : f.self;
-		rows.sort((a, b) => (w[a] as number) - (w[b] as number) || b - a);
+		const from = f.change ?? f;
+		const w = by === "total" ? from.total : from.self, other = by === "total" ? from.self : from.total;
+		const size = (a: Float64Array, x: number) => Math.abs(a[x] as number);
+		rows.sort((a, b) => size(w, a) - size(w, b) || size(other, a) - size(other, b) || b - a);
 	}
 	return down === (by !== "name") ? rows.reverse() : rows;
 }
@@ -63,6 +74,15 @@ function Weight({ p, weight, all }: { p: Profile; weight: number; all: number })
 		<span role="gridcell" class="weight" title={`${much(p, weight)}${measureOf(p) === "cores" ? " cores" : ""}`}>
 			<span class="num">{percent(share)}</span>
 			<span class="weight-bar"><span style={{ transform: `scaleX(${Math.min(1, share).toFixed(4)})` }} /></span>
+		</span>
+	);
+}
+
+function ChangeOf({ share }: { share: number }) {
+	return (
+		<span role="gridcell" class="weight">
+			<span class="num">{points(share)}</span>
+			<span class="weight-bar"><span class={share < 0 ? "less" : "more"} style={{ transform: `scaleX(${Math.min(1, Math.abs(share)).toFixed(4)})` }} /></span>
 		</span>
 	);
 }
@@ -125,8 +145,17 @@ export function FunctionTable(props: TableProps) {
 			<div role="row" key={f} id={`fn-${f}`} aria-rowindex={i + 2} aria-selected={f === selectedFrame}
 				class="fn-row" style={{ transform: `translateY(${i * ROW}px)` }}
 				onClick={() => onSelect(f)} onDblClick={() => onOpen(f)}>
-				<Weight p={p} weight={functions.self[f] as number} all={all} />
-				<Weight p={p} weight={functions.total[f] as number} all={all} />
+				{functions.change ? (
+					<>
+						<ChangeOf share={functions.change.self[f] as number} />
+						<ChangeOf share={functions.change.total[f] as number} />
+					</>
+				) : (
+					<>
+						<Weight p={p} weight={functions.self[f] as number} all={all} />
+						<Weight p={p} weight={functions.total[f] as number} all={all} />
+					</>
+				)}
 				<span role="gridcell" class="fn-name">
 					<span class="dot" style={{ background: kindFill(theme, kind) }} title={KIND_NAME[kind] ?? ""} />
 					<span class="clip"><span class="fn-text">{frameName(p, f)}</span>
@@ -135,12 +164,13 @@ export function FunctionTable(props: TableProps) {
 			</div>);
 	}
 	return (
-		<div class="fn-table" role="grid" tabIndex={0} ref={body} aria-label="Functions, with the share of the shown part that is their own and that is under them"
+		<div class="fn-table" role="grid" tabIndex={0} ref={body} aria-label={functions.change ? "Functions, with how their own share and the one under them changed, in points of a hundred"
+				: "Functions, with the share of the shown part that is their own and that is under them"}
 			aria-rowcount={rows.length + 1} aria-activedescendant={at >= first && at < last && at >= 0 ? `fn-${selectedFrame}` : undefined}
 			onKeyDown={onKey}>
 			<div role="rowgroup" class="fn-head">
 				<div role="row" aria-rowindex={1} class="fn-row">
-					{COLUMNS.map((c) => <Head key={c.id} {...c} sort={sort} onSort={onSort} />)}
+					{columns(functions.change !== null).map((c) => <Head key={c.id} {...c} sort={sort} onSort={onSort} />)}
 				</div>
 			</div>
 			<div role="rowgroup" class="fn-body" style={{ height: `${rows.length * ROW}px` }}>{visible}</div>

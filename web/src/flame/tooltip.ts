@@ -24,10 +24,9 @@ export class Tooltip {
 		this.name = el("div", "tip-name", this.box);
 		this.line = el("div", "tip-line", this.box);
 		const table = el("div", "tip-grid", this.box);
-		for (const head of ["", "samples", "", "of shown", "of all"]) {
+		el("span", "tip-head", table);
+		for (let i = 0; i < 4; i++)
 			this.heads.push(el("span", "tip-head", table));
-			(this.heads.at(-1) as HTMLElement).textContent = head;
-		}
 		for (const row of ["self", "total"]) {
 			el("span", "tip-head", table).textContent = row;
 			for (let i = 0; i < 4; i++)
@@ -51,9 +50,10 @@ export class Tooltip {
 		this.name.textContent = d.name;
 		this.line.textContent = [d.runtime, d.line].filter((t) => t !== "").join("  ·  ");
 		this.line.hidden = this.line.textContent === "";
-		(this.heads[2] as HTMLElement).textContent = d.measure;
-		const values = [d.self, d.total].flatMap((a) => [a.samples, a.much, a.ofShown, a.ofAll]);
-		values.forEach((v, i) => {
+		d.heads.forEach((v, i) => {
+			(this.heads[i] as HTMLElement).textContent = v;
+		});
+		[...d.self, ...d.total].forEach((v, i) => {
 			(this.cells[i] as HTMLElement).textContent = v;
 		});
 		this.hint.textContent = hint;

@@ -46,6 +46,14 @@ export function percent(share: number): string {
 	return `${p.toFixed(p >= 99.95 || p === 0 ? 0 : p >= 9.995 ? 1 : 2)} %`;
 }
 
+/* A change of a share, in points of a hundred, with its sign. */
+export function points(change: number): string {
+	const p = change * 100;
+	if (Math.abs(p) < 0.005)
+		return "0";
+	return `${p > 0 ? "+" : "\u2212"}${Math.abs(p).toFixed(Math.abs(p) >= 9.995 ? 1 : 2)}`;
+}
+
 /* Nanoseconds of CPU as a duration: 340 ms, 1.2 s, 4.5 min, 3.1 h */
 export function duration(ns: number): string {
 	const s = ns / 1e9;

@@ -1,7 +1,7 @@
 // The browser's address as a store: go() changes it, useRoute() follows it.
 import { useEffect, useState } from "preact/hooks";
 import { DEFAULTS, formatRoute, parseRoute } from "./route";
-import type { Route } from "./route";
+import type { Colour, Route } from "./route";
 
 type Listener = (r: Route) => void;
 
@@ -9,14 +9,17 @@ const listeners = new Set<Listener>();
 let current = parseRoute(location.pathname, location.search);
 let inHash = false;
 let fixed: Partial<Route> = {};
+let defaults = DEFAULTS;
 
 function readHash(): Route {
-	return { ...parseRoute("/service", location.hash.slice(1)), ...fixed };
+	return { ...parseRoute("/service", location.hash.slice(1), defaults), ...fixed };
 }
 
-/* For a page that is one file: the state stands behind #, and what is in `keep` stays as it is. */
-export function stayInFile(keep: Partial<Route>): void {
+/* For a page that is one file: the state stands behind #, what is in `keep` stays as it is, and a
+ * choice of colours that the address does not hold is `colour`. */
+export function stayInFile(keep: Partial<Route>, colour: Colour): void {
 	inHash = true;
+	defaults = { ...DEFAULTS, colour };
 	fixed = { page: "service", ...keep };
 	current = readHash();
 }
@@ -34,7 +37,7 @@ export function route(): Route {
  * (typing on, a live view that moves) replaces it. */
 export function go(patch: Partial<Route>, how: "push" | "replace" = "push"): void {
 	const next = { ...current, ...patch };
-	const address = inHash ? `#${formatRoute({ ...next, service: "", type: DEFAULTS.type }).replace(/^[^?]*\??/, "")}` : formatRoute(next);
+	const address = inHash ? `#${formatRoute({ ...next, service: "", type: DEFAULTS.type }, defaults).replace(/^[^?]*\??/, "")}` : formatRoute(next);
 	current = next;
 	if (address !== (inHash ? location.hash || "#" : location.pathname + location.search)) {
 		if (how === "push")

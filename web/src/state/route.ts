@@ -4,7 +4,7 @@ import { isTime } from "./time";
 
 export type Page = "home" | "service" | "keys" | "start";
 export type View = "flame" | "table" | "both";
-export type Colour = "runtime" | "module" | "self";
+export type Colour = "runtime" | "module" | "self" | "change"; /* change: of two recordings */
 
 export interface Route {
 	page: Page;
@@ -53,7 +53,7 @@ function parseDetail(text: string | null): number {
 }
 
 /* The state of an address; whatever it does not say or says wrongly is the default. */
-export function parseRoute(path: string, query: string): Route {
+export function parseRoute(path: string, query: string, defaults: Route = DEFAULTS): Route {
 	const q = new URLSearchParams(query);
 	const page = (Object.keys(PATHS) as Page[]).find((p) => PATHS[p] === path) ?? "home";
 	const time = (k: "from" | "until") => {
@@ -72,7 +72,7 @@ export function parseRoute(path: string, query: string): Route {
 		zoom: /^[0-9a-f]{16}$/.test(q.get("zoom") ?? "") ? q.get("zoom") ?? "" : "",
 		window: parseWindow(q.get("window")),
 		search: q.get("search") ?? "",
-		colour: oneOf(q.get("colour"), ["runtime", "module", "self"], DEFAULTS.colour),
+		colour: oneOf(q.get("colour"), ["runtime", "module", "self"], defaults.colour),
 		up: q.get("root") === "bottom",
 		detail: parseDetail(q.get("detail")),
 		sort: q.get("sort") ?? "",
@@ -80,7 +80,7 @@ export function parseRoute(path: string, query: string): Route {
 }
 
 /* The shortest address of a state: defaults are left out. */
-export function formatRoute(r: Route): string {
+export function formatRoute(r: Route, defaults: Route = DEFAULTS): string {
 	const q = new URLSearchParams();
 	const put = (k: string, v: string, fallback: string) => {
 		if (v !== fallback)
@@ -98,7 +98,7 @@ export function formatRoute(r: Route): string {
 		put("zoom", r.zoom, "");
 		put("window", r.window ? r.window.map((x) => Number(x.toPrecision(9))).join(",") : "", "");
 		put("search", r.search, "");
-		put("colour", r.colour, DEFAULTS.colour);
+		put("colour", r.colour, defaults.colour);
 		put("root", r.up ? "bottom" : "", "");
 		put("detail", String(r.detail), "1");
 	}

@@ -1,4 +1,5 @@
 // The path from the root to the zoomed frame; each part leads back to itself.
+import { describe } from "../flame/describe";
 import { nodeName, pathOf, ROOT, samplesOf } from "../flame/profile";
 import type { Profile } from "../flame/profile";
 import { count } from "../format/number";
@@ -22,7 +23,8 @@ export function Crumbs({ profile: p, node, zoom, reset, free }:
 					</li>
 				))}
 			</ol>
-			<span class="crumbs-sum">{count(samplesOf(p, p.sum[node] as number))} samples</span>
+			<span class="crumbs-sum">{p.change ? describe(p, node, node).total.slice(0, 2).join(" \u2192 ")
+				: `${count(samplesOf(p, p.sum[node] as number))} samples`}</span>
 			{(node > 0 || free) && <button type="button" class="button quiet small" title="Show everything ( r )" onClick={reset}><Icon name="reset" />Reset</button>}
 		</nav>
 	);

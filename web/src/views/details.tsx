@@ -1,7 +1,7 @@
 // The right pane: everything about one frame, who calls it and whom it calls.
 import { useMemo } from "preact/hooks";
 import { describe } from "../flame/describe";
-import type { Amount } from "../flame/describe";
+import type { Figures } from "../flame/describe";
 import { neighbours } from "../flame/functions";
 import type { Neighbour } from "../flame/functions";
 import { kindFill } from "../flame/colour";
@@ -24,9 +24,9 @@ export interface DetailsProps {
 	filter: ((process: string) => void) | null;
 }
 
-function Amounts({ title, a }: { title: string; a: Amount }) {
+function Amounts({ title, figures }: { title: string; figures: Figures }) {
 	return (
-		<tr><th scope="row">{title}</th><td>{a.samples}</td><td>{a.much}</td><td>{a.ofShown}</td><td>{a.ofAll}</td></tr>
+		<tr><th scope="row">{title}</th>{figures.map((f, i) => <td key={i}>{f}</td>)}</tr>
 	);
 }
 
@@ -72,8 +72,8 @@ export function Details({ profile: p, node, root, close, select, search, filter 
 			</p>
 			{kind === KIND.mark && <p class="hint">{WHY_MARK}</p>}
 			<table class="amounts">
-				<thead><tr><th scope="col"><span class="hear">What</span></th><th scope="col">samples</th><th scope="col">{d.measure}</th><th scope="col">of shown</th><th scope="col">of all</th></tr></thead>
-				<tbody><Amounts title="self" a={d.self} /><Amounts title="total" a={d.total} /></tbody>
+				<thead><tr><th scope="col"><span class="hear">What</span></th>{d.heads.map((h) => <th scope="col" key={h}>{h}</th>)}</tr></thead>
+				<tbody><Amounts title="self" figures={d.self} /><Amounts title="total" figures={d.total} /></tbody>
 			</table>
 			<div class="details-do">
 				<Copy text={d.name} label="Copy name" />

@@ -126,7 +126,7 @@ export function Explorer({ r, profile: p, selection }: { r: Route; profile: Prof
 	};
 	return (
 		<section class="explorer" aria-label="Profile">
-			<Toolbar r={r} selection={selection} matches={matches} problem={error} shown={p.sum[root] as number}
+			<Toolbar r={r} compared={p.change !== null} selection={selection} matches={matches} problem={error} shown={p.sum[root] as number}
 				input={input} step={step} />
 			{found < 0 && (
 				<div class="notice" role="status">

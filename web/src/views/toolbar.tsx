@@ -3,7 +3,7 @@ import type { RefObject } from "preact";
 import { downloadUrl } from "../api/client";
 import type { Selection } from "../api/client";
 import type { Matches } from "../flame/search";
-import { kindFill } from "../flame/colour";
+import { changeIndex, kindFill, palette } from "../flame/colour";
 import { KIND, KIND_NAME } from "../flame/profile";
 import { percent } from "../format/number";
 import { go } from "../state/location";
@@ -14,6 +14,8 @@ import { Popover } from "../ui/popover";
 
 const VIEWS: readonly [View, string, string][] = [["flame", "Flame", "f"], ["table", "Table", "t"], ["both", "Both", "b"]];
 const COLOURS: readonly [Colour, string][] = [["runtime", "by runtime"], ["module", "by module"], ["self", "by own time"]];
+const COMPARED: readonly [Colour, string][] = [["change", "by change"], ...COLOURS];
+const CHANGES: readonly [number, string][] = [[-0.6, "less"], [0, "same"], [0.6, "more"], [1, "new"]];
 const LEGEND = [KIND.python, KIND.native, KIND.kernel, KIND.mark] as const;
 
 function Legend() {
@@ -25,7 +27,20 @@ function Legend() {
 	);
 }
 
+function ChangeLegend() {
+	const { theme } = useTheme();
+	const { fill, gone: [ground, lines] } = palette(theme);
+	const hatch = `repeating-linear-gradient(-45deg, ${ground} 0 2px, ${lines} 2px 4px)`;
+	return (
+		<ul class="legend" aria-label="Colours of the changes">
+			<li><span class="dot" style={{ background: hatch }} />gone</li>
+			{CHANGES.map(([by, name]) => <li key={name}><span class="dot" style={{ background: fill[changeIndex(by)] }} />{name}</li>)}
+		</ul>
+	);
+}
+
 export interface ToolbarProps {
+	compared: boolean; /* two recordings in one graph */
 	r: Route;
 	selection: Selection | null;
 	matches: Matches | null;
@@ -35,7 +50,7 @@ export interface ToolbarProps {
 	step: (by: 1 | -1) => void;
 }
 
-function Found({ matches, problem, shown }: Pick<ToolbarProps, "matches" | "problem" | "shown">) {
+function Found({ matches, problem, shown, compared }: Pick<ToolbarProps, "matches" | "problem" | "shown" | "compared">) {
 	if (problem !== "")
 		return <span class="found found-bad" role="status">{problem}</span>;
 	if (!matches)
@@ -44,12 +59,12 @@ function Found({ matches, problem, shown }: Pick<ToolbarProps, "matches" | "prob
 	return (
 		<span class="found" role="status">
 			{matches.frames === 0 ? "no match"
-				: <><b>{share(matches.total)}</b> total, {share(matches.self)} self<span class="wide-only"> in {matches.frames} {matches.frames === 1 ? "function" : "functions"}</span></>}
+				: <><b>{share(matches.total)}</b> total, {share(matches.self)} self{compared && " of both"}<span class="wide-only"> in {matches.frames} {matches.frames === 1 ? "function" : "functions"}</span></>}
 		</span>
 	);
 }
 
-function Search({ r, matches, problem, shown, input, step }: ToolbarProps) {
+function Search({ r, matches, problem, shown, compared, input, step }: ToolbarProps) {
 	const type = (search: string) => go({ search }, r.search === "" || search === "" ? "push" : "replace");
 	return (
 		<div class="search" role="search">
@@ -73,7 +88,7 @@ function Search({ r, matches, problem, shown, input, step }: ToolbarProps) {
 				{r.search === "" ? <kbd>/</kbd>
 					: <button type="button" aria-label="Clear the search" onClick={() => type("")}><Icon name="close" /></button>}
 			</label>
-			<Found matches={matches} problem={problem} shown={shown} />
+			<Found matches={matches} problem={problem} shown={shown} compared={compared} />
 		</div>
 	);
 }
@@ -90,9 +105,10 @@ export function Toolbar(props: ToolbarProps) {
 			<Search {...props} />
 			<div class="toolbar-end">
 				{r.colour === "runtime" && <Legend />}
+				{r.colour === "change" && <ChangeLegend />}
 				<label class="pick"><span class="hear">Colour</span>
 					<select value={r.colour} onChange={(e) => go({ colour: e.currentTarget.value as Colour })}>
-						{COLOURS.map(([c, name]) => <option key={c} value={c}>{name}</option>)}
+						{(props.compared ? COMPARED : COLOURS).map(([c, name]) => <option key={c} value={c}>{name}</option>)}
 					</select>
 				</label>
 				<button type="button" class="button quiet square" aria-pressed={r.up} aria-label="Root at the bottom"
