@@ -38,9 +38,10 @@ struct capture_stats {
 	uint64_t remarks[REMARK_COUNT];	  /* a sample may have several */
 	uint64_t lost_ring;		  /* the ring was full */
 	uint64_t lost_scratch;		  /* a sample met another one on the same CPU */
-	uint64_t missed;	/* of the reader: ticks that came too late and were merged */
-	int64_t unsampled_ns;	/* of the reader: CPU time of its threads that is in no sample */
-	uint64_t lost_children; /* of capture_config.pid: too many to be sampled */
+	uint64_t missed;	  /* of the reader: ticks that came too late and were merged */
+	int64_t unsampled_ns;	  /* of the reader: CPU time of its threads that is in no sample */
+	uint64_t unknown_pythons; /* of the reader: processes left out for the version of theirs */
+	uint64_t lost_children;	  /* of capture_config.pid: too many to be sampled */
 	uint64_t processes, python_processes; /* known now */
 	uint64_t bpf_run_ns, bpf_runs; /* from the kernel, 0 while kernel.bpf_stats_enabled is 0 */
 	uint64_t map_bytes;	       /* memory of BPF maps */

@@ -29,6 +29,7 @@ struct subject {
 	struct tasks tasks;
 	int64_t retry_ns, retry_wait_ns; /* when to look for Python again */
 	unsigned int unmapped;		 /* how often it had no memory */
+	bool unknown;			 /* its Python is of a version that we do not know */
 };
 struct sample_buffer {
 	struct probe_sample sample;
@@ -151,6 +152,10 @@ static int look_for_python(struct reader *r, struct subject *s, struct err *e)
 		return 1;
 	}
 	python_reader_free(take_ptr(s->python));
+	if (code == -ENOTSUP && !s->unknown) {
+		s->unknown = true;
+		r->stats.unknown_pythons++;
+	}
 	if (code < 0 && e && !e->code)
 		err_sys(e, code, "cannot read process %d", (int)s->pid);
 	return code;

@@ -15,6 +15,7 @@
 #include "cmd/table.h"
 #include "cmd/target.h"
 #include "sink/file.h"
+#include "unwind/unwind.h"
 
 enum {
 	DRAIN_MS = 250,
@@ -120,6 +121,12 @@ static void summary(const struct record *r, double seconds)
 	put_number(&b, lost(&s));
 	buf_printf(&b, " lost, in %s\n", r->shown);
 	put_remarks(&s, &b);
+	if (s.unknown_pythons) {
+		buf_puts(&b, "glim record: left out for the version of their Python: ");
+		put_number(&b, s.unknown_pythons);
+		buf_printf(&b, " process%s; Glim knows " PYTHON_VERSIONS "\n",
+			   s.unknown_pythons == 1 ? "" : "es");
+	}
 	if (!r->gil && s.unsampled_ns >= MIN_UNSAMPLED_NS &&
 	    (double)s.unsampled_ns > min_unsampled_share * seconds * NSEC_PER_SEC)
 		buf_printf(&b, "glim record: %.2f s of CPU time is in no sample\n",

@@ -5,6 +5,7 @@ import gzip
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 from collections import Counter
@@ -305,6 +306,33 @@ def test_subprocesses(glim, tmp_path):
     stacks = [names(s.split(";")) for s, _ in LINE.findall(out.read_text())]
     for name in "forked", "spawned":
         assert any(s[-2:] == [name, "use"] for s in stacks), (name, r.stderr, stacks)
+
+
+def test_a_python_of_the_future_is_left_out_and_counted(glim, run, tmp_path):
+    """A real interpreter that says it is of a version that nobody knows, beside one of today."""
+    future, out = tmp_path / "future", tmp_path / "out.folded"
+    program = Path("/usr/bin/python3").resolve().read_bytes()
+    today = subprocess.run(
+        ["/usr/bin/python3", "-c", "import sys; print(sys.hexversion)"], capture_output=True, text=True, check=True
+    )
+    version = struct.pack("<Q", int(today.stdout))  # Py_Version, an unsigned long
+    assert program.count(version) == 1
+    future.write_bytes(program.replace(version, struct.pack("<Q", 0x03F000F0)))
+    future.chmod(0o755)
+    code = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
+    r = command(
+        glim, out, "/bin/sh", "-c",
+        f"PYTHONHOME=/usr {future} -c '{code}'; /usr/bin/python3 -c '{code}'; exit 4",
+        options=["--subprocesses"],
+    )
+    assert r.returncode == 4, r.stderr
+    assert "left out for the version of their Python: 1 process; Glim knows CPython 2.7" in r.stderr
+    assert "<module>" in out.read_text()
+    wait = "import signal; print('ready', flush=True); signal.pause()"
+    p = run(["env", "PYTHONHOME=/usr", future, "-c", wait])
+    p.wait_line("ready")
+    r = subprocess.run([glim, "record", "-p", str(p.pid), "-d", "1"], capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    assert r.returncode == 1 and "is not known to this version of Glim" in r.stderr
 
 
 @pytest.mark.parametrize(
