@@ -404,6 +404,19 @@ static void reader_close_p(struct reader **r)
 	reader_close(*r);
 }
 
+static int no_python(struct reader *r, struct err *e)
+{
+	const struct target *t = targets_find(&r->targets, r->cfg.pid);
+
+	if (t && t->readable && runtimes_has_pypy(r->runtimes, &t->process))
+		return err_set(
+			e, -ENOENT,
+			"process %d runs PyPy, whose Python functions Glim does not read; it "
+			"reads those of CPython",
+			(int)r->cfg.pid);
+	return err_set(e, -ENOENT, "process %d runs no Python that Glim can find", (int)r->cfg.pid);
+}
+
 int reader_open(const struct capture_config *cfg, struct reader **ret, struct err *e)
 {
 	cleanup(reader_close_p) struct reader *r = mem_calloc(1, sizeof(*r));
@@ -425,10 +438,7 @@ int reader_open(const struct capture_config *cfg, struct reader **ret, struct er
 	if (code < 0)
 		return code;
 	if (!code && !cfg->starting && !cfg->children)
-		return err_set(e, -ENOENT,
-			       "process %d runs no Python that Glim can find: --native records "
-			       "other programs, as root",
-			       (int)cfg->pid);
+		return no_python(r, e);
 	if (!cfg->starting && cfg->clock == CAPTURE_CPU)
 		start_run_times(r, r->subjects.data[0]);
 	window_start(&r->window, cfg->clock == CAPTURE_WALL ? "wall" : "cpu", r->period_ns);

@@ -86,11 +86,17 @@ static int find_python(struct dump *d, struct err *e)
 {
 	struct runtimes *r = runtimes_new();
 	const struct mapping *m;
-	bool expected;
+	bool expected, pypy;
 	int found = runtimes_find_python(r, &d->process, &d->memory, &d->python);
 
 	expected = !found && runtimes_expect_python(r, &d->process);
+	pypy = !found && runtimes_has_pypy(r, &d->process);
 	runtimes_free(r);
+	if (pypy)
+		return err_set(
+			e, -ENOENT,
+			"%s PyPy, whose stacks Glim does not read; it reads those of CPython",
+			d->core ? "this core is of" : "this process runs");
 	if (!found)
 		return no_python(d, expected, e);
 	m = process_find_mapping(&d->process, d->python.eval_start[0]);

@@ -199,6 +199,17 @@ int runtimes_find_go(struct runtimes *r, const struct process *p, struct go_layo
 	return 0;
 }
 
+bool runtimes_has_pypy(struct runtimes *r, const struct process *p)
+{
+	const struct file_entry *f;
+
+	for (size_t i = 0; i < p->mappings.len; i++)
+		if (p->mappings.data[i].inode && !look_at(r, p, &p->mappings.data[i], &f) &&
+		    f->python.pypy)
+			return true;
+	return false;
+}
+
 bool runtimes_expect_python(struct runtimes *r, const struct process *p)
 {
 	const struct file_entry *f;

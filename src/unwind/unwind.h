@@ -40,6 +40,8 @@ int runtimes_find_python(struct runtimes *r, const struct process *p, const stru
  * 0 when there is none; a version that is not known is none. */
 int runtimes_find_go(struct runtimes *r, const struct process *p, struct go_layout *ret);
 
+/* Whether its interpreter is PyPy, whose frames are not read. */
+bool runtimes_has_pypy(struct runtimes *r, const struct process *p);
 /* Whether a program that just started will map an interpreter by itself: it is linked with one. */
 bool runtimes_expect_python(struct runtimes *r, const struct process *p);
 

@@ -308,6 +308,18 @@ def test_subprocesses(glim, tmp_path):
         assert any(s[-2:] == [name, "use"] for s in stacks), (name, r.stderr, stacks)
 
 
+def test_pypy_is_named(glim, run):
+    """Not CPython: its functions are not read, which is said; its native code is that of any program."""
+    p = run(["pypy3", "-c", "print('ready', flush=True)\nwhile True: pass"])
+    p.wait_line("ready")
+    for words, cure in (["record", "-d", "1", "-o", "-"], "--native"), (["top", "-n", "1"], "--native"), (["dump"], "CPython"):
+        r = subprocess.run([glim, *words, "-p", str(p.pid)], capture_output=True, text=True, timeout=30)
+        assert r.returncode == 1 and "PyPy" in r.stderr and cure in r.stderr, (words, r.stderr)
+        assert len(r.stderr.splitlines()) == 1
+    stacks = record(glim, p.pid, "-d", 1, "--native")
+    assert sum(n for s, n in stacks if s[0] == "pypy3") > 20
+
+
 def test_a_python_of_the_future_is_left_out_and_counted(glim, run, tmp_path):
     """A real interpreter that says it is of a version that nobody knows, beside one of today."""
     future, out = tmp_path / "future", tmp_path / "out.folded"

@@ -319,7 +319,11 @@ void python_file_read(const struct elf_file *f, struct python_file *ret)
 
 	*ret = (struct python_file){};
 	if (!find_interpreter(f, ret, &search.eval)) {
+		Elf64_Sym s;
+
 		ret->needs_python = needs_python(f);
+		/* PyPy, pypy/goal/targetpypystandalone.py: what its program calls first. */
+		ret->pypy = !find_exported(f, "pypy_main_startup", &s);
 		return;
 	}
 	find_text(f, ret);

@@ -14,6 +14,7 @@
 struct python_file {
 	bool found;	   /* an interpreter is in here */
 	bool needs_python; /* linked with a libpython */
+	bool pypy;	   /* no CPython, but PyPy is in here */
 	uint32_t
 		version; /* PY_VERSION_HEX, with release bytes 0 where only the minor is known; 0 */
 	uint64_t text_offset, text_size; /* the executable segment in the file */
