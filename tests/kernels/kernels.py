@@ -208,7 +208,8 @@ def judge(told):
     if s.samples < 500:
         problems.append("%d samples" % s.samples)
     if s.complete < COMPLETE:
-        problems.append("%.1f %% right; %s" % (100 * s.complete, ", ".join(s.reasons)))
+        problems.append("%.1f %% right" % (100 * s.complete))
+        problems += [line.strip() for line in score.details(s).splitlines()]
     if s.impossible:
         problems.append("impossible calls: " + ", ".join(s.edges))
     if PYTHON.exists() and counts < 100:
