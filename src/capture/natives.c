@@ -103,6 +103,9 @@ static void take_copied(struct natives *n, const struct probe_sample *s, const s
 	r->thread_base = copied->thread_base;
 	r->in_kernel = s->flags & PROBE_IN_SYSCALL;
 	r->registers = copied->general;
+	r->walked = entries;
+	r->nwalked = copied->goes_on ? s->native_entries : 0;
+	r->lost = copied->lost;
 	r->regions = copied->regions;
 	r->nregions = PROBE_REGIONS;
 	r->bytes = (const void *)(copied + 1);

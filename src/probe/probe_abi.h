@@ -40,8 +40,8 @@ enum {
 	PROBE_NO_REGISTERS = 8,	 /* the user's registers could not be found */
 	PROBE_PYTHON = 16,	 /* the process was known to run Python when sampled */
 	PROBE_IN_SYSCALL = 32,	 /* sampled in the kernel: pc follows a system call or a fault */
-	/* Code was met whose mapping or table is not there yet: the registers and the top of the
-	 * stack were copied, so that the walk can be made again. */
+	/* Code was met whose mapping or table is not there yet: registers and the stack from there
+	 * on were copied, so that the walk can go on later. */
 	PROBE_COPIED = 64,
 	PROBE_IN_EXEC = 128, /* between two programs: kernel frames only */
 };
@@ -72,15 +72,21 @@ struct probe_sample {
 };
 _Static_assert(sizeof(struct probe_sample) == 104, "shared with BPF");
 
-/* Of the interrupted user code; follows the kernel addresses. */
+/* What a walk needs that goes on where the kernel's ended, or begins again; follows the kernel
+ * addresses. */
 struct probe_copied {
 	uint64_t pc;
 	uint64_t thread_base;		    /* fs */
 	uint64_t general[UNWIND_REGISTERS]; /* as DWARF numbers them */
 	/* Words, which follow behind each other; the first is the stack from its pointer on. */
 	struct unwind_region regions[PROBE_REGIONS];
+	/* pc, rsp, rbp and rbx are of the last native entry; else all registers are of the
+	 * interrupted code. */
+	uint8_t goes_on;
+	uint8_t lost; /* registers whose value is not known: TABLE_LOST_... */
+	uint8_t unused[6];
 };
-_Static_assert(sizeof(struct probe_copied) == 272, "shared with BPF");
+_Static_assert(sizeof(struct probe_copied) == 280, "shared with BPF");
 
 /* What BPF knows of a process. */
 struct probe_process {

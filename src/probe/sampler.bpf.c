@@ -113,11 +113,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 enum {
 	PAGE_BYTES = 4096,
-	/* Of Go: two stacks, and less than a page of the runtime's structures. */
-	BESIDE_STACK_BYTES = GO_STACKS_BYTES + PAGE_BYTES,
-	/* Pages, and each region begins and ends in the middle of one, and then there is no more.
-	 */
-	COPY_PARTS = PROBE_COPIED_BYTES / PAGE_BYTES + 3 * PROBE_REGIONS,
 	LOOP_STEPS = 2 * UNWIND_MAX_ENTRIES,
 	NATIVE_STEPS = 64, /* a program run, without bpf_loop */
 	PYTHON_STEPS = 32,
@@ -289,58 +284,10 @@ static __always_inline bool choose_child(uint32_t parent, uint32_t child)
  * it is used, and let the compiler not believe that it knows better. */
 #define FORGET(number) __asm__ volatile("" : "+r"(number))
 
-/* Behind the sample, at that many bytes from the first entry; NULL where that is too far. */
-static __always_inline void *behind(struct scratch *s, uint32_t at)
-{
-	FORGET(at);
-	if (at > FRAMES_BYTES + PROBE_COPIED_BYTES)
-		return NULL;
-	return (uint8_t *)s->entries + at;
-}
+#include "probe/copy.bpf.h"
 
-/* One more part of a region, up to the end of a page: the next one may not be there. */
-static __always_inline void copy_part(struct scratch *s)
-{
-	struct copying *c = &s->copying;
-	struct unwind_region *r = &s->copied.regions[c->region & (PROBE_REGIONS - 1)];
-	uint64_t from = r->address + c->done;
-	uint32_t n = PAGE_BYTES - (from & (PAGE_BYTES - 1)), left = r->bytes - c->done;
-	void *to = behind(s, c->at);
-
-	if (n > left)
-		n = left;
-	FORGET(n);
-	if (to && n && n <= PAGE_BYTES &&
-	    !bpf_probe_read_user(to, n, (const void *)(uintptr_t)from)) {
-		c->at += n;
-		c->done += n;
-		return;
-	}
-	r->bytes = c->done;
-	c->region++;
-	c->done = 0;
-}
-
-/* The stack, and what a walk over Go's may need beside. */
-static __always_inline void choose_regions(struct scratch *s)
-{
-	struct unwind_region *stack = &s->copied.regions[0];
-	uint64_t sp = s->copied.general[UNWIND_RSP], end = 0;
-
-	__builtin_memset(s->copied.regions, 0, sizeof(s->copied.regions));
-	if (!sp || (sp & 7))
-		return;
-	stack->address = sp;
-	stack->bytes = PROBE_COPIED_BYTES;
-	if (!go_stacks_find(&s->go, s->walk.thread_base, sp, stack + 1, &end))
-		return;
-	stack->bytes = PROBE_COPIED_BYTES - BESIDE_STACK_BYTES;
-	if (end > sp && end - sp < stack->bytes)
-		stack->bytes = end - sp;
-}
-
-/* Did the walk end where user space has yet to say what is there? Then it gets all it needs to walk
- * again. */
+/* Did the walk end where user space has yet to say what is there? Then it gets all it needs to go
+ * on. */
 static __always_inline bool wants_copy(const struct scratch *s)
 {
 	uint8_t end = s->walk.native_end;

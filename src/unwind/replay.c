@@ -46,6 +46,20 @@ static const unwind_row *rows_of(uint32_t chunk)
 #define TABLE_CHUNK(i)		      rows_of(i)
 #include "unwind/walk.h"
 
+/* The last entry will be made once more. */
+static void go_on(struct walk *w, struct replay *r)
+{
+	uint32_t tag = r->walked[r->nwalked - 1].tag;
+
+	memcpy(r->entries, r->walked, r->nwalked * sizeof(*r->entries));
+	w->count = r->nwalked - 1;
+	w->blind = !!(tag & UNWIND_BLIND);
+	w->native.derived = !!(tag & UNWIND_FOLLOWED);
+	w->native.exact = !!(tag & UNWIND_EXACT);
+	w->native.first = 0;
+	w->native.lost = r->lost;
+}
+
 void replay_walk(struct replay *r)
 {
 	struct walk w = {
@@ -64,6 +78,8 @@ void replay_walk(struct replay *r)
 	memcpy(w.native.registers, r->registers, sizeof(w.native.registers));
 	current = r;
 	walk_start(&w, NULL);
+	if (r->nwalked)
+		go_on(&w, r);
 	while (w.phase == WALK_NATIVE)
 		walk_native(&w, r->entries);
 	current = NULL;

@@ -2,7 +2,7 @@
  *
  * A sample that met code which the kernel's walk did not know brings its registers and the memory
  * along that a walk may need. When the mappings of the process and the tables of its files are
- * there, the same walk is made again over them. Threads: one at a time. */
+ * there, the same walk goes on over them, or is made again. Threads: one at a time. */
 #ifndef GLIM_UNWIND_REPLAY_H
 #define GLIM_UNWIND_REPLAY_H
 
@@ -17,6 +17,11 @@ struct replay {
 	uint64_t pc, thread_base;
 	bool in_kernel;
 	const uint64_t *registers; /* [UNWIND_REGISTERS] */
+	/* What was walked already, leaf first: the walk goes on at the last of these, which pc,
+	 * rsp, rbp and rbx are of. None: it begins with the interrupted code. */
+	const struct unwind_entry *walked;
+	uint32_t nwalked; /* UNWIND_MAX_ENTRIES at most */
+	uint8_t lost;	  /* of these registers, TABLE_LOST_... */
 	/* What was copied of the memory: bytes of the regions, behind each other. */
 	const struct unwind_region *regions;
 	uint32_t nregions;

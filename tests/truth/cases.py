@@ -72,6 +72,7 @@ CASES = [
     c("anonymous", "code in anonymous memory that calls back", "anonymous.c"),
     c("short50", "children that live 50 ms", "child.c", how="children", cpu_ms=48, copies=30),
     c("short20", "children that live 20 ms", "child.c", how="children", cpu_ms=18, copies=60),
+    c("sparse", "children whose stacks have holes", "sparse.c", how="children", cpu_ms=18, copies=60),
     c("memfd", "a program in no folder", PLAIN, how="memfd"),
     c("deleted", "a program whose file is deleted while it runs", PLAIN, how="deleted"),
     c("replaced", "a program whose file is another one while it runs", PLAIN, how="replaced"),

@@ -15,7 +15,7 @@ NAMES = [
     "omit-fp", "fp", "o0", "lto", "clang", "static", "static-pie", "no-pie", "stripped", "debugframe", "no-header",
     "inlined", "inlined4", "tail", "deep200", "deep1000", "objects", "signals", "threads", "crowd", "mappings", "forks",
     "vdso", "calls", "asm-fp", "anonymous", "memfd", "deleted", "replaced", "namespace", "rust", "rust-v0",
-    "asm-bare", "contexts", "dlopened", "mainless", "reexec", "short50", "short20", "spawn", "musl",
+    "asm-bare", "contexts", "dlopened", "mainless", "reexec", "short50", "short20", "sparse", "spawn", "musl",
     "go", "go-strip", "go-gc", "cgo",
 ]
 

@@ -24,6 +24,7 @@ static struct {
 	uint8_t bytes[REGIONS * STACK];
 	uint64_t frames[MAX_FRAMES];
 	bool exact[MAX_FRAMES];
+	uint64_t sp[MAX_FRAMES], rbp[MAX_FRAMES], rbx[MAX_FRAMES];
 	size_t len;
 } moment;
 static struct replay replay;
@@ -36,7 +37,10 @@ static _Unwind_Reason_Code take_frame(struct _Unwind_Context *c, void *arg)
 
 	assert_true(moment.len < MAX_FRAMES);
 	moment.frames[moment.len] = _Unwind_GetIPInfo(c, &exact);
-	moment.exact[moment.len++] = exact;
+	moment.exact[moment.len] = exact;
+	moment.sp[moment.len] = _Unwind_GetCFA(c);
+	moment.rbp[moment.len] = _Unwind_GetGR(c, UNWIND_RBP);
+	moment.rbx[moment.len++] = _Unwind_GetGR(c, UNWIND_RBX);
 	return _URC_NO_REASON;
 }
 
@@ -99,6 +103,61 @@ static void walk_again(void)
 	}
 }
 
+/* The memory from sp on. */
+static const uint8_t *bytes_above(uint64_t sp, struct unwind_region *ret)
+{
+	const uint8_t *bytes = moment.bytes;
+
+	memcpy(ret, moment.regions, sizeof(moment.regions));
+	for (size_t i = 0; i < REGIONS; i++) {
+		uint64_t below = sp - ret[i].address;
+
+		if (below < ret[i].bytes) {
+			ret[i].address = sp;
+			ret[i].bytes -= (uint32_t)below;
+			return bytes + below;
+		}
+		bytes += ret[i].bytes;
+		ret[i].bytes = 0;
+	}
+	return bytes;
+}
+
+/* Of any frame, a walk that goes on there comes to the same end, without the memory below it. */
+static void check_going_on(void)
+{
+	static struct replay whole;
+
+	whole = replay;
+	for (uint32_t i = 1; i < whole.count; i++) {
+		struct unwind_region regions[REGIONS];
+		uint64_t registers[UNWIND_REGISTERS] = {
+			[UNWIND_RSP] = moment.sp[i],
+			[UNWIND_RBP] = moment.rbp[i],
+			[UNWIND_RBX] = moment.rbx[i],
+		};
+
+		replay = (struct replay){
+			.space = &tables.space,
+			.run = whole.run,
+			.pc = moment.frames[i],
+			.registers = registers,
+			.walked = whole.entries,
+			.nwalked = i + 1,
+			.regions = regions,
+			.nregions = REGIONS,
+			.bytes = bytes_above(moment.sp[i], regions),
+			.pid = getpid(),
+		};
+		replay_walk(&replay);
+		assert_int_equal(replay.end, UNWIND_NATIVE_COMPLETE);
+		assert_int_equal(replay.count, whole.count);
+		assert_memory_equal(replay.entries, whole.entries,
+				    whole.count * sizeof(*whole.entries));
+	}
+	replay = whole;
+}
+
 /* The leaf is at another instruction by then; all else is the same. */
 static void check(size_t least)
 {
@@ -112,6 +171,7 @@ static void check(size_t least)
 		assert_int_equal(replay.entries[i].address, moment.frames[i]);
 		assert_int_equal(!!(replay.entries[i].tag & UNWIND_EXACT), moment.exact[i]);
 	}
+	check_going_on();
 }
 
 static __attribute__((noinline)) int deep(int n)
