@@ -32,6 +32,13 @@ static int64_t add_saturated(int64_t a, int64_t b)
 	return b > 0 ? INT64_MAX : INT64_MIN;
 }
 
+/* The root stack alone. */
+static void start_stacks(struct profile *p)
+{
+	vec_push(&p->stacks, (struct profile_stack){});
+	vec_push(&p->first_child, 0);
+}
+
 struct profile *profile_new(const char *type, const char *unit, int64_t period)
 {
 	struct profile *p = mem_calloc(1, sizeof(*p));
@@ -39,9 +46,8 @@ struct profile *profile_new(const char *type, const char *unit, int64_t period)
 	snprintf(p->type, sizeof(p->type), "%s", type);
 	snprintf(p->unit, sizeof(p->unit), "%s", unit);
 	p->period = period;
-	vec_push(&p->stacks, (struct profile_stack){});
-	vec_push(&p->first_child, 0);
 	vec_push(&p->label_sets, (struct profile_label_set){});
+	start_stacks(p);
 	return p;
 }
 
@@ -277,6 +283,48 @@ void profile_keep(struct profile *p, const bool *keep)
 		p->samples.data[n++] = s;
 	}
 	p->samples.len = n;
+}
+
+/* The stack of the frames that r has for one. */
+static uint32_t replaced_stack(struct profile *p, uint32_t parent,
+			       const struct profile_replacement *r)
+{
+	for (size_t i = r->n; i-- > 0;)
+		parent = profile_stack(p, parent, r->by[i]);
+	return parent;
+}
+
+void profile_replace(struct profile *p, const struct profile_replacement *list, size_t n)
+{
+	struct profile old = {.stacks = {p->stacks.data, p->stacks.len, p->stacks.cap},
+			      .samples = {p->samples.data, p->samples.len, p->samples.cap}};
+	cleanup_free uint32_t *now = mem_calloc(old.stacks.len, sizeof(*now));
+	struct map64 by_frame = {};
+
+	for (size_t i = 0; i < n; i++)
+		map64_set(&by_frame, list[i].frame, i);
+	vec_fini(&p->first_child);
+	hash_index_fini(&p->stack_index);
+	hash_index_fini(&p->sample_index);
+	memset(&p->stacks, 0, sizeof(p->stacks));
+	memset(&p->samples, 0, sizeof(p->samples));
+	start_stacks(p);
+	/* Parents come first, so that one walk in order is enough. */
+	for (size_t i = 1; i < old.stacks.len; i++) {
+		const struct profile_stack *s = &old.stacks.data[i];
+		const uint64_t *found = map64_get(&by_frame, s->frame);
+
+		now[i] = found ? replaced_stack(p, now[s->parent], &list[*found])
+			       : profile_stack(p, now[s->parent], s->frame);
+	}
+	for (size_t i = 0; i < old.samples.len; i++) {
+		const struct profile_sample *s = &old.samples.data[i];
+
+		profile_add(p, now[s->stack], s->labels, s->count, s->value);
+	}
+	vec_fini(&old.stacks);
+	vec_fini(&old.samples);
+	map64_fini(&by_frame);
 }
 
 const char *profile_label_value(const struct profile *p, uint32_t labels, const char *key)

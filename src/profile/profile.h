@@ -145,6 +145,16 @@ void profile_add(struct profile *p, uint32_t stack, uint32_t labels, int64_t cou
 /* Forget the samples i without keep[i]; what only they needed stays in the tables. */
 void profile_keep(struct profile *p, const bool *keep);
 
+/* Frames that belong where one frame kept the place for them, innermost first. */
+struct profile_replacement {
+	uint32_t frame;
+	const uint32_t *by;
+	size_t n; /* at least one */
+};
+/* Put them into all stacks, whose numbers change; each frame is replaced once at most. The frames
+ * that kept the place stay in the table. */
+void profile_replace(struct profile *p, const struct profile_replacement *list, size_t n);
+
 /* Value of a label in a set, NULL when it has none. */
 const char *profile_label_value(const struct profile *p, uint32_t labels, const char *key);
 const char *profile_text(const struct profile *p, uint32_t string);

@@ -209,6 +209,41 @@ static void fill(struct profile *p, int from, int to)
 }
 
 /* Two overlapping halves are the same as all at once. */
+/* One frame keeps the place of three, another that of what is there already. */
+static void test_replace(void **state)
+{
+	cleanup_profile struct profile *p = profile_new("cpu", "nanoseconds", 1);
+	uint32_t root = frame(p, "root", 1), leaf = frame(p, "leaf", 1);
+	uint32_t place = frame(p, "", 1), twin = frame(p, "", 2);
+	uint32_t inner = frame(p, "inner", 1), middle = frame(p, "middle", 1);
+	const uint32_t chain[] = {inner, middle, root};
+	const struct profile_replacement list[] = {{place, chain, 3}, {twin, &leaf, 1}};
+	uint32_t set = LABELS(p, "process", "a");
+	uint32_t frames[8], stack = profile_stack(p, 0, root);
+
+	profile_add(p, profile_path(p, stack, (uint32_t[]){place, leaf}, 2), set, 1, 10);
+	profile_add(p, profile_path(p, stack, (uint32_t[]){place, twin}, 2), set, 2, 20);
+	profile_add(p, profile_stack(p, stack, twin), 0, 4, 40);
+	profile_add(p, 0, set, 8, 80);
+	profile_replace(p, list, ARRAY_SIZE(list));
+	assert_int_equal(p->samples.len, 3);
+	assert_int_equal(p->samples.data[0].count, 3);
+	assert_int_equal(p->samples.data[0].value, 30);
+	assert_int_equal(p->samples.data[0].labels, set);
+	assert_int_equal(profile_unroll(p, p->samples.data[0].stack, frames, 8), 5);
+	assert_memory_equal(frames, ((uint32_t[]){leaf, inner, middle, root, root}),
+			    5 * sizeof(*frames));
+	assert_int_equal(profile_unroll(p, p->samples.data[1].stack, frames, 8), 2);
+	assert_memory_equal(frames, ((uint32_t[]){leaf, root}), 2 * sizeof(*frames));
+	assert_int_equal(p->samples.data[2].stack, 0);
+	assert_int_equal(profile_total_value(p), 150);
+	/* What is added from now on meets what was put there. */
+	stack = profile_path(p, 0, (uint32_t[]){root, root, middle, inner, leaf}, 5);
+	assert_int_equal(stack, p->samples.data[0].stack);
+	profile_add(p, stack, set, 1, 1);
+	assert_int_equal(p->samples.data[0].count, 4);
+}
+
 static void test_merge(void **state)
 {
 	cleanup_profile struct profile *all = profile_new("cpu", "nanoseconds", 1);
@@ -321,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_add_stops_at_the_end),
 		cmocka_unit_test(test_unroll),
 		cmocka_unit_test(test_frame_names),
+		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_merge_keeps_labels),
 		cmocka_unit_test(test_merge_refuses),
