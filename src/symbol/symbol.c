@@ -6,6 +6,7 @@
 #include "symbol/budget.h"
 #include "symbol/demangle.h"
 #include "symbol/kallsyms.h"
+#include "symbol/loader.h"
 #include "symbol/names.h"
 #include "symbol/pclntab.h"
 #include "symbol/source.h"
@@ -36,6 +37,7 @@ struct file {
 	uint32_t twin;	      /* another file with the same content, which has the table; or
 				 HASH_NONE */
 	bool loaded;	      /* or tried and found to be of no use: then elf is NULL */
+	bool reading;	      /* the loader has it */
 	bool common;	      /* copies elsewhere have the same table */
 	struct elf_file *elf; /* only its segments; its descriptor is closed */
 	struct names names;
@@ -71,6 +73,8 @@ struct symbolizer {
 	struct err kernel_err;
 	uint64_t hits, misses;
 	struct budget loading;
+	struct loader loader;
+	uint64_t large;	    /* bytes of a file for the loader; 0: it is not used */
 	uint64_t postponed; /* look-ups that found the budget spent */
 };
 
@@ -112,6 +116,11 @@ void symbolizer_set_fetch(struct symbolizer *s, const char *folder, symbol_fetch
 	s->ask_arg = arg;
 }
 
+void symbolizer_set_loader(struct symbolizer *s, uint64_t min_bytes)
+{
+	s->large = min_bytes;
+}
+
 void symbolizer_set_debug_folder(struct symbolizer *s, const char *folder)
 {
 	free(s->debug_folder);
@@ -143,6 +152,7 @@ static void drop_texts(struct symbolizer *s, struct file *f)
 
 static void forget_all(struct symbolizer *s)
 {
+	loader_fini(&s->loader);
 	for (size_t i = 0; i < s->files.len; i++) {
 		drop_table(s, s->files.data[i]);
 		drop_texts(s, s->files.data[i]);
@@ -407,29 +417,13 @@ static void await_debug_file(struct symbolizer *s, struct file *f)
 	f->asked = f->awaited = true;
 }
 
-static void load_now(struct symbolizer *s, struct file *own, int fd, const struct process *p,
-		     const struct mapping *m)
+/* The names of f are there, and found to be useful or not. */
+static void take_names(struct symbolizer *s, struct file *f, struct elf_file *elf)
 {
-	struct debug_search where = debug_search(s, p, m);
-	struct elf_file *elf;
-
-	own->loaded = true;
-	if (elf_file_open(fd, &elf, NULL))
-		return;
-	struct file *f = first_copy(s, own, elf);
-
-	if (f != own && f->loaded) {
-		elf_file_close(elf);
-		return;
-	}
-	f->loaded = true;
-	names_fini(&f->names);
-	names_load(elf, &where, s->max_bytes, &f->names);
 	/* What a container says of its files is for its processes alone. */
 	f->common = content_of(elf) != 0 && !f->names.link.theirs;
 	if (f->names.link.theirs)
 		map64_remove(&s->contents, content_of(elf));
-	pclntab_open(elf, &f->go);
 	s->bytes += names_bytes(&f->names) + pclntab_bytes(&f->go);
 	/* A file without symbols still turns offsets into addresses. */
 	f->names.fds[SYMBOL_DYNAMIC] = keep_segments(f, elf);
@@ -442,6 +436,54 @@ static void load_now(struct symbolizer *s, struct file *own, int fd, const struc
 		drop_table(s, f);
 		f->refused_in = s->window;
 	}
+}
+
+/* Take what the loader has read. */
+static void take_loaded(struct symbolizer *s, int64_t wait_ns)
+{
+	struct load l;
+
+	for (; loader_take(&s->loader, wait_ns, &l); wait_ns = 0) {
+		struct file *f = s->files.data[l.file];
+
+		f->reading = false;
+		f->loaded = true;
+		f->names = l.names;
+		f->go = l.go;
+		budget_spend(&s->loading, l.cpu_ns);
+		take_names(s, f, l.elf);
+	}
+}
+
+void symbolizer_wait(struct symbolizer *s, int64_t max_ns)
+{
+	take_loaded(s, max_ns);
+}
+
+static void load_now(struct symbolizer *s, struct file *own, int fd, const struct process *p,
+		     const struct mapping *m)
+{
+	struct debug_search where = debug_search(s, p, m);
+	struct elf_file *elf;
+
+	own->loaded = true;
+	if (elf_file_open(fd, &elf, NULL))
+		return;
+	struct file *f = first_copy(s, own, elf);
+
+	if (f != own && (f->loaded || f->reading)) {
+		elf_file_close(elf);
+		return;
+	}
+	f->loaded = true;
+	names_fini(&f->names);
+	f->reading = s->large && elf->size >= s->large &&
+		     loader_put(&s->loader, f->number, elf, &where, s->max_bytes);
+	if (f->reading)
+		return;
+	names_load(elf, &where, s->max_bytes, &f->names);
+	pclntab_open(elf, &f->go);
+	take_names(s, f, elf);
 }
 
 /* Takes fd over. */
@@ -457,7 +499,7 @@ static void load(struct symbolizer *s, struct file *own, int fd, const struct pr
 /* May a file be read now? Samples wait meanwhile; those of files that have to wait get no names. */
 static bool may_load(struct symbolizer *s, const struct file *f)
 {
-	if (f->loaded || f->refused_in == s->window)
+	if (f->loaded || f->reading || f->refused_in == s->window)
 		return false;
 	if (budget_left(&s->loading, clock_mono_ns(), LOAD_SHARE, LOAD_BURST_NS))
 		return true;
@@ -527,6 +569,11 @@ static struct file *loaded_file(struct symbolizer *s, struct place place, const 
 		f = table_of(s, own);
 	}
 	return f->elf ? f : NULL;
+}
+
+static bool is_read(const struct symbolizer *s, struct place place)
+{
+	return place.file != HASH_NONE && table_of(s, s->files.data[place.file])->reading;
 }
 
 /* Takes text over. */
@@ -649,8 +696,9 @@ static void name_made(struct symbolizer *s, const struct process *p, uint64_t ad
 size_t symbolizer_user(struct symbolizer *s, const struct process *p, const struct mapping *m,
 		       uint64_t address, struct symbol ret[SYMBOL_MAX_INLINED])
 {
-	struct symbol found = {"", "[anon]", address, "", 0, 0};
+	struct symbol found = {"", "[anon]", address, "", 0, 0, false};
 
+	take_loaded(s, 0);
 	if (m) {
 		struct place place = find_place(s, p, m);
 		struct file *f = loaded_file(s, place, p, m);
@@ -658,6 +706,7 @@ size_t symbolizer_user(struct symbolizer *s, const struct process *p, const stru
 		found.module = strtab_get(&s->modules, place.module);
 		if (m->inode)
 			found.address = address - m->start + m->offset;
+		found.later = is_read(s, place);
 		if (f && !elf_file_offset_to_address(f->elf, address - m->start + m->offset,
 						     &found.address)) {
 			const struct table_symbol *sym =
@@ -681,7 +730,7 @@ size_t symbolizer_user(struct symbolizer *s, const struct process *p, const stru
 		name_made(s, p, address, &found);
 	if (*found.name)
 		s->hits++;
-	else
+	else if (!found.later)
 		s->misses++;
 	ret[0] = found;
 	return 1;
@@ -703,7 +752,7 @@ int symbolizer_kernel_status(struct symbolizer *s, struct err *e)
 
 void symbolizer_kernel(struct symbolizer *s, uint64_t address, struct symbol *ret)
 {
-	struct symbol found = {"", "[kernel]", address, "", 0, 0};
+	struct symbol found = {"", "[kernel]", address, "", 0, 0, false};
 
 	read_kernel(s);
 	if (!s->kernel_status && kallsyms_find(&s->kernel, address, &found.name, &found.module))

@@ -1,7 +1,11 @@
 /* What names cost: `bench_symbol FILE...` loads each file and looks up addresses. Printed:
  * functions, bytes of the table, CPU time to load, nanoseconds a lookup and to read and demangle a
- * name for the first time. Then a perf map, and all processes of this machine. */
+ * name for the first time; and how long a caller waits at a time for the first name, with the file
+ * read in place and by the loader. Then a perf map, and all processes of this machine. */
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -62,6 +66,67 @@ static int file_cost(const char *path)
 	symbol_table_fini(&t);
 	elf_file_close(f);
 	return 0;
+}
+
+static int64_t own_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
+/* Ask for the first name in a mapping until it is there. A wait on a busy machine is also one for a
+ * CPU: what the caller itself had to do is told beside it. */
+static void first_name(const struct process *p, const struct mapping *m, uint64_t address,
+		       bool loader)
+{
+	enum { STEP_NS = 5000000 };
+	struct symbol found[SYMBOL_MAX_INLINED];
+	struct symbolizer *s;
+	int64_t longest = 0, most = 0, cpu = clock_cpu_ns();
+
+	CHECK(!symbolizer_new(24 << 20, &s, NULL));
+	symbolizer_set_loader(s, loader);
+	do {
+		int64_t start = clock_mono_ns(), own = own_cpu_ns();
+
+		symbolizer_user(s, p, m, address, found);
+		if (found[0].later)
+			symbolizer_wait(s, STEP_NS);
+		longest = MAX(longest, clock_mono_ns() - start);
+		most = MAX(most, own_cpu_ns() - own);
+	} while (found[0].later);
+	printf("    %s: %s, longest wait %.2f ms, of it own CPU %.2f ms, CPU of all %.2f ms\n",
+	       loader ? "by the loader" : "read in place", *found[0].name ? "named" : "no name",
+	       (double)longest / 1e6, (double)most / 1e6, (double)(clock_cpu_ns() - cpu) / 1e6);
+	symbolizer_free(s);
+}
+
+static void wait_cost(const char *path)
+{
+	struct process self;
+	struct elf_file *f;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	CHECK(fd >= 0 && !fstat(fd, &st));
+	char *at = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+
+	CHECK(at != MAP_FAILED && !process_read(getpid(), &self, NULL));
+	CHECK(!elf_file_open(fd, &f, NULL));
+	for (size_t i = 0; i < f->segments.len; i++) {
+		const Elf64_Phdr *p = &f->segments.data[i];
+		uint64_t address = (uintptr_t)at + p->p_offset + p->p_filesz / 2;
+
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+			continue;
+		for (int run = 0; run < 6; run++)
+			first_name(&self, process_find_mapping(&self, address), address, run % 2);
+	}
+	elf_file_close(f);
+	munmap(at, (size_t)st.st_size);
+	process_fini(&self);
 }
 
 /* A perf map of so many lines, read in one go, then a line at a time as it grows. */
@@ -168,7 +233,10 @@ int main(int argc, char **argv)
 	int failed = kernel_cost();
 
 	for (int i = 1; i < argc; i++)
-		failed += file_cost(argv[i]);
+		if (file_cost(argv[i]))
+			failed++;
+		else
+			wait_cost(argv[i]);
 	perf_map_cost();
 	machine_cost();
 	return failed != 0;

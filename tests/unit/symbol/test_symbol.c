@@ -330,6 +330,100 @@ static void test_no_elf(void **state)
 	symbolizer_free(s);
 }
 
+/* Wait for the names of an address; how many times it had none yet. */
+static size_t await_name(struct symbolizer *s, const struct process *p, uint64_t address)
+{
+	size_t n = 0;
+
+	for (; ask(s, p, address).later; n++)
+		symbolizer_wait(s, NSEC_PER_SEC);
+	return n;
+}
+
+/* Files that a thread reads: each says that its names come later, and has all of them then, though
+ * the process ended meanwhile. */
+static void test_loader(void **state)
+{
+	static const char *const names[] = {"pie", "static", "staticpie", "stripped", "cxx"};
+	struct symbolizer *s = new_symbolizer(BOUND);
+	struct symbolizer_stats st;
+	struct target t[ARRAY_SIZE(names)];
+
+	symbolizer_set_loader(s, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		cleanup_free char *path = target_path(names[i]);
+
+		target_start(path, &t[i]);
+		struct symbol found = ask(s, &t[i].process, t[i].truths.data[0].address);
+
+		assert_true(found.later);
+		assert_string_equal(found.name, "");
+		assert_string_equal(found.module, strrchr(path, '/') + 1);
+		target_kill(&t[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		cleanup_free char *path = target_path(names[i]);
+
+		await_name(s, &t[i].process, t[i].truths.data[0].address);
+		check_names(s, &t[i], strrchr(path, '/') + 1, !strcmp(names[i], "stripped"));
+		target_end(&t[i]);
+	}
+	symbolizer_stats(s, &st);
+	assert_int_equal(st.files, ARRAY_SIZE(names));
+	assert_int_equal(st.refused + st.postponed, 0);
+	symbolizer_free(s);
+}
+
+/* A window ends, memory is short, the symbolizer goes: while a file is being read, and another
+ * waits. A copy waits for the same table. */
+static void test_loader_is_interrupted(void **state)
+{
+	cleanup_free char *first = target_path("static"), *second = target_path("staticpie");
+	cleanup_free char *twin = temporary();
+	struct symbolizer *s = new_symbolizer(BOUND);
+	struct symbolizer_stats st;
+	struct target a, b, c;
+
+	copy(first, twin);
+	target_start(first, &a);
+	target_start(second, &b);
+	target_start(twin, &c);
+	symbolizer_set_loader(s, 1);
+	for (int i = 0; i < 2; i++) {
+		assert_true(ask(s, &a.process, a.truths.data[0].address).later);
+		ask(s, &b.process, b.truths.data[0].address);
+		symbolizer_free(s);
+		s = new_symbolizer(BOUND);
+		symbolizer_set_loader(s, 1);
+	}
+	assert_true(ask(s, &a.process, a.truths.data[0].address).later);
+	ask(s, &c.process, c.truths.data[0].address);
+	symbolizer_trim(s);
+	await_name(s, &a.process, a.truths.data[0].address);
+	assert_false(ask(s, &c.process, c.truths.data[0].address).later);
+	check_names(s, &a, "names_static", false);
+	check_names(s, &c, strrchr(twin, '/') + 1, false);
+	symbolizer_stats(s, &st);
+	assert_int_equal(st.files, 1);
+	symbolizer_free(s);
+	/* Room for one: the other is refused in this window and read in the next. */
+	s = new_symbolizer(st.bytes * 3 / 2);
+	symbolizer_set_loader(s, 1);
+	await_name(s, &a.process, a.truths.data[0].address);
+	await_name(s, &b.process, b.truths.data[0].address);
+	assert_string_equal(ask(s, &b.process, b.truths.data[0].address).name, "");
+	symbolizer_stats(s, &st);
+	assert_int_equal(st.refused, 1);
+	symbolizer_trim(s);
+	await_name(s, &b.process, b.truths.data[0].address);
+	check_names(s, &b, "names_staticpie", false);
+	symbolizer_free(s);
+	target_end(&a);
+	target_end(&b);
+	target_end(&c);
+	unlink(twin);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +432,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_vdso),	   cmocka_unit_test(test_shared),
 		cmocka_unit_test(test_copies),	   cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_bound),	   cmocka_unit_test(test_no_elf),
+		cmocka_unit_test(test_loader),	   cmocka_unit_test(test_loader_is_interrupted),
 	};
 
 	CHECK(argc == 2);
