@@ -11,7 +11,16 @@
 #include "capture/window.h"
 #include "probe/probe.h"
 
-enum { SYMBOL_BYTES = 24 << 20, MAX_NEWCOMERS = 256, NICE = -10 };
+enum {
+	SYMBOL_BYTES = 24 << 20,
+	/* No symbols that fit in here take ten milliseconds to read. */
+	LARGE_FILE = 4 << 20,
+	MAX_NEWCOMERS = 256,
+	NICE = -10,
+};
+/* What a window that ends gives to files that are still being read, and how often the ring is
+ * emptied meanwhile. */
+static const int64_t late_wait_ns = 3000000000, late_step_ns = 5000000;
 
 /* A process that just called exec and may map an interpreter soon. */
 struct newcomer {
@@ -357,6 +366,7 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 	r = symbolizer_new(SYMBOL_BYTES, &c->symbolizer, e);
 	if (r < 0)
 		return r;
+	symbolizer_set_loader(c->symbolizer, LARGE_FILE);
 	c->runtimes = runtimes_new();
 	window_init(&c->window, c->symbolizer, &c->targets);
 	r = probe_open(&probe, &c->probe, e);
@@ -447,6 +457,16 @@ int capture_drain(struct capture *c, struct err *e)
 	return c->samples - before;
 }
 
+static void name_late(struct capture *c)
+{
+	int64_t until = clock_mono_ns() + late_wait_ns;
+
+	while (window_name_late(&c->window) && clock_mono_ns() < until) {
+		symbolizer_wait(c->symbolizer, late_step_ns);
+		capture_drain(c, NULL);
+	}
+}
+
 struct profile *capture_take(struct capture *c)
 {
 	struct profile *p;
@@ -454,6 +474,7 @@ struct profile *capture_take(struct capture *c)
 	if (c->reader)
 		return reader_take(c->reader);
 	capture_drain(c, NULL);
+	name_late(c);
 	p = window_take(&c->window);
 	symbolizer_trim(c->symbolizer);
 	window_start(&c->window, "cpu", probe_period_ns(c->cfg.hz));

@@ -58,7 +58,8 @@ int capture_fd(const struct capture *c);
 int capture_drain(struct capture *c, struct err *e);
 /* Is nothing left to sample, because what was asked for ended? */
 bool capture_ended(const struct capture *c);
-/* Hand out the profile of the window since the last call (type cpu or wall, unit nanoseconds,
+/* Hand out the profile of the window since the last call, after waiting three seconds at most, and
+ * taking samples in, for names that are still being read (type cpu or wall, unit nanoseconds,
  * labels process, pid, thread, in wall mode state, and those of Go's runtime/pprof; Python frames
  * with function, file and line; cut stacks carry a FRAME_MARK at their root end). The caller frees
  * it. */

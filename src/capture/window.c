@@ -3,7 +3,14 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
-enum { FILE_SHIFT = 40, COUNT_BITS = 8, COUNT_MASK = 0xff };
+enum {
+	FILE_SHIFT = 40,
+	COUNT_BITS = 8,
+	COUNT_MASK = 0xff,
+	/* Large files are read within a part of a second: few addresses are sampled meanwhile.
+	 * Those over it keep their addresses. */
+	MAX_LATE = 1 << 14,
+};
 _Static_assert((int)SYMBOL_MAX_INLINED <= (int)COUNT_MASK, "a count has its bits");
 static void put_frame(struct window_stack *st, uint32_t frame)
 {
@@ -28,6 +35,10 @@ static void forget_frames(struct window *w)
 	map64_fini(&w->kernel);
 	map64_fini(&w->python);
 	vec_fini(&w->inlined);
+	for (size_t i = 0; i < w->late.len; i++)
+		free(w->late.data[i].mapping.path);
+	vec_fini(&w->late);
+	vec_fini(&w->late_frames);
 	labels_clear(&w->labels);
 }
 
@@ -48,13 +59,6 @@ void window_start(struct window *w, const char *type, int64_t period_ns)
 	w->profile = profile_new(type, "nanoseconds", period_ns);
 	w->profile->time_ns = clock_real_ns();
 	w->start_mono_ns = clock_mono_ns();
-}
-
-struct profile *window_take(struct window *w)
-{
-	w->profile->duration_ns = clock_mono_ns() - w->start_mono_ns;
-	forget_frames(w);
-	return take_ptr(w->profile);
 }
 
 static uint64_t file_number(struct window *w, const struct mapping *m)
@@ -115,6 +119,97 @@ static void put_frames(struct window_stack *st, const uint32_t *frames, size_t n
 		put_frame(st, frames[i]);
 }
 
+static uint32_t symbol_frame(struct window *w, const struct symbol *s)
+{
+	return make_frame(w->profile, &(struct frame_facts){
+					      .name = s->name,
+					      .file = s->file,
+					      .module = s->module,
+					      .address = s->address,
+					      .start_line = s->start_line,
+					      .line = s->line,
+					      .kind = FRAME_NATIVE,
+				      });
+}
+
+/* The number of the line makes it another frame than any in its place so far. */
+static uint32_t late_frame(struct window *w, const struct process *p, const struct mapping *m,
+			   uint64_t address, const struct symbol *s)
+{
+	struct symbol place = *s;
+	struct late_name late = {.process = *p, .mapping = *m, .address = address};
+
+	if (w->late.len == MAX_LATE)
+		return symbol_frame(w, s);
+	place.line = (uint32_t)w->late.len + 1;
+	late.frame = symbol_frame(w, &place);
+	memset(&late.process.mappings, 0, sizeof(late.process.mappings));
+	late.mapping.path = mem_strdup(m->path);
+	vec_push(&w->late, late);
+	return late.frame;
+}
+
+static void name_late(struct window *w, struct late_name *l, size_t n, const struct symbol *symbols)
+{
+	l->first = w->late_frames.len;
+	l->n = n;
+	for (size_t i = 0; i < n; i++)
+		vec_push(&w->late_frames, symbol_frame(w, &symbols[i]));
+}
+
+/* Ask again for what waits; the last time whatever comes is taken. */
+static bool ask_again(struct window *w, bool last)
+{
+	struct symbol symbols[SYMBOL_MAX_INLINED];
+	bool waits = false;
+
+	for (size_t i = 0; i < w->late.len; i++) {
+		struct late_name *l = &w->late.data[i];
+
+		if (l->n)
+			continue;
+		size_t n = symbolizer_user(w->symbolizer, &l->process, &l->mapping, l->address,
+					   symbols);
+
+		if (!symbols[0].later || last)
+			name_late(w, l, n, symbols);
+		else
+			waits = true;
+	}
+	return waits;
+}
+
+bool window_name_late(struct window *w)
+{
+	return ask_again(w, false);
+}
+
+/* Functions get the places that were kept for them, and what has none its address. */
+static void put_late(struct window *w)
+{
+	VEC(struct profile_replacement) list = {};
+
+	if (!w->late.len)
+		return;
+	ask_again(w, true);
+	for (size_t i = 0; i < w->late.len; i++) {
+		const struct late_name *l = &w->late.data[i];
+
+		vec_push(&list, (struct profile_replacement){l->frame,
+							     w->late_frames.data + l->first, l->n});
+	}
+	profile_replace(w->profile, list.data, list.len);
+	vec_fini(&list);
+}
+
+struct profile *window_take(struct window *w)
+{
+	w->profile->duration_ns = clock_mono_ns() - w->start_mono_ns;
+	put_late(w);
+	forget_frames(w);
+	return take_ptr(w->profile);
+}
+
 static void add_native_frame(struct window *w, struct target *t, const struct join_frame *f,
 			     struct window_stack *st)
 {
@@ -142,15 +237,8 @@ static void add_native_frame(struct window *w, struct target *t, const struct jo
 	size_t n = symbolizer_user(w->symbolizer, &t->process, m, address, symbols);
 
 	for (size_t i = 0; i < n; i++)
-		frames[i] = make_frame(w->profile, &(struct frame_facts){
-							   .name = symbols[i].name,
-							   .file = symbols[i].file,
-							   .module = symbols[i].module,
-							   .address = symbols[i].address,
-							   .start_line = symbols[i].start_line,
-							   .line = symbols[i].line,
-							   .kind = FRAME_NATIVE,
-						   });
+		frames[i] = symbols[i].later ? late_frame(w, &t->process, m, address, &symbols[i])
+					     : symbol_frame(w, &symbols[i]);
 	put_frames(st, frames, n);
 	if (key) {
 		map64_set(&w->native, key, (uint64_t)w->inlined.len << COUNT_BITS | n);

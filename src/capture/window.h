@@ -24,6 +24,14 @@ struct window_stack {
 	int python_failed; /* reading a name failed */
 	uint32_t frames[WINDOW_MAX_FRAMES];
 };
+/* An address whose file is still being read: a frame keeps the place of its functions. */
+struct late_name {
+	struct process process; /* only who it is */
+	struct mapping mapping; /* its path is ours */
+	uint64_t address;
+	uint32_t frame;
+	size_t first, n; /* its functions, in `late_frames`; n is 0 until they are known */
+};
 struct window_file {
 	uint64_t dev, inode;
 };
@@ -41,6 +49,8 @@ struct window {
 	struct window_stack *stack; /* of the sample being added; too large for ours */
 	struct join_stack *joined;
 	struct labels labels;
+	VEC(struct late_name) late;
+	VEC(uint32_t) late_frames;
 	/* Files by dev and inode; kept over windows. */
 	VEC(struct window_file) files;
 	struct hash_index file_index;
@@ -50,7 +60,9 @@ void window_init(struct window *w, struct symbolizer *s, struct targets *t);
 void window_fini(struct window *w);
 /* Begin a profile; the last one must have been taken. */
 void window_start(struct window *w, const char *type, int64_t period_ns);
-/* Hand the profile out and forget its frames. */
+/* Name what had to wait for its file. True: some of it still has to. */
+bool window_name_late(struct window *w);
+/* Hand the profile out, with addresses for what still waits, and forget its frames. */
 struct profile *window_take(struct window *w);
 
 /* What became of a sample. */

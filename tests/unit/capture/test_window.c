@@ -274,6 +274,56 @@ static void test_native_frames(void **state)
 	profile_free(p);
 }
 
+/* Two of our functions, one of them twice, are sampled while our file is being read: they have
+ * their names when the window is taken after that, and keep their addresses when it is taken
+ * before.
+ */
+static void test_names_that_come_late(void **state)
+{
+	const uint64_t pcs[] = {(uintptr_t)test_native_frames, (uintptr_t)setup,
+				(uintptr_t)test_native_frames};
+	struct symbolizer *usual = window.symbolizer;
+
+	make_record();
+	record.sample.entries = record.sample.native_entries = 1;
+	record.sample.kernel_frames = 0;
+	record.sample.native_end = UNWIND_NATIVE_BAD_FP;
+	for (int wait = 0; wait < 2; wait++) {
+		assert_int_equal(symbolizer_new(1 << 20, &window.symbolizer, NULL), 0);
+		symbolizer_set_loader(window.symbolizer, 1);
+		window_start(&window, "cpu", 1);
+		for (size_t i = 0; i < ARRAY_SIZE(pcs); i++) {
+			record.entries[0] = (struct unwind_entry){
+				.address = pcs[i], .tag = UNWIND_NATIVE | UNWIND_EXACT};
+			add(us);
+		}
+		while (wait && window_name_late(&window))
+			symbolizer_wait(window.symbolizer, NSEC_PER_SEC);
+		struct profile *p = window_take(&window);
+
+		assert_int_equal(p->samples.len, 2);
+		assert_int_equal(p->samples.data[0].count, 2);
+		if (wait) {
+			assert_string_equal(stack_text(p, &p->samples.data[0]),
+					    "cut: no frame pointer:4;test_native_frames:1");
+			assert_string_equal(stack_text(p, &p->samples.data[1]),
+					    "cut: no frame pointer:4;setup:1");
+		}
+		for (size_t i = 0; i < p->samples.len; i++) {
+			uint32_t stack = p->samples.data[i].stack;
+			const struct profile_frame *f =
+				&p->frames.data[p->stacks.data[stack].frame];
+
+			/* A number that only kept the place is not shown as a line. */
+			assert_true(*profile_text(p, p->functions.data[f->function].name) ||
+				    (f->address && !f->line));
+		}
+		profile_free(p);
+		symbolizer_free(window.symbolizer);
+	}
+	window.symbolizer = usual;
+}
+
 /* A Python whose version we do not know, one that was found too late, one that is gone. */
 static void test_python_outcomes(void **state)
 {
@@ -362,6 +412,7 @@ int main(void)
 		cmocka_unit_test(test_labels_of_a_goroutine),
 		cmocka_unit_test(test_cut_stacks_say_why),
 		cmocka_unit_test(test_native_frames),
+		cmocka_unit_test(test_names_that_come_late),
 		cmocka_unit_test(test_python_outcomes),
 		cmocka_unit_test(test_python_without_names),
 		cmocka_unit_test(test_python_apart),
