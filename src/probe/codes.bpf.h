@@ -21,12 +21,14 @@ struct {
 	__type(value, uint32_t);
 } codes SEC(".maps");
 
-/* It was not sampled before, or long ago; from now on it was. */
+/* A code object that was not sampled before, or long ago; from now on it was. */
 static __always_inline bool code_is_new(uint32_t pid, const struct unwind_entry *e)
 {
 	const struct code_object code = {.address = e->address, .check = e->tag >> 8, .pid = pid};
 	const uint32_t one = 1;
 
+	if ((e->tag & 0xff) == UNWIND_PYTHON_BOUNDARY)
+		return false;
 	if (bpf_map_lookup_elem(&codes, &code))
 		return false;
 	bpf_map_update_elem(&codes, &code, &one, BPF_ANY);

@@ -1,5 +1,6 @@
 /* unwind/join.h - one stack out of two chains: native frames, with the Python frames in the places
- * where the interpreter's loop ran them.
+ * where the interpreter's loop ran them: by what the loop keeps in its part of the stack (3.12),
+ * else by its code.
  *
  * Pure: all that is known of the process comes in. Memory: frames belong to the caller. */
 #ifndef GLIM_UNWIND_JOIN_H

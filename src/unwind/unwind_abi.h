@@ -23,12 +23,13 @@ enum {
 };
 
 enum unwind_kind {
-	UNWIND_NATIVE = 1, /* address: program counter; flags below */
+	UNWIND_NATIVE = 1, /* address: program counter; sp; flags below */
 	UNWIND_PYTHON = 2, /* address: code object; lasti: byte offset of the instruction */
 	/* The same, and one call of the interpreter's loop ends with it: the next Python frame is
 	 * of an outer call. */
 	UNWIND_PYTHON_LAST = 3,
-	UNWIND_PYTHON_BOUNDARY = 4, /* such an end that is no frame */
+	/* Such an end that is no frame; address: of itself, on the C stack of that call. */
+	UNWIND_PYTHON_BOUNDARY = 4,
 };
 
 /* Flags of a native entry. */
@@ -45,7 +46,10 @@ enum {
 
 struct unwind_entry {
 	uint64_t address;
-	uint32_t lasti;
+	union {
+		uint32_t lasti;
+		uint32_t sp; /* low half of the stack pointer: frames of one stack are nearer */
+	};
 	uint32_t tag; /* enum unwind_kind | flags, or check << 8 */
 };
 _Static_assert(sizeof(struct unwind_entry) == 16, "shared with BPF");

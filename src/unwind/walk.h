@@ -56,14 +56,14 @@ struct walk {
 
 /* Returns 0 when there is no room; the caller then ends the walk. */
 WALK_INLINE int walk_emit(struct walk *w, struct unwind_entry *entries, uint64_t address,
-			  uint32_t lasti, uint32_t tag)
+			  uint32_t place, uint32_t tag)
 {
 	uint32_t i = w->count;
 
 	if (i >= UNWIND_MAX_ENTRIES)
 		return 0;
 	entries[i].address = address;
-	entries[i].lasti = lasti;
+	entries[i].lasti = place; /* or sp */
 	entries[i].tag = tag;
 	w->count = i + 1;
 	return 1;
@@ -92,7 +92,7 @@ WALK_INLINE void walk_native(struct walk *w, struct unwind_entry *entries)
 		tag |= UNWIND_BLIND;
 	if (w->native.derived)
 		tag |= UNWIND_FOLLOWED;
-	if (!walk_emit(w, entries, w->native.pc, 0, tag) ||
+	if (!walk_emit(w, entries, w->native.pc, (uint32_t)w->native.sp, tag) ||
 	    (w->python_frame && w->count >= UNWIND_MAX_BESIDE_PYTHON))
 		w->native_end = UNWIND_NATIVE_DEEP;
 	else

@@ -215,7 +215,7 @@ WALK_INLINE void python_step(struct walk *w, const struct python_process *py,
 								 : UNWIND_PYTHON;
 	if (kind != UNWIND_PYTHON_BOUNDARY)
 		failed = python_emit(w, py, entries, kind);
-	else if (!walk_emit(w, entries, 0, 0, kind))
+	else if (!walk_emit(w, entries, w->python_frame, 0, kind))
 		failed = UNWIND_PYTHON_DEEP;
 	if (failed) {
 		python_ends(w, failed);

@@ -9,6 +9,9 @@
 
 enum { CODE = 0x1000, LOOP = 0x8000, MAX_NATIVE = UNWIND_MAX_ENTRIES };
 
+/* Where what 3.12 and later keep lies in the frames of that stack. */
+enum { STACK = 0x10000, FRAME_SIZE = 0x100 };
+
 static struct unwind_entry native[MAX_NATIVE], python_frames[16];
 static struct join_input in;
 static struct join_stack out;
@@ -23,6 +26,7 @@ static void stack(int n, ...)
 	for (int i = 0; i < n; i++)
 		native[i] = (struct unwind_entry){
 			.address = va_arg(args, unsigned int),
+			.sp = STACK + (uint32_t)i * FRAME_SIZE,
 			.tag = UNWIND_NATIVE | (i ? 0 : UNWIND_EXACT),
 		};
 	in = (struct join_input){
@@ -172,6 +176,58 @@ static void test_loop_not_recognised(void **state)
 	assert_false(out.gap);
 }
 
+/* The end of a call of the loop lies in native frame i of the stack. */
+static void end_in(int entry, int i)
+{
+	python_frames[entry].address = 0x7ffe00000000 + STACK + (uint64_t)i * FRAME_SIZE + 0x80;
+}
+
+/* Python 3.12: what lies in a frame says which call of the loop it is, not its code. Here a loop
+ * that just begins has no frame yet, one was inlined into its caller, and one calls nothing. */
+static void test_by_place(void **state)
+{
+	stack(7, LOOP, CODE + 1, LOOP + 1, CODE + 3, CODE + 4, LOOP + 5, CODE + 6,
+	      UNWIND_NATIVE_COMPLETE);
+	python_entries(6, UNWIND_PYTHON, UNWIND_PYTHON_BOUNDARY, UNWIND_PYTHON,
+		       UNWIND_PYTHON_BOUNDARY, UNWIND_PYTHON, UNWIND_PYTHON_BOUNDARY);
+	end_in(1, 2);
+	end_in(3, 3);
+	end_in(5, 5);
+	expect(LOOP, CODE + 1, 100, 102, CODE + 3, CODE + 4, 104, CODE + 6, 0);
+	assert_false(out.gap);
+	/* One that lies in no frame is none of these calls, nor are those behind it. */
+	end_in(3, 70);
+	expect(LOOP, JOIN_GAP, 100, 102, 104, 0);
+	/* The last frame that is known ends nowhere: it is believed by its code. */
+	stack(2, CODE, LOOP + 1, UNWIND_NATIVE_UNREAD);
+	python_entries(2, UNWIND_PYTHON, UNWIND_PYTHON_BOUNDARY);
+	end_in(1, 1);
+	expect(CODE, 100, 0);
+	native[1].address = CODE + 1;
+	expect(CODE, CODE + 1, JOIN_GAP, 100, 0);
+	/* Nothing need be known of the interpreter. */
+	stack(3, CODE, CODE + 1, CODE + 2, UNWIND_NATIVE_COMPLETE);
+	python_entries(2, UNWIND_PYTHON, UNWIND_PYTHON_BOUNDARY);
+	end_in(1, 1);
+	in.python = NULL;
+	expect(CODE, 100, CODE + 1, CODE + 2, 0);
+}
+
+/* A handler on a stack of its own: from there to the next frame is no size of a frame. */
+static void test_by_place_on_two_stacks(void **state)
+{
+	stack(3, CODE, LOOP + 1, CODE + 2, UNWIND_NATIVE_COMPLETE);
+	native[0].sp = STACK - 0x80000000;
+	python_entries(2, UNWIND_PYTHON, UNWIND_PYTHON_BOUNDARY);
+	end_in(1, 1);
+	expect(CODE, 100, CODE + 2, 0);
+	native[0].sp = STACK + 0x80000000;
+	expect(CODE, 100, CODE + 2, 0);
+	/* An end below the frame, in what the handler uses. */
+	python_frames[1].address -= FRAME_SIZE;
+	expect(CODE, JOIN_GAP, 100, 0);
+}
+
 /* The largest result there can be fits. */
 static void test_full(void **state)
 {
@@ -199,6 +255,8 @@ int main(void)
 		cmocka_unit_test(test_cut_below_a_loop),
 		cmocka_unit_test(test_gap),
 		cmocka_unit_test(test_loop_not_recognised),
+		cmocka_unit_test(test_by_place),
+		cmocka_unit_test(test_by_place_on_two_stacks),
 		cmocka_unit_test(test_full),
 	};
 

@@ -23,6 +23,7 @@ static struct memory memory; /* of it */
 struct tables tables;
 
 static const char *folder; /* where live.py and its like are */
+enum { CALLS_OF_LIVE = 3 }; /* of the loop, where one runs more than a frame */
 
 /* The check that a sample would carry. */
 static uint32_t check_of(const struct python_layout *l, uint64_t code)
@@ -139,6 +140,29 @@ static void walk_stopped(struct session *s, struct walk *w, struct unwind_entry 
 	assert_int_equal(ptrace(PTRACE_DETACH, target, NULL, NULL), 0);
 }
 
+/* Where the loop is known by its code, too, the result is the same. */
+static void check_by_code(struct join_input in, const struct join_stack *joined)
+{
+	static struct unwind_entry unplaced[UNWIND_MAX_ENTRIES];
+	static struct join_stack by_code;
+
+	for (uint32_t i = 0; i < in.python_count; i++) {
+		unplaced[i] = in.python_entries[i];
+		if ((unplaced[i].tag & 0xff) == UNWIND_PYTHON_BOUNDARY)
+			unplaced[i].address = 0;
+	}
+	in.python_entries = unplaced;
+	join(&in, &by_code);
+	/* The standalone 3.14 has it inlined into its callers. */
+	if (by_code.gap && python_minor(in.python->version) == 0x030e)
+		return;
+	assert_int_equal(by_code.count, joined->count);
+	for (uint32_t i = 0; i < joined->count; i++) {
+		assert_int_equal(by_code.frames[i].kind, joined->frames[i].kind);
+		assert_int_equal(by_code.frames[i].address, joined->frames[i].address);
+	}
+}
+
 /* Every call of the loop has its native frames: those of C stand between those of Python, and all
  * Python frames are among them. */
 static void check_joined(const struct session *s, const struct walk *w,
@@ -153,19 +177,25 @@ static void check_joined(const struct session *s, const struct walk *w,
 		.python_count = w->count - w->native_count,
 		.python = &s->python,
 	};
-	uint32_t last = 0, n = 0;
+	uint32_t last = 0, n = 0, groups = 0;
 
 	assert_int_equal(w->native_end, UNWIND_NATIVE_COMPLETE);
 	join(&in, &joined);
 	assert_false(joined.gap);
 	for (uint32_t i = 0; i < joined.count; i++)
 		if (joined.frames[i].kind == UNWIND_PYTHON) {
+			groups += !i || joined.frames[i - 1].kind != UNWIND_PYTHON;
 			last = i;
 			n++;
 		}
 	assert_int_equal(n, s->frames.len);
 	/* What called the interpreter's loop first is below all of them. */
 	assert_true(last + 3 < joined.count);
+	/* From 3.11 on, there is a call for what sorted() calls, one for the generator and one for
+	 * the module; before, for each frame. */
+	assert_int_equal(groups,
+			 s->python.process.layout.style == PYTHON_EACH_FRAME ? n : CALLS_OF_LIVE);
+	check_by_code(in, &joined);
 }
 
 /* Entries of Python, leaf first, are the frames that the program told of. */

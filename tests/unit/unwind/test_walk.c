@@ -28,7 +28,6 @@ enum { FILE_NONE, FILE_TABLED, FILE_LATE };
 #include "unwind/walk.h"
 
 struct memory memory;
-
 /* The world: a stack, an interpreter with one thread, some code objects. */
 enum {
 	STACK = 0x7ffc00000000,
@@ -182,7 +181,8 @@ static void native_entry(uint32_t i, uint64_t address)
 static void python_entry(uint32_t i, int number, enum unwind_kind kind)
 {
 	assert_int_equal(entries[i].tag & 0xff, kind);
-	assert_int_equal(entries[i].address, kind == UNWIND_PYTHON_BOUNDARY ? 0 : code_at(number));
+	assert_int_equal(entries[i].address,
+			 kind == UNWIND_PYTHON_BOUNDARY ? frame_at(number) : code_at(number));
 }
 
 static void test_native_chain(void **state)
@@ -523,12 +523,12 @@ static void test_python_312(void **state)
 		current_frame(frame_at(7));
 		run(true);
 		check_ends(8);
-		python_entry(2, 0, UNWIND_PYTHON_BOUNDARY);
+		python_entry(2, 7, UNWIND_PYTHON_BOUNDARY);
 		python_entry(3, 0, UNWIND_PYTHON);
 		python_entry(4, 1, UNWIND_PYTHON);
-		python_entry(5, 0, UNWIND_PYTHON_BOUNDARY);
+		python_entry(5, 8, UNWIND_PYTHON_BOUNDARY);
 		python_entry(6, 2, UNWIND_PYTHON);
-		python_entry(7, 0, UNWIND_PYTHON_BOUNDARY);
+		python_entry(7, 9, UNWIND_PYTHON_BOUNDARY);
 	}
 }
 
