@@ -51,7 +51,7 @@ struct top_view {
 	enum live_kind kind, came_from;
 	enum top_sort sort;
 	bool reverse;
-	bool running; /* only samples of threads that run */
+	bool running;				     /* only samples of threads that run */
 	char *focus_pid, *focus_thread, *focus_name; /* NULL: everything */
 	char filter[TOP_FILTER + 1];
 	bool editing; /* the filter */
