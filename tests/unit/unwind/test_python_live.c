@@ -22,7 +22,7 @@ static struct memory memory; /* of it */
 
 struct tables tables;
 
-static const char *folder; /* where live.py and its like are */
+static const char *folder;  /* where live.py and its like are */
 enum { CALLS_OF_LIVE = 3 }; /* of the loop, where one runs more than a frame */
 
 /* The check that a sample would carry. */
