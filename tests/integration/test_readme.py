@@ -9,7 +9,9 @@ import sys
 from conftest import READY, ROOT
 
 README = (ROOT / "README.md").read_text()
-LINES = list(dict.fromkeys(re.findall(r"`(glim [^`]+)`", README)))
+SENTENCES = re.findall(r"`(glim [^`]+)`", README)
+BLOCKS = re.findall(r"^(glim .*?) +#", README, re.M)
+LINES = list(dict.fromkeys(SENTENCES + BLOCKS))
 BUSY = "def spin():\n    print('ready', flush=True)\n    while True: pass\nspin()"
 
 
@@ -47,9 +49,14 @@ def test_what_ends_by_itself(glim, run, tmp_path):
     program = [sys.executable, "-c", BUSY]
     busy = run(program)
     busy.wait_line("ready")
+    (tmp_path / "app.py").write_text("import time\nwhile time.process_time() < 0.5: pass\n")
     for words in words_of("record"):
-        seconds = words.index("-d") + 1
-        runs(glim, tmp_path, [*words[:seconds], "1", *words[seconds + 1 :]])
+        if "-d" in words:
+            words[words.index("-d") + 1] = "1"
+        else:  # a command, which ends
+            words[words.index("python")] = sys.executable
+        runs(glim, tmp_path, words)
+    assert (tmp_path / "cpu.html").stat().st_size > 10000
     for name in ("old", "new"):
         shutil.copy(tmp_path / "cpu.pb.gz", tmp_path / f"{name}.pb.gz")
     for words in words_of("report"):
@@ -66,7 +73,7 @@ def test_what_ends_by_itself(glim, run, tmp_path):
     for words in words_of("doctor"):
         assert "Glim works here" in runs(glim, tmp_path, words)
     for words in words_of("help"):
-        for command in {line.split()[1] for line in LINES} - {"help"}:
+        for command in {line.split()[1] for line in LINES} - {"help"} if "COMMAND" in words else ():
             assert f"glim {command} " in runs(glim, tmp_path, filled(words, COMMAND=command))
 
 
