@@ -40,12 +40,32 @@ static bool looks_mangled(const char *name)
 	return !strncmp(name, "_Z", 2) || !strncmp(name, "_R", 2);
 }
 
+/* Rust's second mangling: "FG" and "DG" begin a binder, the number of its lifetimes in base 62 and
+ * "_" follow. Where libiberty (2.40) prints nothing it counts through all of them, for hours; real
+ * binders have a digit at most. */
+static bool binds_many_lifetimes(const char *name)
+{
+	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	if (strncmp(name, "_R", 2))
+		return false;
+	for (const char *at = strchr(name, 'G'); at; at = strchr(at + 1, 'G')) {
+		size_t n = strspn(at + 1, digits);
+
+		if ((at[-1] == 'F' || at[-1] == 'D') && n > 1 && at[1 + n] == '_')
+			return true;
+	}
+	return false;
+}
+
 static char *demangle_plain(const char *name)
 {
 	struct output o = {};
 	size_t n = strnlen(name, DEMANGLE_MAX_IN + 1);
 
-	if (looks_mangled(name) && n <= DEMANGLE_MAX_IN && run(name, &o) && o.len)
+	if (looks_mangled(name) && n <= DEMANGLE_MAX_IN && !binds_many_lifetimes(name) &&
+	    run(name, &o) && o.len)
 		return mem_strdup(o.text);
 	if (n <= DEMANGLE_MAX_OUT)
 		return mem_strdup(name);

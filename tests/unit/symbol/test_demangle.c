@@ -50,6 +50,9 @@ static const struct {
 	{"puts@plt", "puts@plt"},
 	{"_ZN3foo3barEv@plt", "foo::bar@plt"},
 	{"_RNvCskwGfYPst2Cb_3foo3bar@plt", "foo::bar@plt"},
+	/* A binder, and one of more lifetimes than anybody waits for. */
+	{"_RNvMC0FG0_RL0_hEu1f", "<for<'a, 'b> fn(&'b u8)>::f"},
+	{"_RYQRYXYFGFYFGFF_", "_RYQRYXYFGFYFGFF_"},
 };
 
 static void test_names(void **state)
