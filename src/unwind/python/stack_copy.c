@@ -128,12 +128,13 @@ bool stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int 
 	}
 	n = make_parts(s, turns, copies > 1);
 	for (size_t i = 0; i < n; i++) {
-		struct memory_part *second = &parts[2 * n - 1 - i];
+		struct memory_part *second = &parts[n + i];
 
-		parts[i] = turns[i].part;
-		if (copies < STACK_COPIES)
+		if (copies < STACK_COPIES) {
+			parts[i] = turns[i].part;
 			continue;
-		*second = parts[i];
+		}
+		parts[n - 1 - i] = *second = turns[i].part;
 		second->buf = (uint8_t *)second->buf + copy_bytes(s);
 	}
 	all = n * copies;
