@@ -3,7 +3,7 @@
 enum {
 	MAX_CALLS = 1 << 17, /* beyond it everything is to be proven anew */
 	MIN_PROOFS = 3,
-	MIN_DOUBTS = 32,    /* times that it was seen before a call is doubted */
+	MIN_DOUBTS = 32,      /* times that it was seen before a call is doubted */
 	TRIES_A_PROOF = 1024, /* a call that is seen more often than this for each proof is none */
 	OUTERMOST_TRIES_A_PROOF = 3,
 };
