@@ -128,14 +128,14 @@ bool stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int 
 	}
 	n = make_parts(s, turns, copies > 1);
 	for (size_t i = 0; i < n; i++) {
-		struct memory_part *second = &parts[n + i];
+		struct memory_part *opposite = &parts[n - 1 - i];
 
 		if (copies < STACK_COPIES) {
 			parts[i] = turns[i].part;
 			continue;
 		}
-		parts[n - 1 - i] = *second = turns[i].part;
-		second->buf = (uint8_t *)second->buf + copy_bytes(s);
+		parts[n + i] = *opposite = turns[i].part;
+		opposite->buf = (uint8_t *)opposite->buf + copy_bytes(s);
 	}
 	all = n * copies;
 	for (size_t i = 0; i < n_others && i < STACK_COPY_OTHERS; i++)

@@ -40,10 +40,10 @@ struct stack_copy {
 
 void stack_copy_fini(struct stack_copy *s);
 /* Copy all blocks once, or those that the last walk needed twice, and n other parts behind them.
- * The second copy is made in the order in which the last walk needed the blocks, the first in the
- * opposite order: what changes most, the thread's current frame, is read twice in a row, and what
- * changes less lies around it. What is the same in both copies was so at the moment between them.
- * Where some memory is gone the blocks are forgotten, and everything is read late;
+ * The first copy is made in the order in which the last walk needed the blocks, the second before
+ * it in the opposite order: what changes most, the thread's current frame, is read twice in a row,
+ * and what changes less lies around it. What is the same in both copies was so at the moment
+ * between them. Where some memory is gone the blocks are forgotten, and everything is read late;
  * the value is false then. What was read late before is merged in. */
 bool stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int copies,
 		     const struct memory_part *others, size_t n);
