@@ -284,9 +284,23 @@ static void put_lines_of_open(struct top_view *v, uint32_t row)
 		vec_push(&v->lines, (struct top_line){TOP_CALLEE, i});
 }
 
+/* Who types a filter means a name: many more may have it in the folder of their file. */
+static size_t first_named(const struct top_view *v)
+{
+	for (size_t i = 0; i < v->lines.len; i++)
+		if (v->lines.data[i].kind == TOP_ROW &&
+		    strcasestr(live_text(top_view_table(v),
+					 top_view_row(v, &v->lines.data[i])->key.name),
+			       v->filter))
+			return i;
+	return 0;
+}
+
 /* The line of the selected row; of a row that is gone, what stands in its place. */
 static void find_selected(struct top_view *v)
 {
+	if (v->editing && !v->chosen)
+		v->selected = first_named(v);
 	for (size_t i = 0; v->chosen && i < v->lines.len; i++)
 		if (v->lines.data[i].kind == TOP_ROW &&
 		    same_key(&top_view_row(v, &v->lines.data[i])->key, &v->selected_key)) {
@@ -440,7 +454,11 @@ static enum top_key edit_filter(struct top_view *v, uint32_t key)
 
 	if (key == KEY_ENTER) {
 		v->editing = false;
-	} else if (key == KEY_ESCAPE || key == KEY_CTRL_U) {
+		if (v->lines.len)
+			select_line(v, v->selected);
+		return TOP_KEY_CHANGED;
+	}
+	if (key == KEY_ESCAPE || key == KEY_CTRL_U) {
 		v->filter[0] = 0;
 		v->editing = key == KEY_CTRL_U;
 	} else if (key == KEY_BACKSPACE) {

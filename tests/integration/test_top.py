@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,12 +121,26 @@ def test_enter_shows_callers_and_callees(top, busy):
     screen.wait(lambda s: all(f"to   {name}" in s.text for name in SHARES))
 
 
+def test_a_filter_means_names_before_folders(top, run, tmp_path):
+    """Every file of a checkout that is called main has it in its path."""
+    folder = tmp_path / "main"
+    folder.mkdir()
+    script = shutil.copy(TARGETS / "top.py", folder)
+    process = run([sys.executable, script])
+    process.wait_line("ready")
+    screen = top("-p", process.pid, "--sort", "total")
+    screen.wait("six")
+    screen.press("/main\r\r")
+    screen.wait(lambda s: all(f"to   {name}" in s.text for name in SHARES))
+    assert "<module>" in rows(screen) and "from <module>" in screen.text
+
+
 def test_filter(top, busy):
     screen = top("-p", busy.pid)
     screen.wait("six")
-    screen.press("/THR")
-    screen.wait(lambda s: list(rows(s)) == ["three"] and s.lines[-1] == "/THR")
-    screen.press("\x7f\x7f\x7fqq")
+    screen.press("/THREE")
+    screen.wait(lambda s: list(rows(s)) == ["three"] and s.lines[-1] == "/THREE")
+    screen.press("\x7f" * 5 + "qq")
     screen.wait("nothing matches the filter")
     screen.press("\x1b")
     screen.wait(lambda s: len(rows(s)) == 5)

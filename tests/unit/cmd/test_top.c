@@ -285,6 +285,35 @@ static void a_filter_is_typed(void **state)
 	top_view_fini(&v);
 }
 
+/* All rows have it in their file, one in its name: that is the one which is meant. */
+static void a_filter_selects_by_name(void **state)
+{
+	struct top_view v;
+	struct profile *p;
+
+	top_view_init(&v);
+	feed(&v, busy_second());
+	PRESS(&v, '2', KEY_DOWN, KEY_ENTER, KEY_ESCAPE, '/', 'A');
+	expect_lines(&v, "main hot leaf warm idle");
+	assert_int_equal(v.selected, 0);
+	PRESS(&v, KEY_BACKSPACE, 'p');
+	assert_int_equal(v.lines.len, 5);
+	assert_int_equal(v.selected, 0);
+	p = second();
+	add(p, of_thread(p, "7", "worker", NULL), "hot app", 50 * MS);
+	feed(&v, p);
+	assert_int_equal(v.lines.len, 6);
+	assert_ptr_equal(top_view_row(&v, &v.lines.data[v.selected]), row_named(&v, "app"));
+	/* It stays selected, whatever comes before it. */
+	PRESS(&v, KEY_ENTER);
+	p = second();
+	add(p, of_thread(p, "7", "worker", NULL), "hot app", 5000LL * MS);
+	feed(&v, p);
+	PRESS(&v, KEY_ENTER);
+	expect_lines(&v, "hot app <hot main leaf warm idle");
+	top_view_fini(&v);
+}
+
 static void frozen_is_frozen_and_loses_nothing(void **state)
 {
 	struct top_view v;
@@ -581,6 +610,7 @@ int main(void)
 		cmocka_unit_test(keys_sort),
 		cmocka_unit_test(time_since_the_start_is_another_order),
 		cmocka_unit_test(a_filter_is_typed),
+		cmocka_unit_test(a_filter_selects_by_name),
 		cmocka_unit_test(frozen_is_frozen_and_loses_nothing),
 		cmocka_unit_test(the_selection_stays_with_its_row),
 		cmocka_unit_test(enter_opens_callers_and_callees),
