@@ -19,14 +19,15 @@ static pid_t pid_of_name(const char *s)
 	return v <= INT_MAX ? (pid_t)v : 0;
 }
 
-int process_list(pid_vec *ret_pids)
+/* The numbers that are names of a folder. */
+static int list_numbers(const char *folder, pid_vec *ret_pids)
 {
-	DIR *dir = opendir("/proc");
+	DIR *dir = opendir(folder);
 	struct dirent *d;
 	pid_vec pids = {};
 
 	if (!dir)
-		return -errno;
+		return gone(errno);
 	for (errno = 0; (d = readdir(dir)); errno = 0) {
 		pid_t pid = pid_of_name(d->d_name);
 
@@ -43,6 +44,19 @@ int process_list(pid_vec *ret_pids)
 	vec_fini(ret_pids);
 	*ret_pids = pids;
 	return 0;
+}
+
+int process_list(pid_vec *ret_pids)
+{
+	return list_numbers("/proc", ret_pids);
+}
+
+int process_tids(pid_t pid, pid_vec *ret_tids)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	return list_numbers(path, ret_tids);
 }
 
 struct kin {

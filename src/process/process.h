@@ -81,6 +81,8 @@ int process_threads(pid_t pid, process_thread_vec *ret);
 /* All pids that this /proc shows, in ret_pids, whose old content goes. */
 typedef VEC(pid_t) pid_vec;
 int process_list(pid_vec *ret_pids);
+/* The threads of a process, in ret_tids, whose old content goes. */
+int process_tids(pid_t pid, pid_vec *ret_tids);
 /* Append all processes that descend from those in the list, each once. Who loses its parent is
  * nobody's descendant. */
 int process_descendants(pid_vec *pids);
