@@ -442,6 +442,7 @@ int capture_drain(struct capture *c, struct err *e)
 		return reader_drain(c->reader);
 	if (read(c->timer_fd, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
 		return err_sys(e, -errno, "cannot read a timer");
+	probe_follow_cpus(c->probe);
 	read_news(c);
 	look_at_newcomers(c);
 	natives_tick(&c->natives, clock_mono_ns());
@@ -499,6 +500,8 @@ void capture_stats(struct capture *c, struct capture_stats *ret)
 		.bpf_run_ns = p.run_ns,
 		.bpf_runs = p.runs,
 		.map_bytes = p.map_bytes,
+		.cpus = p.cpus,
+		.cpus_unsampled = p.cpus_unsampled,
 	};
 	memcpy(ret->outcomes, c->outcomes, sizeof(ret->outcomes));
 	memcpy(ret->remarks, c->remarks, sizeof(ret->remarks));

@@ -45,6 +45,8 @@ struct capture_stats {
 	uint64_t processes, python_processes; /* known now */
 	uint64_t bpf_run_ns, bpf_runs; /* from the kernel, 0 while kernel.bpf_stats_enabled is 0 */
 	uint64_t map_bytes;	       /* memory of BPF maps */
+	uint64_t cpus;		       /* sampled now; of the kernel's engine */
+	uint64_t cpus_unsampled;       /* online, but refused to it */
 };
 
 /* What this host lacks is said in e in one sentence with the cure: -EPERM (privileges), -ENOTSUP

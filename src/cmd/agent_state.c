@@ -112,6 +112,8 @@ static void put_capture(struct json *j, const struct capture_stats *c)
 	json_object_end(j);
 	put_int(j, "lost_ring", c->lost_ring);
 	put_int(j, "lost_scratch", c->lost_scratch);
+	put_int(j, "cpus", c->cpus);
+	put_int(j, "cpus_unsampled", c->cpus_unsampled);
 	put_int(j, "processes", c->processes);
 	put_int(j, "python_processes", c->python_processes);
 	put_int(j, "map_bytes", c->map_bytes);

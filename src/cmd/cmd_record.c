@@ -121,6 +121,9 @@ static void summary(const struct record *r, double seconds)
 	put_number(&b, lost(&s));
 	buf_printf(&b, " lost, in %s\n", r->shown);
 	put_remarks(&s, &b);
+	if (s.cpus_unsampled)
+		buf_printf(&b, "glim record: %llu CPUs that are online were not sampled\n",
+			   (unsigned long long)s.cpus_unsampled);
 	if (s.unknown_pythons) {
 		buf_puts(&b, "glim record: left out for the version of their Python: ");
 		put_number(&b, s.unknown_pythons);

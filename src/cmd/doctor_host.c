@@ -127,13 +127,18 @@ static void add_samples(finding_vec *v, const struct capture_stats *s)
 	uint64_t lost = s->lost_ring + s->lost_scratch;
 
 	if (s->samples)
-		finding_add(v, FINDING_OK, "samples", "", "%llu in a second at %d Hz",
-			    (unsigned long long)s->samples, SAMPLE_HZ);
+		finding_add(v, FINDING_OK, "samples", "", "%llu in a second at %d Hz on %llu CPU%s",
+			    (unsigned long long)s->samples, SAMPLE_HZ, (unsigned long long)s->cpus,
+			    s->cpus == 1 ? "" : "s");
 	else
 		finding_add(v, FINDING_FAIL, "samples",
 			    "in a virtual machine or container, see whether perf events are "
 			    "passed through; on the host, look into dmesg",
 			    "none came within a second, though this program was busy");
+	if (s->cpus_unsampled)
+		finding_add(v, FINDING_WARN, "samples", "look into dmesg",
+			    "%llu CPUs that are online refuse to be sampled",
+			    (unsigned long long)s->cpus_unsampled);
 	finding_add(v, lost ? FINDING_WARN : FINDING_OK, "lost samples",
 		    lost ? "lower the frequency with -F; the host may be overloaded" : "",
 		    "%llu (ring full: %llu, probe busy: %llu)", (unsigned long long)lost,

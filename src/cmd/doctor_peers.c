@@ -69,10 +69,16 @@ static void agent_lost(finding_vec *v, const json_t *root)
 	long long lost = number_of(c, "lost_ring") + number_of(c, "lost_scratch");
 	long long samples = number_of(c, "samples");
 	long long complete = number_of(json_object_get(c, "outcomes"), "complete");
+	long long unsampled = number_of(c, "cpus_unsampled");
 
 	finding_add(v, lost * 100 > samples ? FINDING_WARN : FINDING_OK, "agent's samples",
 		    lost * 100 > samples ? "lower its frequency with -F" : "",
 		    "%lld, %lld of them with a complete stack, %lld lost", samples, complete, lost);
+	if (unsampled)
+		finding_add(v, FINDING_WARN, "agent's samples",
+			    "look into dmesg, and start the agent again",
+			    "%lld of %lld CPUs that are online refuse to be sampled", unsampled,
+			    unsampled + number_of(c, "cpus"));
 }
 
 static void agent_finding(finding_vec *v, const char *path)

@@ -18,6 +18,8 @@ enum {
 };
 
 struct ring {
+	unsigned int cpu;
+	bool ended; /* nothing more comes; it goes when it is empty */
 	int fd;
 	struct perf_event_mmap_page *page; /* and RING_BYTES behind it */
 };
@@ -55,7 +57,15 @@ struct lost_record {
 	uint64_t id, lost;
 };
 
-static int open_ring(struct mapping_events *m, unsigned int cpu, struct err *e)
+struct mapping_events *mapping_events_new(void)
+{
+	struct mapping_events *m = mem_calloc(1, sizeof(*m));
+
+	m->page_size = (size_t)sysconf(_SC_PAGESIZE);
+	return m;
+}
+
+int mapping_events_add(struct mapping_events *m, unsigned int cpu, struct err *e)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
@@ -75,9 +85,8 @@ static int open_ring(struct mapping_events *m, unsigned int cpu, struct err *e)
 	cleanup_close int fd =
 		(int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 
-	/* Went offline since we looked. */
 	if (fd < 0 && (errno == ENODEV || errno == ENXIO))
-		return 0;
+		return err_set(e, -ENODEV, "CPU %u is not online", cpu);
 	if (fd < 0)
 		return err_sys(e, -errno, "cannot follow mappings on CPU %u", cpu);
 	void *page =
@@ -85,39 +94,29 @@ static int open_ring(struct mapping_events *m, unsigned int cpu, struct err *e)
 
 	if (page == MAP_FAILED)
 		return err_sys(e, -errno, "cannot map the ring for mappings on CPU %u", cpu);
-	vec_push(&m->rings, (struct ring){take_fd(&fd), page});
+	vec_push(&m->rings, (struct ring){.cpu = cpu, .fd = take_fd(&fd), .page = page});
 	return 0;
 }
 
-static void close_p(struct mapping_events **m)
+void mapping_events_remove(struct mapping_events *m, unsigned int cpu)
 {
-	mapping_events_close(*m);
+	for (size_t i = 0; i < m->rings.len; i++)
+		m->rings.data[i].ended |= m->rings.data[i].cpu == cpu;
 }
 
-int mapping_events_open(const unsigned int *cpus, size_t ncpus, struct mapping_events **ret,
-			struct err *e)
+static void close_ring(struct mapping_events *m, size_t i)
 {
-	cleanup(close_p) struct mapping_events *m = mem_calloc(1, sizeof(*m));
-
-	m->page_size = (size_t)sysconf(_SC_PAGESIZE);
-	for (size_t i = 0; i < ncpus; i++) {
-		int r = open_ring(m, cpus[i], e);
-
-		if (r)
-			return r;
-	}
-	*ret = take_ptr(m);
-	return 0;
+	munmap(m->rings.data[i].page, m->page_size + RING_BYTES);
+	close(m->rings.data[i].fd);
+	m->rings.data[i] = m->rings.data[--m->rings.len];
 }
 
-void mapping_events_close(struct mapping_events *m)
+void mapping_events_free(struct mapping_events *m)
 {
 	if (!m)
 		return;
-	for (size_t i = 0; i < m->rings.len; i++) {
-		munmap(m->rings.data[i].page, m->page_size + RING_BYTES);
-		close(m->rings.data[i].fd);
-	}
+	while (m->rings.len)
+		close_ring(m, m->rings.len - 1);
 	vec_fini(&m->rings);
 	vec_fini(&m->waiting);
 	vec_fini(&m->records);
@@ -143,7 +142,8 @@ static void take_record(struct mapping_events *m, const uint8_t *data, uint64_t 
 	m->records.len += words;
 }
 
-static void read_ring(struct mapping_events *m, const struct ring *r)
+/* Was all that it holds read? */
+static bool read_ring(struct mapping_events *m, const struct ring *r)
 {
 	const uint8_t *data = (const uint8_t *)r->page + m->page_size;
 	uint64_t head = __atomic_load_n(&r->page->data_head, __ATOMIC_ACQUIRE);
@@ -164,6 +164,7 @@ static void read_ring(struct mapping_events *m, const struct ring *r)
 		tail += h->size;
 	}
 	__atomic_store_n(&r->page->data_tail, tail, __ATOMIC_RELEASE);
+	return tail == head;
 }
 
 static int by_time(const void *a, const void *b)
@@ -212,8 +213,9 @@ uint64_t mapping_events_drain(struct mapping_events *m, mapping_event_fn cb, voi
 	m->lost = 0;
 	vec_clear(&m->waiting);
 	vec_clear(&m->records);
-	for (size_t i = 0; i < m->rings.len; i++)
-		read_ring(m, &m->rings.data[i]);
+	for (size_t i = m->rings.len; i-- > 0;)
+		if (read_ring(m, &m->rings.data[i]) && m->rings.data[i].ended)
+			close_ring(m, i);
 	if (m->waiting.len)
 		qsort(m->waiting.data, m->waiting.len, sizeof(*m->waiting.data), by_time);
 	for (size_t i = 0; i < m->waiting.len; i++)

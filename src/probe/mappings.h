@@ -23,9 +23,12 @@ struct mapping_event {
 	const char *path;    /* as the process sees it */
 };
 
-int mapping_events_open(const unsigned int *cpus, size_t ncpus, struct mapping_events **ret,
-			struct err *e);
-void mapping_events_close(struct mapping_events *m);
+struct mapping_events *mapping_events_new(void);
+void mapping_events_free(struct mapping_events *m);
+/* Follow what runs on a CPU. -ENODEV: it is not online. */
+int mapping_events_add(struct mapping_events *m, unsigned int cpu, struct err *e);
+/* No longer; what waits is handed over by the next drains. */
+void mapping_events_remove(struct mapping_events *m, unsigned int cpu);
 /* Hand over what waits, in the order of time. Returns how many records were lost since the last
  * call, because nobody read them in time. */
 typedef void (*mapping_event_fn)(const struct mapping_event *e, void *arg);

@@ -3,20 +3,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <ctype.h>
-#include <fcntl.h>
-#include <linux/perf_event.h>
 #include <stdarg.h>
-#include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "probe/probe_priv.h"
 
 enum {
-	MAX_CPUS = 8192, /* NR_CPUS of Linux on x86-64, at most */
 	RING_MIN = 1 << 20,
 	RING_MAX = 16 << 20,
 	SAMPLE_BYTES = 8 << 10, /* of a sample with a deep stack */
@@ -74,49 +68,7 @@ static const char *last_lines(char *text)
 	return text + len;
 }
 
-int probe_parse_cpus(const char *text, unsigned int *ret_cpus, size_t max)
-{
-	size_t n = 0;
-
-	while (*text && *text != '\n') {
-		char *end;
-		unsigned long first, last;
-
-		if (!isdigit((unsigned char)*text))
-			return -EINVAL;
-		first = last = strtoul(text, &end, 10);
-		if (*end == '-') {
-			if (!isdigit((unsigned char)end[1]))
-				return -EINVAL;
-			last = strtoul(end + 1, &end, 10);
-		}
-		if (last >= MAX_CPUS || first > last || (*end && !strchr(",\n", *end)))
-			return -EINVAL;
-		for (; first <= last; first++) {
-			if (n == max)
-				return -EINVAL;
-			ret_cpus[n++] = first;
-		}
-		text = *end == ',' ? end + 1 : end;
-	}
-	return n;
-}
-
-static int online_cpus(unsigned int *ret_cpus, struct err *e)
-{
-	cleanup_buf struct buf b = {};
-	int n;
-
-	n = io_read_file("/sys/devices/system/cpu/online", 64 << 10, &b);
-	if (n < 0)
-		return err_sys(e, n, "cannot read which CPUs are online");
-	n = probe_parse_cpus(buf_cstr(&b), ret_cpus, MAX_CPUS);
-	if (n <= 0)
-		return err_set(e, -EINVAL, "cannot understand which CPUs are online");
-	return n;
-}
-
-static size_t ring_size(unsigned int cpus, unsigned int hz)
+static size_t ring_size(size_t cpus, unsigned int hz)
 {
 	/* Three seconds: loading the symbols of a large program takes that long. A full ring is
 	 * counted, not fatal. */
@@ -187,7 +139,7 @@ static uint32_t pid_namespace(void)
 	return (uint32_t)st.st_ino;
 }
 
-static int load(struct probe *p, const struct probe_open_config *cfg, struct err *e)
+static int load(struct probe *p, const struct probe_open_config *cfg, size_t cpus, struct err *e)
 {
 	int r;
 
@@ -196,7 +148,7 @@ static int load(struct probe *p, const struct probe_open_config *cfg, struct err
 	p->skeleton = sampler_bpf__open();
 	if (!p->skeleton)
 		return load_error(-errno, e);
-	p->ring_bytes = ring_size(p->cpus.len, cfg->hz);
+	p->ring_bytes = ring_size(cpus, cfg->hz);
 	bpf_map__set_max_entries(p->skeleton->maps.ring, p->ring_bytes);
 	bpf_map__set_max_entries(p->skeleton->maps.scratches, libbpf_num_possible_cpus());
 	p->skeleton->rodata->config.self = cfg->self;
@@ -230,37 +182,6 @@ int64_t probe_period_ns(unsigned int hz)
 	int64_t asked = NSEC_PER_SEC / hz;
 
 	return asked - asked / 128;
-}
-
-/* A perf event on one CPU that runs the sampler. What is idle is not sampled. */
-static int open_event(struct probe *p, unsigned int cpu, unsigned int hz, struct err *e)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE,
-		.size = sizeof(attr),
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = (uint64_t)probe_period_ns(hz),
-		.exclude_idle = 1,
-		.disabled = 1,
-	};
-	cleanup_close int fd = -1;
-	int prog = bpf_program__fd(p->skeleton->progs.sample);
-
-	fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-	/* Went offline since we looked. */
-	if (fd < 0 && (errno == ENODEV || errno == ENXIO))
-		return 0;
-	if (fd < 0 && (errno == EACCES || errno == EPERM))
-		return err_set(e, -EPERM,
-			       "perf_event_open was refused: start glim with sudo; in a container "
-			       "allow it (CAP_PERFMON, and a seccomp profile that permits "
-			       "perf_event_open)");
-	if (fd < 0)
-		return err_sys(e, -errno, "cannot open a perf event on CPU %u", cpu);
-	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, prog) || ioctl(fd, PERF_EVENT_IOC_ENABLE, 0))
-		return err_sys(e, -errno, "cannot run the sampler on CPU %u", cpu);
-	vec_push(&p->events, take_fd(&fd));
-	return 0;
 }
 
 static bool is_sample(const struct probe_sample *s, size_t size)
@@ -308,6 +229,7 @@ static int attach(struct probe *p, struct err *e)
 		p->skeleton->progs.on_exec,
 		p->skeleton->progs.on_fork,
 		p->skeleton->progs.on_exit,
+		p->skeleton->progs.on_cpu,
 	};
 	int r;
 
@@ -319,20 +241,8 @@ static int attach(struct probe *p, struct err *e)
 		if (r)
 			return r;
 	}
-	return mapping_events_open(p->cpus.data, p->cpus.len, &p->mappings, e);
-}
-
-int probe_start(struct probe *p, struct err *e)
-{
-	for (size_t i = 0; i < p->cpus.len; i++) {
-		int r = open_event(p, p->cpus.data[i], p->hz, e);
-
-		if (r)
-			return r;
-	}
-	if (!p->events.len)
-		return err_set(e, -ENODEV, "no CPU could be sampled");
-	return 0;
+	p->mappings = mapping_events_new();
+	return probe_add_cpus(p, e);
 }
 
 static void probe_close_p(struct probe **p)
@@ -343,19 +253,18 @@ static void probe_close_p(struct probe **p)
 int probe_open(const struct probe_open_config *cfg, struct probe **ret, struct err *e)
 {
 	cleanup(probe_close_p) struct probe *p = mem_calloc(1, sizeof(*p));
-	int r;
+	cleanup_free unsigned int *cpus = mem_calloc(PROBE_MAX_CPUS, sizeof(*cpus));
+	int n, r;
 
 	if (!cfg->hz || cfg->hz > 10000)
 		return err_set(e, -EINVAL, "%u samples a second is not possible: use 1 to 10000",
 			       cfg->hz);
 	libbpf_set_print(keep_words);
 	p->hz = cfg->hz;
-	vec_reserve(&p->cpus, MAX_CPUS);
-	r = online_cpus(p->cpus.data, e);
-	if (r < 0)
-		return r;
-	p->cpus.len = r;
-	r = load(p, cfg, e);
+	n = probe_online_cpus(cpus, e);
+	if (n < 0)
+		return n;
+	r = load(p, cfg, (size_t)n, e);
 	if (r)
 		return r;
 	r = probe_map_tables(p, e);
@@ -372,16 +281,13 @@ void probe_close(struct probe *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->events.len; i++)
-		close(p->events.data[i]);
+	probe_remove_cpus(p);
 	for (size_t i = 0; i < p->links.len; i++)
 		bpf_link__destroy(p->links.data[i]);
-	mapping_events_close(p->mappings);
+	mapping_events_free(p->mappings);
 	ring_buffer__free(p->ring);
 	probe_unmap_tables(p);
 	sampler_bpf__destroy(p->skeleton);
-	vec_fini(&p->cpus);
-	vec_fini(&p->events);
 	vec_fini(&p->links);
 	free(p);
 }
@@ -426,7 +332,11 @@ void probe_stats(const struct probe *p, struct probe_stats *ret)
 	struct bpf_program *prog;
 	struct bpf_map *map;
 
-	*ret = (struct probe_stats){.counters = p->skeleton->bss->counters};
+	*ret = (struct probe_stats){
+		.counters = p->skeleton->bss->counters,
+		.cpus = p->cpus.len,
+		.cpus_unsampled = p->unsampled,
+	};
 	bpf_object__for_each_program(prog, p->skeleton->obj)
 	{
 		struct bpf_prog_info info = {};

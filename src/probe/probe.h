@@ -34,6 +34,9 @@ int64_t probe_period_ns(unsigned int hz);
 /* Start sampling. Before this only exec, fork and exit are followed, so that the caller can tell
  * the programs of the processes that run already. */
 int probe_start(struct probe *p, struct err *e);
+/* Sample CPUs that came online since the last call, in the place of those that went. Costs nothing
+ * while none did. */
+void probe_follow_cpus(struct probe *p);
 /* Of a choosy probe: sample this process, too. -E2BIG: there is no room for more. */
 int probe_choose(struct probe *p, pid_t pid);
 /* Is a process among them? */
@@ -78,6 +81,8 @@ struct probe_stats {
 	struct probe_counters counters;
 	uint64_t run_ns, runs; /* of all programs; 0 while kernel.bpf_stats_enabled is 0 */
 	uint64_t map_bytes;
+	uint64_t cpus;		 /* that are sampled */
+	uint64_t cpus_unsampled; /* online, but refused */
 };
 void probe_stats(const struct probe *p, struct probe_stats *ret);
 

@@ -30,6 +30,7 @@ enum {
 	PROBE_MAX_GO = 1024,
 	PROBE_MAX_PROGRAMS = 1024,
 	PROBE_MAX_CHOSEN = 16384,
+	PROBE_MAX_CPUS = 8192, /* NR_CPUS of Linux on x86-64, at most */
 };
 
 /* Flags of a sample. */
@@ -137,6 +138,13 @@ struct probe_config {
 	uint64_t wake_bytes; /* wake the reader when more than this waits in the ring */
 	uint64_t young_ns;   /* names of processes younger than this are read at once */
 };
+
+/* Which CPUs came online or went offline since the reader looked. */
+struct probe_cpus {
+	uint32_t any_changed;
+	uint8_t changed[PROBE_MAX_CPUS];
+};
+_Static_assert(sizeof(struct probe_cpus) == 4 + PROBE_MAX_CPUS, "shared with BPF");
 
 struct probe_counters {
 	uint64_t samples;      /* written */

@@ -1,7 +1,11 @@
 /* The first and only program of a kernel under test (kernels.py): runs glim record over programs
- * whose stacks are known, then glim doctor, and tells on the second serial line what came of it. */
+ * whose stacks are known, then glim doctor, and tells on the second serial line what came of it.
+ * The programs run on CPU 1, which is not online when the recorder starts, and goes and comes back
+ * between them. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +21,7 @@
 #include <unistd.h>
 
 #define FOLDED "/tmp/out.folded"
+#define CPU    "/sys/devices/system/cpu/cpu1/online"
 
 /* A line that kernels.py takes apart: "@@ what ...". */
 static void tell(const char *format, ...)
@@ -44,13 +49,34 @@ static void mount_all(void)
 	}
 }
 
-/* Start a program; err: where its stderr goes, -1: where ours goes. */
-static pid_t start(char *const argv[], int err)
+/* Bring the CPU online or take it offline. */
+static void set_cpu(const char *online)
+{
+	int fd = open(CPU, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, online, 1) != 1)
+		tell("@@ failed: %s %s: %s\n", CPU, online, strerror(errno));
+	close(fd);
+}
+
+static void stay_on(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		tell("@@ failed: CPU %u: %s\n", cpu, strerror(errno));
+}
+
+/* Start a program on a CPU; err: where its stderr goes, -1: where ours goes. */
+static pid_t start(char *const argv[], unsigned int cpu, int err)
 {
 	pid_t pid = fork();
 
 	if (pid)
 		return pid;
+	stay_on(cpu);
 	if (err >= 0)
 		dup2(err, 2);
 	execv(argv[0], argv);
@@ -86,7 +112,7 @@ static void run_targets(char *const argv[])
 	int status;
 
 	tell("@@ truth\n");
-	status = status_of(start(argv, -1), &usage);
+	status = status_of(start(argv, 1, -1), &usage);
 	tell("@@ ran %d %.6f\n", status,
 	     (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 		     (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
@@ -118,13 +144,16 @@ static void record(void)
 
 	if (pipe2(ends, O_CLOEXEC))
 		return;
-	pid = start(recorder, ends[1]);
+	pid = start(recorder, 0, ends[1]);
 	close(ends[1]);
 	said = fdopen(ends[0], "r");
 	if (wait_ready(said)) {
+		set_cpu("1");
 		run_targets(native);
+		set_cpu("0");
+		set_cpu("1");
 		if (!access(python[0], X_OK))
-			status_of(start(python, -1), NULL);
+			status_of(start(python, 1, -1), NULL);
 		kill(pid, SIGINT);
 	}
 	while (fgets(line, sizeof(line), said))
@@ -155,7 +184,7 @@ int main(void)
 	setenv("NO_COLOR", "1", 1);
 	record();
 	tell("@@ doctor\n");
-	status = status_of(start(doctor, -1), NULL);
+	status = status_of(start(doctor, 0, -1), NULL);
 	tell("@@ doctored %d\n", status);
 	tell("@@ end\n");
 	tcdrain(1);

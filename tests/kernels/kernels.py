@@ -4,7 +4,7 @@
 Kernels are Debian's, for clouds: the newest package of each suite, fetched by apt with sources and
 lists of its own into a cache folder (env GLIM_KERNELS, or ~/.cache/glim-kernels). In each runs
 glim record over a C program without frame pointers that knows its own stacks, and over Python, and
-glim doctor. A line a kernel; status 1 unless all is well. Needs no root. The machine is emulated by
+glim doctor. Both programs run on a CPU that came online after the recorder started. A line a kernel; status 1 unless all is well. Needs no root. The machine is emulated by
 software, some minutes a kernel; --kvm has the host's processor do it."""
 
 import argparse
@@ -177,7 +177,7 @@ def boot(kernel, initrd, folder, timeout, kvm):
         path.write_text("")
     argv = ["qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none", "-m", "1024", "-smp", "2",
             *(["-enable-kvm", "-cpu", "host"] if kvm else ["-cpu", "max"]),
-            "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 loglevel=5",
+            "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 loglevel=5 maxcpus=1",
             "-serial", "file:%s" % messages, "-serial", "file:%s" % told]
     try:
         subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=timeout, check=True, capture_output=True)

@@ -26,29 +26,41 @@ static bool has(const struct process *p, const char *name)
 	return false;
 }
 
-/* It ran and was waited for before anybody looked. */
-static void test_process_that_is_gone(void **state)
+static struct mapping_events *follow_all(void)
 {
-	struct mapping_events *events;
-	unsigned int cpus[1024], ncpus = (unsigned int)get_nprocs_conf();
-	struct process p;
+	struct mapping_events *events = mapping_events_new();
 	struct err e;
+
+	for (int i = 0; i < get_nprocs_conf(); i++)
+		if (mapping_events_add(events, (unsigned int)i, &e))
+			fail_msg("%s", e.msg);
+	return events;
+}
+
+/* It ran and was waited for. */
+static pid_t run_true(void)
+{
+	pid_t pid = fork();
 	int status;
 
-	assert_in_range(ncpus, 1, ARRAY_SIZE(cpus));
-	for (unsigned int i = 0; i < ncpus; i++)
-		cpus[i] = i;
-	if (mapping_events_open(cpus, ncpus, &events, &e))
-		fail_msg("%s", e.msg);
-	for (int i = 0; i < 20; i++) {
-		pid_t pid = fork();
+	if (!pid) {
+		execl("/bin/true", "true", (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	return pid;
+}
 
-		if (!pid) {
-			execl("/bin/true", "true", (char *)NULL);
-			_exit(127);
-		}
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_int_equal(status, 0);
+/* It ended before anybody looked. */
+static void test_process_that_is_gone(void **state)
+{
+	struct mapping_events *events = follow_all();
+	struct process p;
+
+	for (int i = 0; i < 20; i++) {
+		pid_t pid = run_true();
+
 		assert_int_equal(mapping_events_drain(events, take, NULL), 0);
 		assert_true(newborns_process(&newborns, pid, &p));
 		assert_true(has(&p, "/bin/true") && has(&p, "/libc") && has(&p, "[vdso]"));
@@ -63,7 +75,34 @@ static void test_process_that_is_gone(void **state)
 		}
 		process_fini(&p);
 	}
-	mapping_events_close(events);
+	mapping_events_free(events);
+	newborns_fini(&newborns);
+	newborns = (struct newborns){};
+}
+
+/* What was recorded on a CPU before it went is handed over, once, and so is what comes after. */
+static void test_cpus_that_come_back(void **state)
+{
+	struct mapping_events *events = follow_all();
+	struct err e;
+	pid_t before, after;
+	struct process p;
+
+	before = run_true();
+	for (int i = 0; i < get_nprocs_conf(); i++) {
+		mapping_events_remove(events, (unsigned int)i);
+		if (mapping_events_add(events, (unsigned int)i, &e))
+			fail_msg("%s", e.msg);
+	}
+	after = run_true();
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(mapping_events_drain(events, take, NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_true(newborns_process(&newborns, i ? after : before, &p));
+		assert_true(has(&p, "/bin/true") && has(&p, "/libc"));
+		process_fini(&p);
+	}
+	mapping_events_free(events);
 	newborns_fini(&newborns);
 	newborns = (struct newborns){};
 }
@@ -153,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_process_that_is_gone),
+		cmocka_unit_test(test_cpus_that_come_back),
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_old_ones_go),
 	};
