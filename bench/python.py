@@ -6,7 +6,7 @@ turns on the same process. Figures:
   slower %      loops that the program does in a second of its own CPU time, against the rounds without
   core %        of one CPU, the profiler's own time while it samples
   us a sample   of the profiler's own time
-  kept %        samples written, of those asked for
+  kept %        samples taken, of those asked for
   RSS           of the profiler, at its peak, MiB
   first sample  ms from the start of the profiler to the first moment that a sample shows
   late s        between the time that was asked for and the profiler's end
@@ -98,7 +98,7 @@ def spell(target, profiler, hz, seconds, out):
     speed = (target.loops() - loops) / (run_ns(target.pid) - cpu) * 1e9
     attached.end(watcher, 10)
     late = time.monotonic() - began - seconds
-    count = sum(n for _, n in profiler.samples(out))
+    count = profiler.taken(out)
     taken = count / seconds * passed
     return {"speed": speed, "core_percent": used / passed / 1e7, "rss_bytes": rss, "late_seconds": late,
             "us_a_sample": used / taken / 1e3 if count else None, "kept": count / (hz * seconds)}
@@ -148,7 +148,7 @@ def highest_rate(python, profiler, options, folder):
             out, began = Path(folder) / "out", time.monotonic()
             attached.end(profiler.start(target.pid, hz, out, seconds=2), 4)
             took = max(2.0, time.monotonic() - began - START_AND_END_S)
-            delivered = sum(n for _, n in profiler.samples(out)) / took
+            delivered = profiler.taken(out) / took
             if delivered < 0.95 * hz:
                 break
             kept = hz

@@ -1,11 +1,14 @@
 /* Folded stacks: `process;frame;...;leaf COUNT` a line, root first, the input of flame graph
- * scripts. COUNT is samples. Python frames are `name (file.py:line)`, kernel frames end in `_[k]`,
- * a stack that was cut begins with `[cut: why]`, a function without a name is `module+0xADDRESS`.
+ * scripts. COUNT is samples, as many as the values are periods (profile/periods.h), so that shares
+ * are those of the values; without a period it is how often the stack was seen. Python frames are
+ * `name (file.py:line)`, kernel frames end in `_[k]`, a stack that was cut begins with `[cut:
+ * why]`, a function without a name is `module+0xADDRESS`.
  */
 #include "format/format.h"
 
 #include "base/utf8.h"
 #include "format/frame_text.h"
+#include "profile/periods.h"
 
 #define NO_PROCESS "unknown"
 
@@ -89,7 +92,7 @@ static void put_stack(const struct profile *p, const struct frame_texts *t, uint
 
 struct line {
 	const char *text;
-	int64_t count;
+	int64_t weight;
 };
 
 static int by_text(const void *a, const void *b)
@@ -108,16 +111,38 @@ static void lines_fini(struct lines *l)
 	vec_fini(&l->lines);
 }
 
-static void lines_add(struct lines *l, const struct buf *text, int64_t count)
+static void add_up(int64_t *sum, int64_t weight)
+{
+	if (__builtin_add_overflow(*sum, weight, sum))
+		*sum = INT64_MAX;
+}
+
+static void lines_add(struct lines *l, const struct buf *text, int64_t weight)
 {
 	uint32_t id = strtab_put(&l->text, (const char *)text->data, text->len);
 
 	if (id > l->lines.len)
 		vec_push(&l->lines, (struct line){strtab_get(&l->text, id), 0});
-	int64_t *sum = &l->lines.data[id - 1].count;
+	add_up(&l->lines.data[id - 1].weight, weight);
+}
 
-	if (__builtin_add_overflow(*sum, count, sum))
-		*sum = INT64_MAX;
+/* In the order of their text: all that is below one caller stands together. */
+static void put_lines(struct lines *l, int64_t period, struct buf *out)
+{
+	struct periods periods;
+	int64_t total = 0;
+
+	if (l->lines.len)
+		qsort(l->lines.data, l->lines.len, sizeof(struct line), by_text);
+	for (size_t i = 0; i < l->lines.len; i++)
+		add_up(&total, l->lines.data[i].weight);
+	periods_init(&periods, period, total);
+	for (size_t i = 0; i < l->lines.len; i++) {
+		int64_t count = periods_next(&periods, l->lines.data[i].weight);
+
+		if (count)
+			buf_printf(out, "%s %lld\n", l->lines.data[i].text, (long long)count);
+	}
 }
 
 static int folded_write(const struct profile *p, struct buf *out, struct err *e)
@@ -131,21 +156,18 @@ static int folded_write(const struct profile *p, struct buf *out, struct err *e)
 	for (size_t i = 0; i < p->samples.len; i++) {
 		const struct profile_sample *s = &p->samples.data[i];
 		const char *process = profile_label_value(p, s->labels, "process");
+		int64_t weight = periods_weight(p->period, s->count, s->value);
 
-		if (s->count <= 0)
+		if (!weight)
 			continue;
 		line.len = 0;
 		process = process ? process : "";
 		put_escaped(&line, process, strlen(process));
 		put_stack(p, &texts, s->stack, &frames, &line);
-		lines_add(&lines, &line, s->count);
+		lines_add(&lines, &line, weight);
 	}
 	vec_fini(&frames);
-	if (lines.lines.len)
-		qsort(lines.lines.data, lines.lines.len, sizeof(struct line), by_text);
-	for (size_t i = 0; i < lines.lines.len; i++)
-		buf_printf(out, "%s %lld\n", lines.lines.data[i].text,
-			   (long long)lines.lines.data[i].count);
+	put_lines(&lines, p->period, out);
 	return 0;
 }
 

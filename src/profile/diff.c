@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/utf8.h"
+#include "profile/periods.h"
 #include "profile/top.h"
 
 static int join(struct diff *d, const struct profile *before, const struct profile *after,
@@ -143,7 +144,7 @@ void diff_sort(const struct diff *d, bool total, bool absolute, diff_rows *rows)
 /* --- folded ------------------------------------------------------------------------------------
  */
 
-struct counts {
+struct weights {
 	int64_t before, after;
 };
 
@@ -187,10 +188,45 @@ int64_t diff_count_before(const struct diff *d)
 	return sum;
 }
 
+/* What sample i was before and is after, in one and the same period. */
+static struct weights weights_of(const struct diff *d, size_t i)
+{
+	const struct profile_sample *s = &d->joined->samples.data[i];
+	int64_t period = d->joined->period;
+
+	return (struct weights){
+		periods_weight(period, d->before_counts[i], d->before_values[i]),
+		periods_weight(period, s->count - d->before_counts[i],
+			       s->value - d->before_values[i]),
+	};
+}
+
+static void put_lines(const struct strtab *lines, const struct weights *weights, size_t n,
+		      int64_t period, struct buf *out)
+{
+	struct periods before, after;
+	struct weights all = {};
+
+	for (size_t i = 0; i < n; i++) {
+		all.before = add(all.before, weights[i].before);
+		all.after = add(all.after, weights[i].after);
+	}
+	periods_init(&before, period, all.before);
+	periods_init(&after, period, all.after);
+	for (size_t i = 0; i < n; i++) {
+		int64_t was = periods_next(&before, weights[i].before);
+		int64_t is = periods_next(&after, weights[i].after);
+
+		if (was || is)
+			buf_printf(out, "%s %lld %lld\n", strtab_get(lines, (uint32_t)i + 1),
+				   (long long)was, (long long)is);
+	}
+}
+
 void diff_put_folded(const struct diff *d, struct buf *out)
 {
 	struct strtab lines = {}; /* stacks that read the same are one line */
-	VEC(struct counts) counts = {};
+	VEC(struct weights) weights = {};
 
 	for (size_t i = 0; i < d->joined->samples.len; i++) {
 		const struct profile_sample *s = &d->joined->samples.data[i];
@@ -199,16 +235,14 @@ void diff_put_folded(const struct diff *d, struct buf *out)
 		put_stack(d, s, &line);
 		uint32_t id = strtab_put(&lines, (const char *)line.data, line.len);
 
-		if (id > counts.len)
-			vec_push(&counts, (struct counts){});
-		struct counts *c = &counts.data[id - 1];
+		if (id > weights.len)
+			vec_push(&weights, (struct weights){});
+		struct weights *sum = &weights.data[id - 1], w = weights_of(d, i);
 
-		c->before = add(c->before, MAX(d->before_counts[i], (int64_t)0));
-		c->after = add(c->after, MAX(s->count - d->before_counts[i], (int64_t)0));
+		sum->before = add(sum->before, w.before);
+		sum->after = add(sum->after, w.after);
 	}
-	for (uint32_t i = 0; i < counts.len; i++)
-		buf_printf(out, "%s %lld %lld\n", strtab_get(&lines, i + 1),
-			   (long long)counts.data[i].before, (long long)counts.data[i].after);
-	vec_fini(&counts);
+	put_lines(&lines, weights.data, weights.len, d->joined->period, out);
+	vec_fini(&weights);
 	strtab_fini(&lines);
 }

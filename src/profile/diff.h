@@ -38,9 +38,9 @@ double diff_change(const struct diff *d, const struct diff_row *row, bool total,
 void diff_sort(const struct diff *d, bool total, bool absolute, diff_rows *rows);
 /* How many samples were before. */
 int64_t diff_count_before(const struct diff *d);
-/* Append the stacks as text, a line each, "process;frame;...;leaf BEFORE AFTER" with counts of
- * samples, which difffolded.pl writes and flamegraph.pl draws. Lines of sources are left out: they
- * move between versions. */
+/* Append the stacks as text, a line each, "process;frame;...;leaf BEFORE AFTER" which is what
+ * difffolded.pl writes and flamegraph.pl draws. Numbers are samples of one period for both
+ * (profile/periods.h). Lines of sources are left out: they move between versions. */
 void diff_put_folded(const struct diff *d, struct buf *out);
 
 #endif

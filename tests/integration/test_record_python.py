@@ -116,6 +116,20 @@ def test_run_time_on_a_busy_machine(glim, run, tmp_path):
         # What it ran after its last sample is in none; it runs a little without its clock looking.
         assert 0.9 * seconds < ran[thread] < 1.1 * seconds, (ran, r.stderr)
     assert most["busy"] / ran["busy"] == pytest.approx(0.75, abs=0.12), (most, r.stderr)
+    folded_is_the_same(glim, out, 2000)
+
+
+def folded_is_the_same(glim, out, hz):
+    """Numbers of samples are the time in periods, though a sample stands for more or less."""
+    text = subprocess.run(
+        [glim, "report", out, "-f", "folded", "-o", "-"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    stacks = [(names(s.split(";")), int(n)) for s, n in LINE.findall(text)]
+    samples = list(pprof.samples(gzip.decompress(out.read_bytes())))
+    # What is below one line of a caller is right to one; a function here has few lines.
+    for functions, off in ((), 1), (("busy",), 3), (("busy", "most"), 4), (("server", "most"), 4):
+        want = sum(s.values[1] for s in samples if set(functions) <= set(s.functions)) / 1e9 * hz
+        assert sum(n for s, n in stacks if set(functions) <= set(s)) == pytest.approx(want, abs=off)
 
 
 def test_from_outside_a_container(glim, run):

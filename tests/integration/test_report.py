@@ -99,6 +99,7 @@ def timed(glim, file, tmp_path):
     for profile in content["profiles"]:
         profile["unit"] = "milliseconds"
         profile["weights"] = [10 * w for w in profile["weights"]]
+        profile["glim"]["period"] = 10_000_000
     path.write_text(json.dumps(content))
     return path
 

@@ -4,6 +4,7 @@ Each is a function that gives the command, and one that reads what it wrote as s
 python_score.py. The process is in its warm-up while the profiler attaches."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -122,26 +123,44 @@ def mojo(data):
 # --- all of them --------------------------------------------------------------------------------
 
 
+def log_of(out):
+    return Path(str(out) + ".log")
+
+
+def glim_taken(profiler, out):
+    """What it says itself: folded, those that came late stand for the time of those that did not."""
+    said = re.search(r"^glim record: ([\d,]+) samples in ", log_of(out).read_text(errors="replace"), re.M)
+    return int(said[1].replace(",", "")) if said else 0
+
+
+def written(profiler, out):
+    return sum(n for _, n in profiler.samples(out))
+
+
 @dataclass
 class Profiler:
     name: str
     command: Callable  # (pid, hz, out, children, seconds) -> argv
     read: Callable  # bytes -> samples
     qualified: bool = False  # says qualified names, where the version has them
+    count: Callable = written  # (profiler, out) -> how many samples it took
 
     def start(self, pid, hz, out, children=False, seconds=SPARE_S):
         Path(out).unlink(missing_ok=True)
         argv = [str(a) for a in self.command(pid, hz, out, children, seconds)]
-        log = open(str(out) + ".log", "wb")
-        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        with open(log_of(out), "wb") as log:
+            return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def samples(self, out):
         out = Path(out)
         return self.read(out.read_bytes()) if out.exists() else []
 
+    def taken(self, out):
+        return self.count(self, out)
+
 
 PROFILERS = [
-    Profiler("glim", glim, folded, True),
+    Profiler("glim", glim, folded, True, glim_taken),
     Profiler("py-spy", py_spy, folded),
     Profiler("py-spy nonblocking", py_spy_nonblocking, folded),
     Profiler("austin", austin, mojo),

@@ -35,8 +35,8 @@ def judge(run, folded):
     return python_score.score_run(run, python_score.read_folded(folded, run.process), recorders.HZ, True)
 
 
-def hold(run, result, torn=0.0, kept=0.5):
-    assert result.samples > (run.case.cpu_ms or CPU_MS) * recorders.HZ / 1000 * kept
+def hold(run, result, torn=0.0):
+    assert result.samples > (run.case.cpu_ms or CPU_MS) * recorders.HZ / 1000 / 2
     assert not result.failures(REACH, torn), python_score.row(run.name, result) + "\n" + python_score.details(result)
 
 
@@ -63,5 +63,4 @@ def test_the_reader_sees_true_stacks(case, python, tmp_path):
         result = python_score.score_run(run, samples, recorders.HZ, True)
         if not result.failures(REACH, TORN):
             break
-    # Its samples stand for more time where the machine is busy.
-    hold(run, result, TORN, 0.1)
+    hold(run, result, TORN)

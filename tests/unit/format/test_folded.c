@@ -21,10 +21,9 @@ static void test_write(void **state)
 	cleanup_profile struct profile *p = dump_sample_profile("cpu", "nanoseconds", 10);
 
 	expect_text(p, "python3;[cut: too deep];_PyEval_EvalFrameDefault 2\n"
-		       "python3;main (app.py:14);h\xc3\xa4ndle (app.py:22) 1\n"
+		       "python3;main (app.py:14);h\xc3\xa4ndle (app.py:22) 1235\n"
 		       "python3;main (app.py:14);h\xc3\xa4ndle (app.py:22);"
-		       "_PyEval_EvalFrameDefault;libc.so.6+0x12af;do_syscall_64_[k] 3\n"
-		       "unknown 5\n");
+		       "_PyEval_EvalFrameDefault;libc.so.6+0x12af;do_syscall_64_[k] 3\n");
 }
 
 /* Names that would break a line, or a terminal. */
@@ -98,10 +97,26 @@ static void test_equal_lines_are_merged(void **state)
 
 	profile_add(p, profile_stack(p, 0, a), x, 2, 2);
 	profile_add(p, profile_stack(p, 0, b), x, 3, 3);
-	profile_add(p, profile_stack(p, 0, b), 0, 0, 9);
-	profile_add(p, profile_stack(p, 0, a), dump_label(p, "process", ""), INT64_MAX, 1);
+	profile_add(p, profile_stack(p, 0, b), 0, 9, 0);
+	profile_add(p, profile_stack(p, 0, a), dump_label(p, "process", ""), 1, INT64_MAX);
 	profile_add(p, profile_stack(p, 0, b), 0, 1, 1);
 	expect_text(p, "unknown;f 9223372036854775807\nx;f 5\n");
+}
+
+/* Of values that are no whole periods: they are what counts. */
+static void test_values_are_what_counts(void **state)
+{
+	cleanup_profile struct profile *p = profile_new("cpu", "nanoseconds", 10);
+	cleanup_profile struct profile *unknown = profile_new("cpu", "nanoseconds", 0);
+	uint32_t a = dump_frame(p, "a", "", "", 0, 0, 0, FRAME_NATIVE);
+	uint32_t b = dump_frame(p, "b", "", "", 0, 0, 0, FRAME_NATIVE);
+	uint32_t c = dump_frame(unknown, "c", "", "", 0, 0, 0, FRAME_NATIVE);
+
+	profile_add(p, profile_stack(p, 0, a), 0, 9, 14);
+	profile_add(p, profile_stack(p, 0, b), 0, 1, 94);
+	expect_text(p, "unknown;a 1\nunknown;b 10\n");
+	profile_add(unknown, profile_stack(unknown, 0, c), 0, 3, 12345);
+	expect_text(unknown, "unknown;c 3\n");
 }
 
 static void test_write_nothing(void **state)
@@ -194,10 +209,15 @@ static void test_read_deep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_write),	      cmocka_unit_test(test_escapes),
-		cmocka_unit_test(test_frames),	      cmocka_unit_test(test_equal_lines_are_merged),
-		cmocka_unit_test(test_write_nothing), cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_read_kinds),    cmocka_unit_test(test_read_refuses),
+		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_escapes),
+		cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_equal_lines_are_merged),
+		cmocka_unit_test(test_values_are_what_counts),
+		cmocka_unit_test(test_write_nothing),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_read_kinds),
+		cmocka_unit_test(test_read_refuses),
 		cmocka_unit_test(test_read_deep),
 	};
 

@@ -51,8 +51,8 @@ static void test_functions(void **state)
 
 static void test_folded(void **state)
 {
-	cleanup_profile struct profile *a = profile_new("cpu", "nanoseconds", 1);
-	cleanup_profile struct profile *b = profile_new("cpu", "nanoseconds", 1);
+	cleanup_profile struct profile *a = profile_new("cpu", "nanoseconds", 10);
+	cleanup_profile struct profile *b = profile_new("cpu", "nanoseconds", 10);
 	cleanup(diff_fini) struct diff d = {};
 	cleanup_buf struct buf out = {};
 
@@ -60,9 +60,10 @@ static void test_folded(void **state)
 	stacks_add(a, "x", "main:1;f:2", 30);
 	stacks_add(a, NULL, "only;in\nhere", 30);
 	stacks_add(b, "x", "main:3;f:7", 10);
+	stacks_add(b, "x", "main:3;little", 1);
 	assert_int_equal(diff_init(&d, a, b, NULL), 0);
 	diff_put_folded(&d, &out);
-	assert_string_equal(buf_cstr(&out), "x;main;f 2 1\nunknown;only;in\\x0ahere 1 0\n");
+	assert_string_equal(buf_cstr(&out), "x;main;f 6 1\nunknown;only;in\\x0ahere 3 0\n");
 }
 
 static void test_nothing_and_refused(void **state)
