@@ -21,8 +21,15 @@ static void codes_clear(struct target *t)
 	hash_index_clear(&t->code_index);
 }
 
+static void forget_names(struct target *t)
+{
+	python_qualnames_free(t->qualnames);
+	t->qualnames = NULL;
+}
+
 static void target_free(struct target *t)
 {
+	forget_names(t);
 	codes_clear(t);
 	vec_fini(&t->codes);
 	hash_index_fini(&t->code_index);
@@ -56,6 +63,9 @@ void targets_remove(struct targets *t, pid_t pid)
 	if (!found)
 		return;
 	i = *found;
+	for (size_t k = 0; k < TARGETS_NAMED; k++)
+		if (t->named[k] == t->list.data[i])
+			t->named[k] = NULL;
 	target_free(t->list.data[i]);
 	map64_remove(&t->by_pid, (uint64_t)pid);
 	if (i != last) {
@@ -190,6 +200,19 @@ static const struct code_entry *find_code(const struct target *t, uint64_t addre
 	return NULL;
 }
 
+/* What is found of processes takes memory: only the last that were asked for keep it. */
+static void name_last(struct targets *all, struct target *t)
+{
+	size_t i = 0;
+
+	while (i < TARGETS_NAMED - 1 && all->named[i] != t)
+		i++;
+	if (all->named[i] && all->named[i] != t)
+		forget_names(all->named[i]);
+	memmove(all->named + 1, all->named, i * sizeof(all->named[0]));
+	all->named[0] = t;
+}
+
 const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,
 				     uint32_t check)
 {
@@ -205,6 +228,10 @@ const struct code_entry *target_code(struct targets *all, struct target *t, uint
 	memory = memory_of_process(process_tid(&t->process));
 	new.failed = python_code_read(&memory, t->python.version, &t->python.process.layout,
 				      address, check, &new.code);
+	if (!new.failed && !python_knows_qualnames(t->python.version)) {
+		name_last(all, t);
+		python_qualname(&t->qualnames, &memory, &t->python, address, &new.code);
+	}
 	hash_index_add(&t->code_index, hash_mix(address, check), t->codes.len);
 	vec_push(&t->codes, new);
 	return &t->codes.data[t->codes.len - 1];

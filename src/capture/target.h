@@ -9,9 +9,13 @@
 #include "base/vec.h"
 #include "capture/newborns.h"
 #include "process/process.h"
+#include "unwind/python/qualname.h"
 #include "unwind/unwind.h"
 
-enum { TARGETS_MAX = 4096 };
+enum {
+	TARGETS_MAX = 4096,
+	TARGETS_NAMED = 8, /* whose functions are kept, which asking for names looks through */
+};
 
 struct code_entry {
 	uint64_t address;
@@ -36,14 +40,16 @@ struct target {
 	struct go_layout go;
 	VEC(struct code_entry) codes;
 	struct hash_index code_index;
+	struct python_qualnames *qualnames; /* NULL: not asked for, or not kept */
 };
 struct targets {
 	VEC(struct target *) list;
 	struct map64 by_pid; /* index in list */
 	uint32_t last_code_id;
-	struct map64 parents;		 /* of children that were not added yet */
-	const struct newborns *newborns; /* not ours; NULL: none are known */
-	pid_t evicted;			 /* to make room for the last that was added; 0: nobody */
+	struct map64 parents;		     /* of children that were not added yet */
+	const struct newborns *newborns;     /* not ours; NULL: none are known */
+	struct target *named[TARGETS_NAMED]; /* which have qualnames, last asked first */
+	pid_t evicted; /* to make room for the last that was added; 0: nobody */
 };
 
 void targets_fini(struct targets *t);

@@ -13,6 +13,7 @@
 #include "process/process.h"
 #include "unwind/python/greenlet.h"
 #include "unwind/python/lock.h"
+#include "unwind/python/qualname.h"
 #include "unwind/unwind.h"
 
 struct dump_options {
@@ -87,6 +88,7 @@ struct dump {
 	struct process process;
 	struct python python;
 	struct python_objects objects;
+	struct python_qualnames *qualnames;
 	const char *command, *program; /* the command line; the interpreter's file */
 	bool has_gil;		       /* who holds it is known */
 	VEC(struct dump_thread) threads;

@@ -37,6 +37,7 @@ void dump_fini(struct dump *d)
 	vec_fini(&d->deadlocks);
 	vec_fini(&d->tasks);
 	vec_fini(&d->greenlets);
+	python_qualnames_free(d->qualnames);
 	process_fini(&d->process);
 	core_close(d->core);
 	arena_fini(&d->arena);
@@ -119,6 +120,8 @@ void dump_read_code(struct dump *d, const struct unwind_entry *entry, struct dum
 	if (python_code_read(&d->memory, d->python.version, &d->python.process.layout,
 			     entry->address, entry->tag >> 8, &c))
 		return;
+	if (!python_knows_qualnames(d->python.version))
+		python_qualname(&d->qualnames, &d->memory, &d->python, entry->address, &c);
 	f->function = arena_strdup(&d->arena, c.name);
 	f->file = arena_strdup(&d->arena, c.file);
 	f->line = python_code_line(&c, entry->lasti);

@@ -4,6 +4,7 @@
 #include "unwind/python/awaiters.h"
 #include "unwind/python/coroutine.h"
 #include "unwind/python/layout.h"
+#include "unwind/python/qualname.h"
 #include "unwind/python/repr.h"
 #include "unwind/python/thread_names.h"
 
@@ -17,13 +18,32 @@ struct input {
 
 static int input_read(const struct memory *m, uint64_t address, void *buf, size_t n)
 {
-	const struct input *in = (const struct input *)m;
+	const struct input *in = m->owner;
 	uint64_t at = address - BASE;
 
 	if (at > in->size || n > in->size - at)
 		return -EFAULT;
 	memcpy(buf, in->data + at, n);
 	return 0;
+}
+
+/* A code object is anywhere, the first interpreter at the beginning. */
+static void name_code(const struct memory *m, uint8_t version)
+{
+	static const uint32_t versions[] = {0x02071200, 0x03060000, 0x03070000,
+					    0x03080000, 0x03090000, 0x030a0000};
+	struct python py = {.version = versions[version % ARRAY_SIZE(versions)],
+			    .process.interpreters = BASE};
+	struct python_qualnames *q = NULL;
+
+	py.process.layout = *python_layout_of(py.version, false);
+	for (uint64_t at = 0; at < 64; at += 8) {
+		cleanup(python_code_fini) struct python_code c = {.name = mem_strdup("f"),
+								  .file = mem_strdup("m.py")};
+
+		python_qualname(&q, m, &py, BASE + at, &c);
+	}
+	python_qualnames_free(q);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -37,9 +57,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct python_tasks tasks = {};
 	struct python_awaiters awaiters = {};
 	struct python_objects o;
-	struct input in = {{input_read, 0}, data + 1, size - 1};
+	struct input in = {{.read = input_read, .owner = &in}, data + 1, size - 1};
 
-	if (size < 2 || python_objects_init(&o, &in.memory, 0x03080000U + (data[0] % 6 << 16)))
+	if (size < 2)
+		return 0;
+	name_code(&in.memory, data[0]);
+	if (python_objects_init(&o, &in.memory, 0x03080000U + (data[0] % 6 << 16)))
 		return 0;
 	for (uint64_t at = 0; at < 256; at += 8) {
 		cleanup_buf struct buf out = {};

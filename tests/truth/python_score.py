@@ -164,7 +164,7 @@ def score_samples(text, samples, hz, cpu_seconds=None, processes=1, qualified=Fa
 def score_run(run, samples, hz, qualified=False):
     """Score of a run (pythons.Run); qualified: the profiler says qualified names."""
     s = score_samples(run.truth, samples, hz, run.cpu_seconds, run.case.copies * run.case.processes,
-                      qualified and run.python.version >= (3, 11))
+                      qualified and run.python.version >= (3, 3))
     s.stolen = run.stolen + READER
     if run.cpu_seconds is None and run.case.parallel:
         s.distance_limit = 1.0

@@ -61,27 +61,6 @@ static int read_text(const struct python_objects *o, const struct python_text_la
 	return 0;
 }
 
-/* Versions of which we know no other objects than text: 2.7 (Include/stringobject.h), and those
- * without a GIL, whose objects have a longer head. */
-static int objects_init(struct python_objects *o, const struct memory *m, uint32_t version,
-			bool free_threaded)
-{
-	static const struct python_object_layout v27 = {.object_size = 16, .bytes_data = 36};
-#define WITHOUT_GIL                                                                                \
-	.object_size = 32, .bytes_data = 48, .str_length = 32, .str_state = 48, .ascii_data = 56,  \
-	.wide_data = 72
-	static const struct python_object_layout v313t = {WITHOUT_GIL, .str_kind_shift = 2};
-	static const struct python_object_layout v314t = {WITHOUT_GIL, .str_kind_shift = 8};
-	const struct python_object_layout *l = &v27;
-
-	if (!free_threaded && python_minor(version) != 0x0207)
-		return python_objects_init(o, m, version);
-	if (free_threaded)
-		l = python_minor(version) == 0x030d ? &v313t : &v314t;
-	*o = (struct python_objects){.memory = m, .layout = l, .version = version};
-	return 0;
-}
-
 void python_code_fini(struct python_code *c)
 {
 	free(c->name);
@@ -98,7 +77,7 @@ int python_code_read(const struct memory *m, uint32_t version, const struct pyth
 	cleanup(python_code_fini) struct python_code c = {.version = version};
 	struct python_objects o;
 	uint8_t code[CODE_BYTES];
-	int r = objects_init(&o, m, version, layout->free_threaded);
+	int r = python_text_objects_init(&o, m, version, layout->free_threaded);
 
 	if (r < 0)
 		return r;

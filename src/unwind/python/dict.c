@@ -54,12 +54,35 @@ static int open_keys(const struct python_objects *o, uint64_t keys, struct pytho
 	return 0;
 }
 
+/* 2.7: Include/dictobject.h: a key without a value was removed. */
+static int open_table(const struct python_objects *o, uint64_t address, struct python_dict *ret)
+{
+	struct python_dict d = {.entry_size = 24, .key_at = 8};
+	uint64_t mask;
+	int r = read_word(o, address + o->layout->dict_mask, &mask);
+
+	if (!r)
+		r = read_word(o, address + o->layout->dict_table, &d.entries);
+	if (!r)
+		r = read_word(o, address + o->layout->dict_used, &d.used);
+	if (r < 0)
+		return r;
+	if (mask >= MAX_ENTRIES || d.used > mask + 1)
+		return -EINVAL;
+	d.count = (uint32_t)mask + 1;
+	*ret = d;
+	return 0;
+}
+
 int python_dict_open(const struct python_objects *o, uint64_t address, struct python_dict *ret)
 {
 	struct python_dict d = {};
 	uint64_t keys;
-	int r = read_word(o, address + o->layout->dict_keys, &keys);
+	int r;
 
+	if (o->layout->dict_style == PYTHON_DICT_TABLE)
+		return open_table(o, address, ret);
+	r = read_word(o, address + o->layout->dict_keys, &keys);
 	if (!r)
 		r = read_word(o, address + o->layout->dict_values, &d.values);
 	if (!r)

@@ -15,14 +15,24 @@ enum { FIRST_KIND_BIT = 24 }; /* Py_TPFLAGS_LONG_SUBCLASS */
 /* Include/cpython/unicodeobject.h: PyASCIIObject.state */
 enum { STATE_KIND_MASK = 7, STATE_COMPACT = 1 << 3, STATE_ASCII = 1 << 4 }; /* of the kind on */
 
-int python_objects_init(struct python_objects *o, const struct memory *m, uint32_t version)
+static int objects_init(struct python_objects *o, const struct memory *m, uint32_t version,
+			const struct python_object_layout *l)
 {
-	const struct python_object_layout *l = python_object_layout_of(version);
-
 	if (!l)
 		return -ENOTSUP;
 	*o = (struct python_objects){.memory = m, .layout = l, .version = version};
 	return 0;
+}
+
+int python_objects_init(struct python_objects *o, const struct memory *m, uint32_t version)
+{
+	return objects_init(o, m, version, python_object_layout_of(version));
+}
+
+int python_text_objects_init(struct python_objects *o, const struct memory *m, uint32_t version,
+			     bool free_threaded)
+{
+	return objects_init(o, m, version, python_text_object_layout_of(version, free_threaded));
 }
 
 static int read_word(const struct python_objects *o, uint64_t address, uint64_t *ret)

@@ -17,6 +17,9 @@ struct python_objects {
 };
 /* -ENOTSUP: a version whose objects we do not know. */
 int python_objects_init(struct python_objects *o, const struct memory *m, uint32_t version);
+/* The same for what python_text_object_layout_of knows. */
+int python_text_objects_init(struct python_objects *o, const struct memory *m, uint32_t version,
+			     bool free_threaded);
 
 enum python_kind {
 	PYTHON_OTHER, /* told by its type's name only */

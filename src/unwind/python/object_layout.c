@@ -63,3 +63,38 @@ const struct python_object_layout *python_object_layout_of(uint32_t version_hex)
 			return &layouts[i].layout;
 	return NULL;
 }
+
+/* Include/object.h, stringobject.h, tupleobject.h, dictobject.h, Python/pystate.c of 2.7. */
+static const struct python_object_layout of_27 = {
+	.object_type = 8,
+	.object_size = 16,
+	.type_name = 24,
+	.type_basicsize = 32,
+	.type_flags = 168,
+	.type_dict_offset = 288,
+	.tuple_items = 24,
+	.bytes_data = 36,
+	.dict_used = 24,
+	.dict_mask = 32,
+	.dict_table = 40,
+	.module_dict = 16,
+	.cell_value = 16,
+	.interpreter_modules = 16,
+	.dict_style = PYTHON_DICT_TABLE,
+	.attribute_style = PYTHON_DICT_POINTER,
+};
+#define WITHOUT_GIL                                                                                \
+	.object_size = 32, .bytes_data = 48, .str_length = 32, .str_state = 48, .ascii_data = 56,  \
+	.wide_data = 72
+static const struct python_object_layout of_313t = {WITHOUT_GIL, .str_kind_shift = 2};
+static const struct python_object_layout of_314t = {WITHOUT_GIL, .str_kind_shift = 8};
+
+const struct python_object_layout *python_text_object_layout_of(uint32_t version_hex,
+								bool free_threaded)
+{
+	uint32_t minor = python_minor(version_hex);
+
+	if (free_threaded)
+		return minor == 0x030d ? &of_313t : &of_314t;
+	return minor == 0x0207 ? &of_27 : python_object_layout_of(version_hex);
+}

@@ -9,6 +9,7 @@
 
 /* How the entries of a dict lie. */
 enum python_dict_style {
+	PYTHON_DICT_TABLE = 3,	 /* 2.7: {hash, key, value}, with gaps */
 	PYTHON_DICT_COMPACT = 1, /* 3.6 to 3.10: indices, then {hash, key, value} */
 	PYTHON_DICT_KINDS = 2, /* 3.11: the sizes are logarithms, keys that are text have no hash */
 };
@@ -32,6 +33,7 @@ struct python_object_layout {
 	uint16_t set_mask, set_table;
 	/* Include/cpython/dictobject.h, Objects/dict-common.h, Include/internal/pycore_dict.h */
 	uint16_t dict_used, dict_keys, dict_values;
+	uint16_t dict_mask, dict_table; /* 2.7: Include/dictobject.h */
 	uint16_t keys_size, keys_entries, keys_indices;
 	uint16_t values_first; /* in an object's values */
 	uint16_t module_dict;  /* Objects/moduleobject.c */
@@ -50,5 +52,9 @@ struct python_object_layout {
 
 /* NULL where we know none. */
 const struct python_object_layout *python_object_layout_of(uint32_t version_hex);
+/* The same, or of versions of which we know less. 2.7: bytes, tuples, dicts, attributes. Those
+ * without a GIL, whose objects have a longer head: text. */
+const struct python_object_layout *python_text_object_layout_of(uint32_t version_hex,
+								bool free_threaded);
 
 #endif

@@ -23,6 +23,7 @@ is called until the time is burnt, and the truth is printed, as truth.h prints i
   {"qualnames": {f: [...]}}    the qualified names of f, where the version knows them
 Runs on 2.7, too. env TRUTH_CPU_MS, TRUTH_WARM_MS: as for truth.h."""
 import collections
+import gc
 import itertools
 import json
 import os
@@ -62,7 +63,7 @@ files = set()
 roots = {"<module>", "threading.py:_bootstrap", "threading.py:__bootstrap", "<string>:<module>"}
 _edges, _calls_library, _called_by_library = set(), set(), set()
 _lines = {}
-_qualnames = {}
+_codes = {}
 _created, _firsts = [], []
 _start, _outer = 0.0, set()
 
@@ -115,9 +116,18 @@ def _trace(frame, event, _):
         _call(code, frame.f_back)
     if not own(code):
         return None
-    _qualnames.setdefault(code.co_name, set()).add(getattr(code, "co_qualname", ""))
+    _codes.setdefault(code.co_name, set()).add(code)
     _lines.setdefault(code.co_name, {}).setdefault("", set()).add(frame.f_lineno)
     return _trace
+
+
+def _names_of_functions():
+    """As long as code does not know its qualified name, functions do: of those that are there. The plain name is
+    right, too."""
+    known = {f.__code__: f.__qualname__ for f in gc.get_objects() if type(f) is type(creates)}
+    names = {name: {known.get(code, "") for code in codes} for name, codes in _codes.items()}
+    return {name: sorted(found | {name}) for name, found in names.items()
+            if all(qualified.split(".")[-1] == name for qualified in found)}
 
 
 def creates(caller, function):
@@ -196,7 +206,9 @@ def end():
     tell(files=sorted(files), roots=sorted(roots), start_ns=int(_start * 1e9), outer=sorted(_outer))
     tell(lines={f: {g: sorted(at) for g, at in callees.items()} for f, callees in _lines.items()})
     if VERSION >= (3, 11):
-        tell(qualnames={f: sorted(names) for f, names in _qualnames.items()})
+        tell(qualnames={f: sorted({code.co_qualname for code in codes}) for f, codes in _codes.items()})
+    elif VERSION >= (3, 3):
+        tell(qualnames=_names_of_functions())
 
 
 def run(main, *more_files):
