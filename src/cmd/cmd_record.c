@@ -10,6 +10,7 @@
 #include "cmd/fetch.h"
 #include "cmd/cache.h"
 #include "cmd/launch.h"
+#include "cmd/missed.h"
 #include "cmd/options.h"
 #include "cmd/output.h"
 #include "cmd/table.h"
@@ -24,9 +25,7 @@ enum {
 	MAX_HZ = 5000,
 	MAX_READER_HZ = 50000,
 	MAX_SECONDS = 30 * 24 * 3600,
-	MIN_UNSAMPLED_NS = 50 * 1000 * 1000, /* less is not worth a line, nor is a small share */
 };
-static const double min_unsampled_share = 0.01;
 
 struct record_options {
 	const char *all, *pid, *mode, *native, *children, *gil, *seconds, *frequency, *output,
@@ -55,11 +54,6 @@ struct record {
 
 /* ---- progress ---- */
 
-static uint64_t lost(const struct capture_stats *s)
-{
-	return s->lost_ring + s->lost_scratch + s->missed;
-}
-
 /* 1,234,567 */
 static void put_number(struct buf *b, uint64_t v)
 {
@@ -81,7 +75,7 @@ static void on_progress(evutil_socket_t fd, short what, void *arg)
 	buf_printf(&line, "\r%.0f s: ", (double)(now - r->start_ns) / NSEC_PER_SEC);
 	put_number(&line, s.samples);
 	buf_printf(&line, " samples, %.0f/s, ", rate);
-	put_number(&line, lost(&s));
+	put_number(&line, missed_samples(&s));
 	buf_printf(&line, " lost, to %s  (Ctrl-C ends)\033[K", r->shown);
 	fputs(buf_cstr(&line), stderr);
 	fflush(stderr);
@@ -103,6 +97,27 @@ static void put_remarks(const struct capture_stats *s, struct buf *b)
 		buf_putc(b, '\n');
 }
 
+/* What is in no sample. */
+static void put_missed(const struct record *r, const struct capture_stats *s, double seconds,
+		       struct buf *b)
+{
+	double cpu = r->gil ? 0 : missed_cpu(s, seconds);
+
+	if (s->unknown_pythons) {
+		buf_puts(b, "glim record: left out for the version of their Python: ");
+		put_number(b, s->unknown_pythons);
+		buf_printf(b, " process%s; Glim knows " PYTHON_VERSIONS "\n",
+			   s->unknown_pythons == 1 ? "" : "es");
+	}
+	if (s->lost_children) {
+		buf_puts(b, "glim record: left out because there were too many: ");
+		put_number(b, s->lost_children);
+		buf_printf(b, " child process%s\n", s->lost_children == 1 ? "" : "es");
+	}
+	if (cpu > 0)
+		buf_printf(b, "glim record: %.2f s of CPU time is in no sample\n", cpu);
+}
+
 static void summary(const struct record *r, double seconds)
 {
 	struct capture_stats s;
@@ -118,22 +133,13 @@ static void summary(const struct record *r, double seconds)
 	put_number(&b, s.samples);
 	buf_printf(&b, " samples in %.1f s, %.1f %% with a complete stack, ", seconds,
 		   seen ? 100.0 * (double)s.outcomes[OUTCOME_COMPLETE] / (double)seen : 0.0);
-	put_number(&b, lost(&s));
+	put_number(&b, missed_samples(&s));
 	buf_printf(&b, " lost, in %s\n", r->shown);
 	put_remarks(&s, &b);
 	if (s.cpus_unsampled)
 		buf_printf(&b, "glim record: %llu CPUs that are online were not sampled\n",
 			   (unsigned long long)s.cpus_unsampled);
-	if (s.unknown_pythons) {
-		buf_puts(&b, "glim record: left out for the version of their Python: ");
-		put_number(&b, s.unknown_pythons);
-		buf_printf(&b, " process%s; Glim knows " PYTHON_VERSIONS "\n",
-			   s.unknown_pythons == 1 ? "" : "es");
-	}
-	if (!r->gil && s.unsampled_ns >= MIN_UNSAMPLED_NS &&
-	    (double)s.unsampled_ns > min_unsampled_share * seconds * NSEC_PER_SEC)
-		buf_printf(&b, "glim record: %.2f s of CPU time is in no sample\n",
-			   (double)s.unsampled_ns / NSEC_PER_SEC);
+	put_missed(r, &s, seconds, &b);
 	fputs(buf_cstr(&b), stderr);
 }
 

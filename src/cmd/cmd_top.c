@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "capture/capture.h"
 #include "cmd/cache.h"
+#include "cmd/missed.h"
 #include "cmd/options.h"
 #include "cmd/target.h"
 #include "cmd/top_command.h"
@@ -139,7 +140,9 @@ static void read_facts(struct top *t)
 	t->facts.samples_rate = (double)(s.samples - t->last_samples) * NSEC_PER_SEC /
 				(double)MAX(now - t->last_ns, 1);
 	t->facts.samples = s.samples;
-	t->facts.lost = s.lost_ring + s.lost_scratch + s.missed;
+	t->facts.lost = missed_samples(&s);
+	t->facts.missed_cpu = t->gil ? 0 : missed_cpu(&s, t->facts.seconds);
+	t->facts.lost_children = s.lost_children;
 	t->facts.complete = seen ? (double)s.outcomes[OUTCOME_COMPLETE] / (double)seen : -1;
 	t->facts.cpu = cpu < 0 || t->last_cpu < 0
 			       ? -1

@@ -81,8 +81,11 @@ static uint32_t text(const struct window *w, uint32_t string)
 	return strtab_put(&w->table->strings, strtab_get(from, string), strtab_len(from, string));
 }
 
+/* Which numbers of a row: all of its time, what its threads ran of it. */
+enum { PART_ALL = 1, PART_RUNNING = 2 };
+
 static void add_code(const struct window *w, enum live_kind kind, const struct functions *f,
-		     const top_rows *rows)
+		     const top_rows *rows, unsigned int parts)
 {
 	struct live_table *t = w->table;
 
@@ -97,27 +100,49 @@ static void add_code(const struct window *w, enum live_kind kind, const struct f
 			.kind = pf->kind,
 		};
 
-		add_value(w, row_of(&t->rows[kind], &key), r->self, r->total);
+		struct live_row *row = row_of(&t->rows[kind], &key);
+
+		if (parts & PART_ALL)
+			add_value(w, row, r->self, r->total);
+		if (parts & PART_RUNNING)
+			row->running += (double)r->total * w->share;
 	}
 }
 
-static int add_functions(const struct window *w, struct err *e)
+static int add_part(const struct window *w, const struct functions *f, const bool *keep,
+		    unsigned int parts, struct err *e)
 {
-	cleanup(functions_fini) struct functions f = {};
 	top_rows functions = {}, lines = {};
-	int r;
+	int r = top_functions(f, keep, &functions, e);
 
-	functions_init(&f, w->profile);
-	r = top_functions(&f, w->keep, &functions, e);
 	if (!r)
-		r = top_lines(&f, w->keep, &lines, e);
+		r = top_lines(f, keep, &lines, e);
 	if (!r) {
-		add_code(w, LIVE_FUNCTIONS, &f, &functions);
-		add_code(w, LIVE_LINES, &f, &lines);
+		add_code(w, LIVE_FUNCTIONS, f, &functions, parts);
+		add_code(w, LIVE_LINES, f, &lines, parts);
 	}
 	vec_fini(&functions);
 	vec_fini(&lines);
 	return r;
+}
+
+static int add_functions(const struct window *w, struct err *e)
+{
+	const struct live_focus running = {.running = true};
+	size_t n = w->profile->samples.len;
+	cleanup_free bool *runs = mem_calloc(n + 1, sizeof(*runs));
+	cleanup(functions_fini) struct functions f = {};
+	bool all = true; /* of them run, as always but in wall mode */
+	int r;
+
+	functions_init(&f, w->profile);
+	live_focus_samples(&running, w->profile, runs);
+	for (size_t i = 0; i < n; i++) {
+		all &= runs[i] || !w->keep[i];
+		runs[i] &= w->keep[i];
+	}
+	r = add_part(w, &f, w->keep, all ? PART_ALL | PART_RUNNING : PART_ALL, e);
+	return r || all ? r : add_part(w, &f, runs, PART_RUNNING, e);
 }
 
 static uint32_t label(const struct window *w, uint32_t labels, const char *key)

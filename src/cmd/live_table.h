@@ -29,7 +29,7 @@ struct live_row {
 	struct live_key key;
 	double self, total;   /* now: nanoseconds a second */
 	double gil, gil_wait; /* processes, threads: of total, with the GIL, waiting for it */
-	double running;	      /* and not waiting for anything; in wall mode */
+	double running;	      /* of total, without what waits for anything; in wall mode */
 	int64_t self_sum, total_sum; /* nanoseconds since the start */
 };
 struct live_rows {

@@ -147,6 +147,11 @@ static void draw_facts(const struct top_view *v, const struct top_facts *f, stru
 		fact(&l, STYLE_BOLD, "CPU %.1f%%", top_cpu(v, f) * 100);
 	fact(&l, f->lost ? STYLE_RED | STYLE_BOLD : STYLE_PLAIN, "%llu lost",
 	     (unsigned long long)f->lost);
+	if (f->missed_cpu > 0)
+		fact(&l, STYLE_RED | STYLE_BOLD, "%.2fs unsampled", f->missed_cpu);
+	if (f->lost_children)
+		fact(&l, STYLE_RED | STYLE_BOLD, "%llu children left out",
+		     (unsigned long long)f->lost_children);
 	if (f->complete >= 0)
 		fact(&l, f->complete < 0.99 ? STYLE_YELLOW : STYLE_PLAIN, "%.1f%% complete",
 		     f->complete * 100);
@@ -201,7 +206,7 @@ struct span {
 	unsigned int at, width;
 };
 struct columns {
-	struct span first, second, time, total_time, gil, name, place, last;
+	struct span first, second, running, time, total_time, gil, name, place, last;
 };
 
 static void take_span(struct span *ret, unsigned int width, unsigned int *left, unsigned int least)
@@ -219,7 +224,7 @@ static void place_span(struct span *c, unsigned int *at)
 }
 
 /* Columns are given room in the order of their importance. */
-static struct columns lay_out(const struct top_view *v, unsigned int width)
+static struct columns lay_out(const struct top_view *v, bool wall, unsigned int width)
 {
 	struct columns c = {};
 	unsigned int left = width, at = 0;
@@ -227,6 +232,8 @@ static struct columns lay_out(const struct top_view *v, unsigned int width)
 
 	take_span(&c.first, NUMBER, &left, 0);
 	take_span(&c.second, NUMBER, &left, NAME_LEAST);
+	if (code && wall)
+		take_span(&c.running, NUMBER, &left, NAME_LEAST);
 	if (!code)
 		take_span(&c.last, PID, &left, NAME_LEAST);
 	if (!code && top_view_table(v)->knows_gil)
@@ -241,6 +248,7 @@ static struct columns lay_out(const struct top_view *v, unsigned int width)
 	c.name.width = left;
 	place_span(&c.first, &at);
 	place_span(&c.second, &at);
+	place_span(&c.running, &at);
 	place_span(&c.time, &at);
 	place_span(&c.total_time, &at);
 	place_span(&c.gil, &at);
@@ -270,6 +278,7 @@ static void draw_headings(const struct top_view *v, const struct columns *c, boo
 		 : wall ? "RUN%"
 			: "CORE%",
 		 v->sort == TOP_SORT_TOTAL, true},
+		{&c->running, "RUN%", false, true},
 		{&c->time, code ? "SELF" : "TIME", v->sort == TOP_SORT_TIME, true},
 		{&c->total_time, "TOTAL", false, true},
 		{&c->gil, "GIL%", false, true},
@@ -351,6 +360,8 @@ static void draw_row(const struct top_view *v, const struct columns *c, const st
 		put_share(s, row, c->second.at, plain,
 			  code ? share_of(r->total, t->all.total)
 			       : live_rate(t, r->running) / NSEC_PER_SEC);
+	if (c->running.width)
+		put_share(s, row, c->running.at, plain, share_of(r->running, r->total));
 	if (c->time.width)
 		put_time(s, row, c->time.at, plain, r->self_sum);
 	if (c->total_time.width)
@@ -400,11 +411,12 @@ static void draw_empty(const struct top_view *v, const struct top_facts *f, stru
 static void draw_table(struct top_view *v, const struct top_facts *f, struct screen *s,
 		       unsigned int row, unsigned int rows, bool select)
 {
-	const struct columns c = lay_out(v, s->columns);
+	bool wall = !strcmp(f->clock, "wall");
+	const struct columns c = lay_out(v, wall, s->columns);
 
 	if (!rows)
 		return;
-	draw_headings(v, &c, !strcmp(f->clock, "wall"), s, row++);
+	draw_headings(v, &c, wall, s, row++);
 	top_view_page(v, rows - 1);
 	if (rows > 1 && !v->lines.len)
 		draw_empty(v, f, s, row);

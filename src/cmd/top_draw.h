@@ -16,6 +16,8 @@ struct top_facts {
 	double seconds;		/* since the start */
 	double samples_rate;	/* a second, in the last window */
 	uint64_t samples, lost; /* since the start */
+	uint64_t lost_children; /* processes that are not sampled: there are too many */
+	double missed_cpu;	/* seconds of CPU time that are in no sample; 0: none to speak of */
 	double cpu;	 /* CPUs that the target uses, as the kernel counts; negative: not known */
 	double complete; /* share of the samples with a whole stack; negative: none was seen */
 	const char *empty;   /* why there may be no row; NULL: nothing special */

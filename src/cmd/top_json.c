@@ -48,6 +48,7 @@ static void put_code(struct json *j, const struct live_table *t, const struct li
 	put_integer(j, "line", r->key.line);
 	put_text(j, "module", live_text(t, r->key.module));
 	put_text(j, "kind", code_name(r->key.kind));
+	put_number(j, "running", live_rate(t, r->running) / NSEC_PER_SEC);
 }
 
 static void put_owner(struct json *j, const struct live_table *t, const struct live_row *r,
@@ -92,6 +93,8 @@ void top_json(const struct top_view *v, const struct top_facts *f, size_t rows, 
 	put_number(&j, "seconds", f->seconds);
 	put_integer(&j, "samples", f->samples);
 	put_integer(&j, "lost", f->lost);
+	put_number(&j, "unsampled_seconds", f->missed_cpu);
+	put_integer(&j, "lost_children", f->lost_children);
 	json_key(&j, "complete");
 	if (f->complete >= 0)
 		json_double(&j, f->complete);

@@ -2,6 +2,7 @@
 
 import glob
 import gzip
+import json
 import os
 import re
 import signal
@@ -130,6 +131,51 @@ def folded_is_the_same(glim, out, hz):
     for functions, off in ((), 1), (("busy",), 3), (("busy", "most"), 4), (("server", "most"), 4):
         want = sum(s.values[1] for s in samples if set(functions) <= set(s.functions)) / 1e9 * hz
         assert sum(n for s, n in stacks if set(functions) <= set(s)) == pytest.approx(want, abs=off)
+
+
+UNSAMPLED = """
+#include <stddef.h>
+#include <pthread.h>
+int PyGILState_Ensure(void);
+void *PyEval_SaveThread(void);
+static void *spin(void *arg)
+{
+	PyGILState_Ensure();
+	PyEval_SaveThread();
+	for (;;)
+		__asm__ volatile("");
+	return arg;
+}
+void start(void)
+{
+	pthread_t thread;
+	pthread_create(&thread, NULL, spin, NULL);
+}
+"""
+
+
+def test_time_that_is_in_no_sample_is_told(glim, run, tmp_path):
+    """A thread that Python knows and that never calls it has no stack of Python."""
+    source, library = tmp_path / "spin.c", tmp_path / "spin.so"
+    source.write_text(UNSAMPLED)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-lpthread"], check=True)
+    script = (
+        f"import ctypes, signal; ctypes.CDLL({str(library)!r}).start()\n"
+        "print('ready', flush=True)\nwhile True: signal.pause()"
+    )
+    p = run([sys.executable, "-c", script])
+    p.wait_line("ready")
+    r = subprocess.run(
+        [glim, "record", "-p", str(p.pid), "-d", "2", "-o", tmp_path / "out.folded"],
+        capture_output=True, text=True, timeout=60,
+    )
+    assert r.returncode == 0 and re.search(r"[\d.]+ s of CPU time is in no sample$", r.stderr, re.M), r.stderr
+    watch = [glim, "top", "-p", str(p.pid), "-n", "1", "-i", "2"]
+    text, table = (
+        subprocess.run([*watch, *more], capture_output=True, text=True, timeout=60).stdout for more in ([], ["--json"])
+    )
+    assert re.search(r" lost  [\d.]+s unsampled ", text), text
+    assert json.loads(table)["unsampled_seconds"] > 0.05
 
 
 def test_from_outside_a_container(glim, run):

@@ -15,7 +15,7 @@ from screen import Screen
 
 TARGETS = ROOT / "tests" / "targets"
 SHARES = {"six": 60, "three": 30, "one": 10}
-ROW = re.compile(r"^ *([\d.]+) +([\d.]+) +([\d.]+)s +(?:[\d.]+s +)?(\S+)")
+ROW = re.compile(r"^ *([\d.]+) +([\d.]+) +(?:[\d.]+ +)?([\d.]+)s +(?:[\d.]+s +)?(\S+)")
 
 
 @pytest.fixture
@@ -390,6 +390,11 @@ def test_idle_threads_are_hidden_on_demand(top, run):
     screen.press("i")
     screen.wait("not idle")
     screen.wait(lambda s: rows(s)["spin"][0] > 90)
+    screen.press("i")
+    # Who waits and who runs is seen row by row.
+    screen.wait(lambda s: "TOT%   RUN%" in s.text and re.search(r"^ *[\d.]+ +[\d.]+ +0\.0 .* Condition\.wait ", s.text, re.M))
+    spin = re.search(r"^ *[\d.]+ +[\d.]+ +([\d.]+) .* spin ", screen.text, re.M)
+    assert float(spin[1]) > 90
     screen.press("t2")
     screen.wait("WALL%   RUN%")
     assert re.search(r"größe-日 ?本", screen.text)

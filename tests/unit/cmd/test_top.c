@@ -434,7 +434,10 @@ static void idle_threads_are_left_out(void **state)
 	/* By what runs. */
 	PRESS(&v, '2');
 	expect_lines(&v, "main pool");
-	PRESS(&v, 'i', 'f');
+	PRESS(&v, 'f');
+	assert_true(row_named(&v, "wait")->running == 0);
+	assert_true(row_named(&v, "work")->running == row_named(&v, "work")->total);
+	PRESS(&v, 'i');
 	expect_lines(&v, "work");
 	expect_row(&v, "work", 200, 200, 200);
 	PRESS(&v, 't', KEY_ENTER, KEY_ESCAPE, 'f');
@@ -550,6 +553,51 @@ static void screens_of_all_sizes(void **state)
 	top_view_fini(&v);
 }
 
+static void draw_facts_of(const struct top_facts *f, struct top_view *v, const char *want,
+			  const char *headings)
+{
+	cleanup_buf struct buf facts = {}, heads = {};
+	struct screen s = {};
+
+	screen_resize(&s, 80, 24);
+	top_draw(v, f, &s);
+	screen_row_text(&s, 1, &facts);
+	screen_row_text(&s, 3, &heads);
+	assert_string_equal(buf_cstr(&facts), want);
+	assert_string_equal(buf_cstr(&heads), headings);
+	screen_fini(&s);
+}
+
+static void what_is_missing_is_said(void **state)
+{
+	struct top_facts f = {
+		.target = "t",
+		.clock = "wall",
+		.lost = 3,
+		.missed_cpu = 1.25,
+		.lost_children = 7,
+		.cpu = -1,
+		.complete = 0.5,
+	};
+	struct top_view v;
+
+	top_view_init(&v);
+	feed(&v, busy_second());
+	draw_facts_of(
+		&f, &v,
+		"3 lost  1.25s unsampled  7 children left out  50.0% complete  GIL held 90%",
+		"SELF%   TOT%   RUN%     SELF  FUNCTION                 FILE:LINE         RUNTIME");
+	f.missed_cpu = 0;
+	f.lost_children = 0;
+	f.clock = "cpu";
+	draw_facts_of(
+		&f, &v,
+		"CPU 100.0%  3 lost  50.0% complete  GIL held 90%  0 samples/s  2 threads  0 "
+		"samples",
+		"SELF%   TOT%     SELF  FUNCTION                     FILE:LINE            RUNTIME");
+	top_view_fini(&v);
+}
+
 static void json_says_the_same(void **state)
 {
 	const struct top_facts f = {
@@ -564,9 +612,11 @@ static void json_says_the_same(void **state)
 		buf_cstr(&b),
 		"{\"target\":\"web "
 		"(7)\",\"clock\":\"cpu\",\"hz\":99,\"seconds\":0,\"samples\":0,\"lost\":0,"
-		"\"complete\":null,\"cores\":1,\"by\":\"functions\",\"rows\":[{\"function\":"
+		"\"unsampled_seconds\":0,\"lost_children\":0,\"complete\":null,\"cores\":1,\"by\":"
+		"\"functions\",\"rows\":[{\"function\":"
 		"\"leaf\","
-		"\"file\":\"/srv/app.py\",\"line\":10,\"module\":\"\",\"kind\":\"python\","
+		"\"file\":\"/srv/"
+		"app.py\",\"line\":10,\"module\":\"\",\"kind\":\"python\",\"running\":0.5,"
 		"\"self\":0.5,\"total\":0.5,\"self_seconds\":0.5,\"total_seconds\":0.5}]}\n");
 	top_view_fini(&v);
 }
@@ -618,6 +668,7 @@ int main(void)
 		cmocka_unit_test(idle_threads_are_left_out),
 		cmocka_unit_test(no_order_of_keys_breaks_it),
 		cmocka_unit_test(screens_of_all_sizes),
+		cmocka_unit_test(what_is_missing_is_said),
 		cmocka_unit_test(json_says_the_same),
 		cmocka_unit_test(refusals_say_what_to_do),
 	};
