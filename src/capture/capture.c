@@ -460,10 +460,11 @@ int capture_drain(struct capture *c, struct err *e)
 
 static void name_late(struct capture *c)
 {
+	struct window *w = c->reader ? reader_window(c->reader) : &c->window;
 	int64_t until = clock_mono_ns() + late_wait_ns;
 
-	while (window_name_late(&c->window) && clock_mono_ns() < until) {
-		symbolizer_wait(c->symbolizer, late_step_ns);
+	while (window_name_late(w) && clock_mono_ns() < until) {
+		symbolizer_wait(capture_symbolizer(c), late_step_ns);
 		capture_drain(c, NULL);
 	}
 }
@@ -472,10 +473,11 @@ struct profile *capture_take(struct capture *c)
 {
 	struct profile *p;
 
+	if (!c->reader)
+		capture_drain(c, NULL);
+	name_late(c);
 	if (c->reader)
 		return reader_take(c->reader);
-	capture_drain(c, NULL);
-	name_late(c);
 	p = window_take(&c->window);
 	symbolizer_trim(c->symbolizer);
 	window_start(&c->window, "cpu", probe_period_ns(c->cfg.hz));

@@ -28,6 +28,7 @@ struct capture_config {
 	pid_t pid;	 /* only this process; 0: all that can be seen from here */
 	bool children;	 /* with pid: and all that it started, and will start, and so on */
 	bool gil;	 /* only threads that hold their interpreter's lock (reader) */
+	bool native;	 /* native functions, too; the kernel's programs always do (reader) */
 	bool starting;	 /* the process was just started: its Python is waited for (reader) */
 	bool kernel_stacks;
 	const char *cache; /* folder for unwind tables, made when it is not there; NULL: none */
@@ -41,7 +42,11 @@ struct capture_stats {
 	uint64_t missed;	  /* of the reader: ticks that came too late and were merged */
 	int64_t unsampled_ns;	  /* of the reader: CPU time of its threads that is in no sample */
 	uint64_t unknown_pythons; /* of the reader: processes left out for the version of theirs */
-	uint64_t lost_children;	  /* of capture_config.pid: too many to be sampled */
+	/* Of the reader with native functions: threads that were stopped, for how long in all and
+	 * at most; and how often that failed. */
+	uint64_t stopped, not_stopped;
+	int64_t stopped_ns, stopped_max_ns;
+	uint64_t lost_children;		      /* of capture_config.pid: too many to be sampled */
 	uint64_t processes, python_processes; /* known now */
 	uint64_t bpf_run_ns, bpf_runs; /* from the kernel, 0 while kernel.bpf_stats_enabled is 0 */
 	uint64_t map_bytes;	       /* memory of BPF maps */

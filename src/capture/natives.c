@@ -26,25 +26,28 @@ static unwind_row *chunk(void *arg, uint32_t number)
 	return probe_table_chunk(n->probe, number);
 }
 
+static struct table_space space_of_probe(struct natives *n)
+{
+	const struct probe_tables *t = probe_tables(n->probe);
+
+	return (struct table_space){
+		.mappings = t->mappings,
+		.pages = t->pages,
+		.rules = t->rules,
+		.files = t->files,
+		.max_chunks = UNWIND_MAX_CHUNKS,
+		.chunk = chunk,
+		.publish = publish,
+		.arg = n,
+	};
+}
+
 void natives_init(struct natives *n, struct probe *p, const char *cache)
 {
-	const struct probe_tables *t = probe_tables(p);
-
-	*n = (struct natives){
-		.probe = p,
-		.space =
-			{
-				.mappings = t->mappings,
-				.pages = t->pages,
-				.rules = t->rules,
-				.files = t->files,
-				.max_chunks = UNWIND_MAX_CHUNKS,
-				.chunk = chunk,
-				.publish = publish,
-				.arg = n,
-			},
-		.replay = mem_calloc(1, sizeof(*n->replay)),
-	};
+	*n = (struct natives){.probe = p, .replay = mem_calloc(1, sizeof(*n->replay))};
+	if (!p)
+		n->memory = table_memory_new();
+	n->space = p ? space_of_probe(n) : n->memory->space;
 	n->store = table_store_new(&n->space, ROW_BYTES);
 	if (cache)
 		table_store_set_cache(n->store, cache, CACHE_BYTES, NULL);
@@ -53,6 +56,7 @@ void natives_init(struct natives *n, struct probe *p, const char *cache)
 void natives_fini(struct natives *n)
 {
 	table_store_free(n->store);
+	table_memory_free(n->memory);
 	free(n->replay);
 }
 
@@ -110,6 +114,7 @@ static void take_copied(struct natives *n, const struct probe_sample *s, const s
 	r->nregions = PROBE_REGIONS;
 	r->bytes = (const void *)(copied + 1);
 	r->pid = process_tid(&t->process);
+	r->memory = NULL;
 }
 
 void natives_walk(struct natives *n, const struct probe_sample *s, struct target *t, int64_t now_ns,
@@ -142,6 +147,37 @@ void natives_walk(struct natives *n, const struct probe_sample *s, struct target
 		tell_kernel(n, t->process.pid, PROBE_NO_STACK);
 	else if (s->native_end == UNWIND_NATIVE_NO_MAPPING)
 		tell_kernel(n, t->process.pid, 0);
+}
+
+static void prepare_copy(struct natives *n, const struct thread_copy *c, const struct target *t)
+{
+	thread_copy_replay(c, n->replay);
+	n->replay->space = &n->space;
+	n->replay->pid = process_tid(&t->process);
+	n->replay->memory = NULL;
+}
+
+void natives_walk_copy(struct natives *n, const struct thread_copy *c, struct target *t,
+		       int64_t now_ns, struct native_stack *ret, bool *ret_changed)
+{
+	struct unwind_process run;
+
+	if (!table_store_run(n->store, t->process.pid, &run))
+		table_store_process(n->store, &t->process, now_ns);
+	prepare_copy(n, c, t);
+	walk_again(n, t, now_ns, ret_changed);
+	*ret = (struct native_stack){n->replay->entries, n->replay->count, n->replay->end};
+}
+
+void natives_walk_still(struct natives *n, const struct thread_copy *c, const struct memory *m,
+			struct target *t, struct native_stack *ret)
+{
+	prepare_copy(n, c, t);
+	n->replay->memory = m;
+	if (!table_store_run(n->store, t->process.pid, &n->replay->run))
+		n->replay->run = (struct unwind_process){};
+	replay_walk(n->replay);
+	*ret = (struct native_stack){n->replay->entries, n->replay->count, n->replay->end};
 }
 
 void natives_changed(struct natives *n, const struct target *t, int64_t now_ns)

@@ -1,5 +1,5 @@
 /* capture/natives.h - native stacks: tells the probe what it needs to walk them, and walks those
- * that it could not.
+ * that it could not. Without a probe it walks those of threads that stood still.
  *
  * A process is published when a sample of it brings its stack along; tables are loaded when a walk
  * asks for them. Memory: a natives borrows the probe, and belongs to its owner; the frames of a
@@ -10,10 +10,12 @@
 #include "capture/capture.h"
 #include "capture/target.h"
 #include "probe/probe.h"
-#include "unwind/replay.h"
+#include "unwind/native/table_memory.h"
+#include "unwind/thread_copy.h"
 
 struct natives {
-	struct probe *probe; /* not ours */
+	struct probe *probe;	     /* not ours; NULL: there is none, */
+	struct table_memory *memory; /* and the tables lie here */
 	struct table_space space;
 	struct table_store *store;
 	int64_t next_tick_ns;
@@ -26,13 +28,20 @@ struct native_stack {
 	uint8_t end; /* enum unwind_native_end */
 };
 
-/* cache: a folder for tables, or NULL; one that cannot be used is done without. */
+/* p may be NULL. cache: a folder for tables, or NULL; one that cannot be used is done without. */
 void natives_init(struct natives *n, struct probe *p, const char *cache);
 void natives_fini(struct natives *n);
 /* The native frames of a sample of t: as the kernel walked them, or walked again. Sets *ret_changed
  * when the mappings of t were read again and differ. */
 void natives_walk(struct natives *n, const struct probe_sample *s, struct target *t, int64_t now_ns,
 		  struct native_stack *ret, bool *ret_changed);
+/* The native frames of a thread of t that was copied; tables are loaded as they are asked for. */
+void natives_walk_copy(struct natives *n, const struct thread_copy *c, struct target *t,
+		       int64_t now_ns, struct native_stack *ret, bool *ret_changed);
+/* The same over the copy and what else its memory holds now, because the thread stands still; with
+ * the tables that are there, for it must not stand for long. */
+void natives_walk_still(struct natives *n, const struct thread_copy *c, const struct memory *m,
+			struct target *t, struct native_stack *ret);
 /* The mappings of t changed: publish them where they were published before. */
 void natives_changed(struct natives *n, const struct target *t, int64_t now_ns);
 void natives_forked(struct natives *n, pid_t parent, pid_t child, int64_t now_ns);

@@ -6,12 +6,15 @@
 
 #include "base/clock.h"
 #include "capture/interpreters.h"
+#include "capture/stops.h"
 #include "capture/tasks.h"
 #include "capture/window.h"
 #include "unwind/python/python_reader.h"
 
 enum {
 	SYMBOL_BYTES = 1 << 20,
+	NATIVE_SYMBOL_BYTES = 24 << 20,
+	LARGE_FILE = 4 << 20, /* read beside, as in capture.c */
 	MAX_SUBJECTS = 1024,
 	MAX_CHILDREN_TEXT = 4096, /* of one thread, as /proc tells them */
 	RETRY_GROWS = 8,	  /* waits for Python grow by one part of this */
@@ -42,6 +45,8 @@ struct reader {
 	struct targets targets;
 	struct window window;
 	VEC(struct subject *) subjects;
+	struct stops *stops; /* NULL: without native functions */
+	pid_vec tids;	     /* of the subject that is sampled, with them */
 	int timer_fd;
 	int64_t period_ns, start_ns;
 	int64_t due_ns;	     /* of the next tick */
@@ -132,6 +137,8 @@ static int look_for_python(struct reader *r, struct subject *s, struct err *e)
 	struct process p;
 	int code;
 
+	if (r->stops)
+		natives_forget(&r->stops->natives, s->pid, clock_mono_ns());
 	if (!t->readable) {
 		code = process_read(s->pid, &p, e);
 		if (code < 0)
@@ -300,12 +307,11 @@ static struct window_facts facts_of(const struct reader *r, struct subject *s,
 				    const struct python_thread *thread, bool running, int64_t now)
 {
 	bool wall = r->cfg.clock == CAPTURE_WALL;
-	struct window_facts facts = {
-		.thread = interpreters_thread_name(&s->interpreters, thread->interpreter,
-						   thread->id, now),
-		.collects = thread->in_gc,
-	};
+	struct window_facts facts = {.collects = thread->in_gc};
 
+	if (thread->state)
+		facts.thread = interpreters_thread_name(&s->interpreters, thread->interpreter,
+							thread->id, now);
 	if (wall)
 		facts.state = running ? "running" : "idle";
 	if (thread->holds_gil)
@@ -340,41 +346,104 @@ static bool is_wanted(const struct reader *r, struct subject *s, const struct py
 		       thread->state;
 }
 
-static void sample_thread(struct reader *r, struct subject *s, size_t i, uint64_t periods,
-			  int64_t now)
+/* A thread of a subject, on its way into a sample. */
+struct sampled {
+	struct subject *subject;
+	const struct python_thread *thread;
+	size_t i; /* of it among the reader's; OTHER_THREAD: it has not run Python yet */
+};
+#define OTHER_THREAD SIZE_MAX
+
+static void read_python(void *arg)
 {
-	const struct python_thread *thread = python_reader_thread(s->python, i);
-	const struct native_stack native = {.end = UNWIND_NATIVE_COMPLETE};
-	struct target *t = targets_find(&r->targets, s->pid);
-	const struct python_awaiters *awaiters;
+	const struct sampled *k = arg;
+
+	if (k->i != OTHER_THREAD)
+		python_reader_read(k->subject->python, k->i);
+}
+
+/* Read its stack; -ESRCH: the thread ended. */
+static int read_stack(struct reader *r, struct sampled *k, struct target *t, int64_t now,
+		      struct native_stack *ret)
+{
+	bool changed = false;
+
+	*ret = (struct native_stack){.end = UNWIND_NATIVE_COMPLETE};
+	if (r->stops)
+		return stops_take(r->stops, t, k->thread->tid, now, read_python, k, ret, &changed);
+	read_python(k);
+	return 0;
+}
+
+static void add_sample(struct reader *r, const struct sampled *k, struct target *t,
+		       const struct native_stack *native, const struct window_facts *facts,
+		       int64_t now)
+{
+	const struct python_thread *thread = k->thread;
+	const struct python_awaiters *awaiters = NULL;
 	struct window_result result = {};
+
+	fill_sample(r, k->subject, t, thread, now);
+	if (thread->state)
+		awaiters = interpreters_awaiters(&k->subject->interpreters, thread->interpreter,
+						 thread->id, now);
+	if (awaiters)
+		add_awaiters(r, thread, awaiters);
+	window_add(&r->window, &r->buffer->sample, native, t, facts, &result);
+	r->stats.samples++;
+	r->stats.outcomes[result.outcome]++;
+	for (unsigned int i = 0; i < REMARK_COUNT; i++)
+		r->stats.remarks[i] += result.remarks >> i & 1;
+}
+
+static void sample_thread(struct reader *r, struct sampled *k, uint64_t periods, int64_t now)
+{
+	const struct python_thread *thread = k->thread;
+	struct target *t = targets_find(&r->targets, k->subject->pid);
+	struct native_stack native;
 	struct window_facts facts;
 	bool running;
 	int64_t value;
+	int code;
 
 	/* What it ran without the lock is not to be left for its next sample. */
-	if (!t || (r->cfg.clock == CAPTURE_WALL && !is_wanted(r, s, thread, now)))
+	if (!t || (r->cfg.clock == CAPTURE_WALL && !is_wanted(r, k->subject, thread, now)))
 		return;
-	value = value_of(r, s, thread, periods, now, &running);
-	if (!value || !is_wanted(r, s, thread, now))
+	value = value_of(r, k->subject, thread, periods, now, &running);
+	if (!value || !is_wanted(r, k->subject, thread, now))
 		return;
-	python_reader_read(s->python, i);
+	code = read_stack(r, k, t, now, &native);
 	if (r->cfg.gil && !thread->holds_gil)
 		return;
 	/* A thread of C code that has not called Python. */
-	if (thread->end == UNWIND_PYTHON_NONE) {
+	if (code == -ESRCH || (!r->stops && thread->end == UNWIND_PYTHON_NONE)) {
 		r->stats.unsampled_ns += r->cfg.clock == CAPTURE_CPU ? value : 0;
 		return;
 	}
-	facts = facts_of(r, s, thread, running, now);
+	facts = facts_of(r, k->subject, thread, running, now);
 	facts.value = value;
-	fill_sample(r, s, t, thread, now);
-	awaiters = interpreters_awaiters(&s->interpreters, thread->interpreter, thread->id, now);
-	if (awaiters)
-		add_awaiters(r, thread, awaiters);
-	window_add(&r->window, &r->buffer->sample, &native, t, &facts, &result);
-	r->stats.samples++;
-	r->stats.outcomes[result.outcome]++;
+	add_sample(r, k, t, &native, &facts, now);
+}
+
+static bool is_known(const struct subject *s, int n, pid_t tid)
+{
+	for (int i = 0; i < n; i++)
+		if (python_reader_thread(s->python, (size_t)i)->tid == tid)
+			return true;
+	return false;
+}
+
+/* Threads that Python does not know; n are known. */
+static void sample_others(struct reader *r, struct subject *s, int n, uint64_t periods, int64_t now)
+{
+	if (!r->stops || r->cfg.gil || process_tids(s->pid, &r->tids))
+		return;
+	for (size_t i = 0; i < r->tids.len; i++) {
+		const struct python_thread thread = {.tid = r->tids.data[i]};
+
+		if (!is_known(s, n, thread.tid))
+			sample_thread(r, &(struct sampled){s, &thread, OTHER_THREAD}, periods, now);
+	}
 }
 
 static void tick(struct reader *r, uint64_t periods, int64_t now)
@@ -384,7 +453,12 @@ static void tick(struct reader *r, uint64_t periods, int64_t now)
 		int n = s->python ? python_reader_list(s->python) : 0;
 
 		for (int i = 0; i < n; i++)
-			sample_thread(r, s, (size_t)i, periods, now);
+			sample_thread(r,
+				      &(struct sampled){s,
+							python_reader_thread(s->python, (size_t)i),
+							(size_t)i},
+				      periods, now);
+		sample_others(r, s, n, periods, now);
 		tasks_sweep(&s->tasks, now);
 		if (n == -ESRCH) {
 			remove_subject(r, k);
@@ -429,15 +503,20 @@ int reader_open(const struct capture_config *cfg, struct reader **ret, struct er
 	r->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (r->timer_fd < 0)
 		return err_sys(e, -errno, "cannot make a timer");
-	code = symbolizer_new(SYMBOL_BYTES, &r->symbolizer, e);
+	code = symbolizer_new(cfg->native ? NATIVE_SYMBOL_BYTES : SYMBOL_BYTES, &r->symbolizer, e);
 	if (code < 0)
 		return code;
+	if (cfg->native) {
+		r->stops = mem_calloc(1, sizeof(*r->stops));
+		stops_init(r->stops, cfg->cache);
+		symbolizer_set_loader(r->symbolizer, LARGE_FILE);
+	}
 	window_init(&r->window, r->symbolizer, &r->targets);
 	r->retry_ns = INT64_MAX;
 	code = look_for_python(r, add_subject(r, cfg->pid, clock_mono_ns()), e);
 	if (code < 0)
 		return code;
-	if (!code && !cfg->starting && !cfg->children)
+	if (!code && !cfg->starting && !cfg->children && !cfg->native)
 		return no_python(r, e);
 	if (!cfg->starting && cfg->clock == CAPTURE_CPU)
 		start_run_times(r, r->subjects.data[0]);
@@ -461,6 +540,10 @@ void reader_close(struct reader *r)
 	targets_fini(&r->targets);
 	runtimes_free(r->runtimes);
 	symbolizer_free(r->symbolizer);
+	if (r->stops)
+		stops_fini(r->stops);
+	free(r->stops);
+	vec_fini(&r->tids);
 	if (r->timer_fd >= 0)
 		close(r->timer_fd);
 	free(r->buffer);
@@ -487,6 +570,8 @@ int reader_drain(struct reader *r)
 		tick(r, next_slot(r, now), now);
 		choose_due(r);
 	}
+	if (r->stops)
+		stops_tick(r->stops, now);
 	arm_timer(r);
 	return (int)(r->stats.samples - before);
 }
@@ -495,6 +580,7 @@ struct profile *reader_take(struct reader *r)
 {
 	struct profile *p = window_take(&r->window);
 
+	symbolizer_trim(r->symbolizer);
 	window_start(&r->window, p->type, r->period_ns);
 	return p;
 }
@@ -503,6 +589,12 @@ void reader_stats(const struct reader *r, struct capture_stats *ret)
 {
 	*ret = r->stats;
 	ret->processes = r->subjects.len;
+	if (r->stops) {
+		ret->stopped = r->stops->stats.stopped;
+		ret->not_stopped = r->stops->stats.failed;
+		ret->stopped_ns = r->stops->stats.total_ns;
+		ret->stopped_max_ns = r->stops->stats.max_ns;
+	}
 	for (size_t i = 0; i < r->subjects.len; i++) {
 		ret->python_processes += r->subjects.data[i]->python != NULL;
 		ret->unsampled_ns += tasks_left(&r->subjects.data[i]->tasks);
@@ -517,4 +609,9 @@ bool reader_ended(const struct reader *r)
 struct symbolizer *reader_symbolizer(struct reader *r)
 {
 	return r->symbolizer;
+}
+
+struct window *reader_window(struct reader *r)
+{
+	return &r->window;
 }

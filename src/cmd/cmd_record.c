@@ -118,6 +118,24 @@ static void put_missed(const struct record *r, const struct capture_stats *s, do
 		buf_printf(b, "glim record: %.2f s of CPU time is in no sample\n", cpu);
 }
 
+/* What native functions cost the process, where they were not seen from the kernel. */
+static void put_stops(const struct capture_stats *s, struct buf *b)
+{
+	if (s->stopped) {
+		buf_puts(b, "glim record: a thread was stopped for a moment ");
+		put_number(b, s->stopped);
+		buf_printf(b, " times, %.0f us each, %.0f us at most\n",
+			   (double)s->stopped_ns / 1e3 / (double)s->stopped,
+			   (double)s->stopped_max_ns / 1e3);
+	}
+	if (s->not_stopped) {
+		buf_puts(b, "glim record: without native functions, as the thread could not be "
+			    "stopped: ");
+		put_number(b, s->not_stopped);
+		buf_puts(b, " samples\n");
+	}
+}
+
 static void summary(const struct record *r, double seconds)
 {
 	struct capture_stats s;
@@ -139,6 +157,7 @@ static void summary(const struct record *r, double seconds)
 	if (s.cpus_unsampled)
 		buf_printf(&b, "glim record: %llu CPUs that are online were not sampled\n",
 			   (unsigned long long)s.cpus_unsampled);
+	put_stops(&s, &b);
 	put_missed(r, &s, seconds, &b);
 	fputs(buf_cstr(&b), stderr);
 }
@@ -197,13 +216,40 @@ static int open_command(struct record *r, struct err *e)
 	return code;
 }
 
+/* The kernel's programs see native functions best; who may not use them, or wants what they do not
+ * have, gets those of threads that are stopped for a moment. */
+static bool wants_kernel(const struct record *r)
+{
+	return !r->pid || (r->native && r->clock == CAPTURE_CPU && !r->gil);
+}
+
+static int open_capture(struct record *r, struct capture_config *config, struct err *e)
+{
+	int code;
+
+	config->engine = CAPTURE_KERNEL;
+	code = wants_kernel(r) ? capture_open(config, &r->capture, e) : -ENOTSUP;
+	if (!r->pid || (code != -EPERM && code != -EACCES && code != -ENOTSUP && code != -ENOSYS))
+		return code;
+	*e = (struct err){};
+	config->engine = CAPTURE_READER;
+	code = r->native && !r->command ? target_check_trace(r->pid, "record", e) : 0;
+	if (!code)
+		code = capture_open(config, &r->capture, e);
+	if (code == -EPERM || code == -EACCES)
+		target_check_memory(r->pid, "record", e);
+	if (code == -ENOENT)
+		target_advise(e, "--native records any program");
+	return code;
+}
+
 static int record_open(struct record *r, struct err *e)
 {
 	int code = open_command(r, e);
 	cleanup_free char *cache = cache_folder("unwind");
-	const struct capture_config config = {
-		.engine = r->pid && !r->native ? CAPTURE_READER : CAPTURE_KERNEL,
+	struct capture_config config = {
 		.clock = r->clock,
+		.native = r->native,
 		.pid = r->pid,
 		.children = r->children,
 		.gil = r->gil,
@@ -217,11 +263,7 @@ static int record_open(struct record *r, struct err *e)
 	if (code)
 		return code;
 	record_loop(r);
-	code = capture_open(&config, &r->capture, e);
-	if ((code == -EPERM || code == -EACCES) && config.engine == CAPTURE_READER)
-		target_check_memory(r->pid, "record", e);
-	if (code == -ENOENT && config.engine == CAPTURE_READER)
-		target_advise(e, "--native records any program, as root");
+	code = open_capture(r, &config, e);
 	if (!code && r->fetch)
 		code = fetch_start(r->capture, &r->debuginfod, e);
 	if (code)
@@ -318,9 +360,6 @@ static int check_options(const struct record_options *o, struct record *r, struc
 		return err_set(e, -EINVAL,
 			       "--mode, --gil, --native and --subprocesses are for one process: "
 			       "use -p PID or -- COMMAND");
-	if (o->native && (o->mode || o->gil))
-		return err_set(e, -EINVAL, "--native counts CPU time: leave --%s away",
-			       o->gil ? "gil" : "mode");
 	if (o->mode && strcmp(o->mode, "cpu") && strcmp(o->mode, "wall"))
 		return err_set(e, -EINVAL, "--mode must be cpu or wall, not \"%.40s\"", o->mode);
 	r->native = o->native;
@@ -388,7 +427,7 @@ int cmd_record(int argc, char **argv)
 	const struct option_spec specs[] = {
 		{"pid", 'p', "PID", "one process; needs no root for your own Python", &o.pid},
 		{"gil", 0, NULL, "only threads that hold the global interpreter lock", &o.gil},
-		{"native", 0, NULL, "native and kernel functions, too; needs root", &o.native},
+		{"native", 0, NULL, "native functions, too; of the kernel as root", &o.native},
 		{"subprocesses", 0, NULL, "and the processes that it starts", &o.children},
 		{"mode", 0, "MODE", "cpu counts threads that run, wall those that wait, too (cpu)",
 		 &o.mode},
@@ -403,12 +442,13 @@ int cmd_record(int argc, char **argv)
 	const struct option_table table = {
 		.command = "record",
 		.usage = "[OPTION...] -p PID | -a | -- COMMAND [ARGUMENT...]",
-		.about = "Profiles a Python process, which is never stopped, or every process of "
+		.about = "Profiles a Python process, which is not stopped, or every process of "
 			 "this machine into a file. It ends with the process, or by Ctrl-C; the "
 			 "file is kept.",
 		.examples = "  glim record -p 1234 -d 10 -o cpu.pb.gz\n"
 			    "  glim record -p 1234 --mode wall -F 1000 -f folded -o -\n"
 			    "  glim record -o cpu.pb.gz -- python3 program.py\n"
+			    "  glim record --native -o mixed.html -- python3 program.py\n"
 			    "  glim record -a -d 10 -o cpu.pb.gz\n"
 			    "  glim record -a -d 5 -f folded -o -\n",
 		.specs = specs,

@@ -160,3 +160,18 @@ int target_check_memory(pid_t pid, const char *command, struct err *e)
 	f.may_trace = capabilities >> CAP_SYS_PTRACE & 1;
 	return target_refused(&f, e);
 }
+
+int target_check_trace(pid_t pid, const char *command, struct err *e)
+{
+	unsigned long long tracer = 0;
+	cleanup_free char *name = NULL;
+
+	status_number(pid, "\nTracerPid:", 0, 10, &tracer);
+	name = tracer ? target_name((pid_t)tracer) : NULL;
+	if (name)
+		return err_set(e, -EBUSY,
+			       "process %d is traced by %s, and native functions are seen by "
+			       "tracing: end that, or leave --native away",
+			       (int)pid, name);
+	return target_check_memory(pid, command, e);
+}

@@ -18,6 +18,10 @@ char *target_name(pid_t pid);
  * command: what stands behind "glim" in the advice. */
 int target_check_memory(pid_t pid, const char *command, struct err *e);
 
+/* May its threads be stopped to see their native functions? As above, and -EBUSY: says who traces
+ * it. */
+int target_check_trace(pid_t pid, const char *command, struct err *e);
+
 /* Put what can be done behind the reason that is in e; returns its code. */
 int target_advise(struct err *e, const char *advice);
 

@@ -75,18 +75,6 @@ static pid_t number_of(const char *text, const char *name)
 	return at ? (pid_t)strtol(at + strlen(name), NULL, 10) : 0;
 }
 
-static pid_t status_number(pid_t pid, const char *name)
-{
-	char text[STATUS_TEXT];
-
-	return read_text(pid, pid, "status", text, sizeof(text)) ? 0 : number_of(text, name);
-}
-
-pid_t thread_tracer(pid_t pid)
-{
-	return status_number(pid, "\nTracerPid:");
-}
-
 /* How often it came to a CPU; 0: this kernel does not count. */
 static int read_arrivals(pid_t pid, pid_t tid, uint64_t *ret)
 {
@@ -125,7 +113,10 @@ static int read_waiting(pid_t pid, pid_t tid, struct thread_registers *ret, int 
 
 static bool is_own_child(pid_t pid)
 {
-	return status_number(pid, "\nPPid:") == getpid();
+	char text[STATUS_TEXT];
+
+	return !read_text(pid, pid, "status", text, sizeof(text)) &&
+	       number_of(text, "\nPPid:") == getpid();
 }
 
 /* What a traced thread told: 1: it stopped, with *ret_signal to be delivered; 0: nothing yet;

@@ -47,7 +47,4 @@ int thread_stop_end(struct thread_stop *s);
 /* Let those go on that did not stop in time, when they have stopped by now. To be called often. */
 void thread_stop_sweep(void);
 
-/* Who traces the process; 0: nobody. */
-pid_t thread_tracer(pid_t pid);
-
 #endif

@@ -21,6 +21,8 @@ static int read_copied(void *dst, size_t size, uint64_t address)
 		}
 		bytes += r->bytes;
 	}
+	if (current->memory)
+		return memory_read(current->memory, address, dst, size);
 	if (size != sizeof(uint32_t))
 		return -1;
 	return process_read_memory(current->pid, address, dst, size) < 0;

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "process/memory.h"
 #include "unwind/native/table_store.h"
 #include "unwind/unwind_abi.h"
 
@@ -26,7 +27,8 @@ struct replay {
 	const struct unwind_region *regions;
 	uint32_t nregions;
 	const uint8_t *bytes;
-	pid_t pid; /* whose code may be read; memory that changes is not */
+	pid_t pid;		     /* whose code may be read; memory that changes is not, */
+	const struct memory *memory; /* but this, which stands still, is; NULL: there is none */
 
 	struct unwind_entry entries[UNWIND_MAX_ENTRIES]; /* leaf first */
 	uint32_t count;

@@ -142,7 +142,6 @@ def test_the_frequency_counts(glim, busy):
         ([], "-a is the whole machine"),
         (["-a", "-p", "1"], "what to record?"),
         (["-p", "1", "--", "ls"], "what to record?"),
-        (["-p", "1", "--native", "--mode", "cpu"], "leave --mode away"),
         (["-p", "1", "--mode", "gpu"], "--mode must be"),
         (["-a", "--mode", "wall"], "are for one process"),
         (["-a", "--", "ls"], "what to record?"),

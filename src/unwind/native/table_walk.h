@@ -22,8 +22,6 @@
 enum {
 	TABLE_WINDOW = 64,	/* words of the stack that are read at once */
 	TABLE_WINDOW_BELOW = 8, /* of them below the CFA: what was saved is mostly there */
-	TABLE_LOST_RBP = 1,
-	TABLE_LOST_RBX = 2,
 	TABLE_FEW_STEPS = 8, /* of a search, when there are few elements */
 };
 

@@ -168,6 +168,9 @@ struct unwind_process {
 };
 _Static_assert(sizeof(struct unwind_process) == 8, "shared with BPF");
 
+/* Registers whose value a walk does not know. */
+enum { TABLE_LOST_RBP = 1, TABLE_LOST_RBX = 2 };
+
 /* How a walk by tables ended. Values are sent: append only. */
 enum unwind_table_end {
 	UNWIND_TABLE_GOING = 0,

@@ -1,0 +1,168 @@
+#include "capture/stops.h"
+
+#include "base/clock.h"
+
+enum {
+	MAX_TRIES = 4,
+	MAX_THREADS = 16384, /* that something is remembered of */
+	LIVE = 1,	     /* of what is remembered: the copy does not do */
+};
+
+void stops_init(struct stops *s, const char *cache)
+{
+	*s = (struct stops){};
+	natives_init(&s->natives, NULL, cache);
+}
+
+void stops_fini(struct stops *s)
+{
+	natives_fini(&s->natives);
+	thread_copy_fini(&s->copy);
+	map64_fini(&s->threads);
+}
+
+/* One thread on its way. */
+struct taking {
+	struct stops *stops;
+	struct target *target;
+	pid_t tid;
+	enum thread_stop_way way;
+	struct memory memory;
+	uint64_t end; /* of its stack, as far as it was needed the last time; 0: not known */
+	bool live;    /* it is walked while it stands still, */
+	bool lacking; /* where there were not all tables */
+	stops_read *read;
+	void *arg;
+	struct native_stack stack;
+};
+
+static void remember(struct taking *k)
+{
+	struct map64 *threads = &k->stops->threads;
+	uint64_t end = thread_copy_end(&k->stops->copy, k->stops->natives.replay);
+	const struct unwind_region *copied = &k->stops->copy.region;
+	/* Where the copy reached as far, it was other memory that was missing. */
+	bool live = k->live && (!end || end - copied->address <= copied->bytes);
+
+	if (threads->len >= MAX_THREADS)
+		map64_fini(threads);
+	map64_set(threads, (uint64_t)k->tid, (end & ~7ULL) | (live ? LIVE : 0));
+}
+
+static void recall(struct taking *k)
+{
+	const uint64_t *known = map64_get(&k->stops->threads, (uint64_t)k->tid);
+
+	k->end = known ? *known & ~7ULL : 0;
+	k->live = known && (*known & LIVE);
+}
+
+static void count(struct stops_stats *c, const struct thread_stop *stop)
+{
+	int64_t took = clock_mono_ns() - stop->since_ns;
+
+	if (!stop->traced) {
+		c->waited++;
+		return;
+	}
+	c->stopped++;
+	c->total_ns += took;
+	c->max_ns = MAX(c->max_ns, took);
+}
+
+/* Copy what is needed; as thread_stop_begin and thread_stop_end. */
+static int copy(struct taking *k)
+{
+	struct stops *s = k->stops;
+	struct thread_registers registers;
+	struct thread_stop stop;
+	int code = thread_stop_begin(&stop, k->target->process.pid, k->tid, k->way, &registers);
+
+	if (code)
+		return code;
+	thread_copy_take(&s->copy, &k->memory, &registers, k->end);
+	k->read(k->arg);
+	if (k->live)
+		natives_walk_still(&s->natives, &s->copy, &k->memory, k->target, &k->stack);
+	k->lacking = k->live && (k->stack.end == UNWIND_NATIVE_NOT_LOADED ||
+				 k->stack.end == UNWIND_NATIVE_NO_MAPPING);
+	code = thread_stop_end(&stop);
+	count(&s->stats, &stop);
+	return code;
+}
+
+/* Is a walk that ended so worth another try, and how? */
+static bool try_otherwise(struct taking *k)
+{
+	switch (k->stack.end) {
+	case UNWIND_NATIVE_UNREAD:
+		if (k->live && !k->lacking)
+			return false;
+		return k->live = true;
+	case UNWIND_NATIVE_LOST:
+	case UNWIND_NATIVE_BAD_FP:
+		if (!k->stops->copy.registers.only_stack)
+			return false;
+		k->way = THREAD_STOP_TRACE;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int take(struct taking *k, int64_t now_ns, bool *ret_changed)
+{
+	bool have = false;
+	int code = 0;
+
+	for (int i = 0; i < MAX_TRIES; i++) {
+		code = copy(k);
+		if (code == -EAGAIN && k->way == THREAD_STOP_ANY) {
+			/* It went on: what was read is of no moment. */
+			k->way = i + 2 == MAX_TRIES ? THREAD_STOP_TRACE : THREAD_STOP_ANY;
+			continue;
+		}
+		/* The walk before was good as far as it went. */
+		if (code)
+			return have && code == -EAGAIN ? 0 : code;
+		have = true;
+		if (!k->live || k->lacking)
+			natives_walk_copy(&k->stops->natives, &k->stops->copy, k->target, now_ns,
+					  &k->stack, ret_changed);
+		if (!try_otherwise(k))
+			break;
+	}
+	return have ? 0 : code;
+}
+
+int stops_take(struct stops *s, struct target *t, pid_t tid, int64_t now_ns, stops_read *read,
+	       void *arg, struct native_stack *ret, bool *ret_changed)
+{
+	struct taking k = {
+		.stops = s,
+		.target = t,
+		.tid = tid,
+		.memory = memory_of_process(process_tid(&t->process)),
+		.read = read,
+		.arg = arg,
+	};
+	int code;
+
+	recall(&k);
+	code = take(&k, now_ns, ret_changed);
+	if (code) {
+		s->stats.failed++;
+		read(arg);
+		k.stack = (struct native_stack){.end = UNWIND_NATIVE_UNREAD};
+	} else {
+		remember(&k);
+	}
+	*ret = k.stack;
+	return code;
+}
+
+void stops_tick(struct stops *s, int64_t now_ns)
+{
+	thread_stop_sweep();
+	natives_tick(&s->natives, now_ns);
+}
