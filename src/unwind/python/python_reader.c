@@ -4,27 +4,21 @@
 #include "unwind/python/collector.h"
 #include "unwind/python/gil.h"
 #include "unwind/python/layout.h"
-#include "unwind/python/stack_belief.h"
-#include "unwind/python/stack_copy.h"
+#include "unwind/python/stack_walk.h"
 
 enum {
 	MAX_INTERPRETERS = 64,
 	MAX_THREADS = 4096,
 	HEAD_BYTES = 512, /* of a thread state */
-	/* Times that stacks are copied to be certain of them: saved up for when much is new, and so
-	 * many more a stack. One stack gets a part of what was saved. */
-	SAVED_EFFORT = 2048,
-	MORE_EFFORT = 2,
-	EFFORT_PARTS = 8,
-	ROOT_VOTES = 8, /* that make a frame the only one that can be outermost */
-	MAX_ROOT_VOTES = 64,
-	MAX_CODES = 32768, /* code objects whose start is remembered */
-	WALK_STEPS = UNWIND_MAX_ENTRIES + 1,
+	MAX_TRIES = 16,	  /* times that a stack is copied before it is cut */
+	SLOW_TRIES = 4,	  /* of them may be thrown away because they took */
+	SLOW = 4,	  /* times as long as their average, */
+	COPY_TIMES = 16,  /* which is of so many */
 	/* glibc 2.21 to 2.41 on x86-64, nptl/descr.h: where struct pthread has its tid. */
 	GLIBC_PTHREAD_TID = 720,
 };
-/* A code object's start is read again after this, for another may lie in its place. */
-static const int64_t code_believed_ns = 1000000;
+/* Of what a copy takes longer than others the clock may have a part. */
+static const int64_t slow_ns = 1000;
 /* Lists of threads are read again after this. */
 static const int64_t list_believed_ns = 4000000;
 
@@ -34,25 +28,15 @@ struct moment {
 	int32_t locked, collecting;
 };
 enum { MOMENT_PARTS = 3, MAX_CODES_ALONG = STACK_COPY_OTHERS - MOMENT_PARTS };
-/* The words of a code object that python_code_check() is made of. */
-struct code_head {
-	uint64_t address; /* of the words */
-	int64_t read_ns;
-	uint32_t words[PYTHON_CODE_WORDS];
-};
 struct thread_slot {
 	struct python_thread thread;
 	uint64_t collector; /* of its interpreter */
-	struct stack_copy copy;
+	struct stack_thread stack;
 	VEC(struct unwind_entry) entries;
 	VEC(uint64_t) frames;
-	unsigned int effort;
-	/* The outermost frame, by the majority of stacks: one that just returned, or a generator
-	 * that just yielded, has no caller, too. */
-	uint64_t root;
-	unsigned int root_votes;
 	uint64_t codes[MAX_CODES_ALONG]; /* starts of code objects that the last stack had */
 	size_t ncodes;
+	int64_t copy_ns; /* what a copy takes, on average */
 };
 struct interpreter_slot {
 	uint64_t address;
@@ -70,171 +54,13 @@ struct python_reader {
 	bool tids_fresh;	 /* they were read since the lists of threads were */
 	uint8_t *heads;		 /* HEAD_BYTES for each thread */
 	size_t heads_cap;
-	struct stack_belief belief;
-	VEC(struct code_head) codes;
-	struct map64 code_by_address;
+	struct code_heads codes;
+	struct stack_walk walk;
 	int64_t now_ns, listed_ns;
-	struct unwind_entry *entries[STACK_COPIES]; /* of the walk over each copy */
-	uint64_t *frames[STACK_COPIES];		    /* where each of them was */
 	struct python_reader_stats stats;
 };
 
-/* ---- one walk over a copy ---- */
-
-/* The walk is compiled in as BPF compiles it: what it reads is said by macros, which cannot carry
- * an argument along. */
-static _Thread_local struct {
-	struct python_reader *reader;
-	struct thread_slot *slot;
-	const void *code; /* where the walk wants the start of a code object */
-	unsigned int copy;
-} current;
-
-static struct code_head *known_code(struct python_reader *r, uint64_t address)
-{
-	const uint64_t *known = map64_get(&r->code_by_address, address);
-
-	return known ? &r->codes.data[*known] : NULL;
-}
-
-static struct code_head *code_head(struct python_reader *r, uint64_t address)
-{
-	struct code_head *known = known_code(r, address);
-	struct code_head new = {.address = address, .read_ns = r->now_ns};
-
-	if (known && r->now_ns - known->read_ns < code_believed_ns)
-		return known;
-	if (memory_read(r->memory, address, new.words, sizeof(new.words)))
-		return NULL;
-	if (known) {
-		*known = new;
-		return known;
-	}
-	if (r->codes.len >= MAX_CODES) {
-		vec_clear(&r->codes);
-		map64_fini(&r->code_by_address);
-	}
-	map64_set(&r->code_by_address, address, r->codes.len);
-	vec_push(&r->codes, new);
-	return &r->codes.data[r->codes.len - 1];
-}
-
-static int read_copied(void *dst, size_t size, uint64_t address)
-{
-	const struct code_head *head;
-
-	if (dst != current.code)
-		return stack_copy_read(&current.slot->copy, current.reader->memory, current.copy,
-				       address, dst, size);
-	head = code_head(current.reader, address);
-	if (!head || size > sizeof(head->words))
-		return -EFAULT;
-	memcpy(dst, head->words, size);
-	return 0;
-}
-
-#define WALK_READ(dst, size, address) read_copied((dst), (size), (address))
-/* Native frames are not walked here. */
-#define TABLE_MAPPINGS() ((const struct unwind_mapping *)NULL)
-#define TABLE_PAGES()	 ((const struct unwind_page *)NULL)
-#define TABLE_RULES()	 ((const struct unwind_rule *)NULL)
-#define TABLE_FILE(id)	 ((struct unwind_file *)NULL)
-#define TABLE_CHUNK(i)	 ((const unwind_row *)NULL)
-#include "unwind/walk.h"
-
-struct stack {
-	struct unwind_entry *entries;
-	uint64_t *frames;
-	uint32_t count;
-	uint8_t end;
-};
-
-static void walk_copy(struct python_reader *r, struct thread_slot *t, unsigned int copy,
-		      struct stack *ret)
-{
-	const struct python_process *py = &r->python.process;
-	struct walk w = {.thread_base = t->thread.id, .phase = WALK_PYTHON};
-
-	current.reader = r;
-	current.slot = t;
-	current.code = w.code;
-	current.copy = copy;
-	ret->entries = r->entries[copy];
-	ret->frames = r->frames[copy];
-	if (python_take_thread(&w, py, t->thread.state) <= 0)
-		w.python_end = UNWIND_PYTHON_UNREAD;
-	for (unsigned int i = 0; i < WALK_STEPS && w.python_frame && w.phase != WALK_DONE; i++) {
-		/* A step makes one entry at most. */
-		if (w.count < UNWIND_MAX_ENTRIES)
-			ret->frames[w.count] = w.python_frame;
-		python_step(&w, py, ret->entries);
-	}
-	ret->count = w.count;
-	ret->end = w.python_end;
-}
-
 /* ---- the stack of a thread ---- */
-
-static bool same_entry(const struct unwind_entry *a, const struct unwind_entry *b)
-{
-	return a->address == b->address && a->tag == b->tag;
-}
-
-/* How many outer entries all copies agree on. The innermost frame may have gone on to another
- * instruction. */
-static uint32_t agreed(const struct stack stacks[STACK_COPIES])
-{
-	uint32_t shortest = stacks[0].count, same = 0;
-	bool equal = true;
-
-	for (int c = 1; c < STACK_COPIES; c++) {
-		equal &= stacks[c].count == shortest && stacks[c].end == stacks[0].end;
-		shortest = MIN(shortest, stacks[c].count);
-	}
-	for (; same < shortest; same++) {
-		const struct unwind_entry *e = &stacks[0].entries[stacks[0].count - 1 - same];
-
-		for (int c = 1; c < STACK_COPIES; c++) {
-			const struct unwind_entry *f =
-				&stacks[c].entries[stacks[c].count - 1 - same];
-
-			if (!same_entry(e, f) ||
-			    (e->lasti != f->lasti && !(equal && same == shortest - 1)))
-				return same;
-		}
-	}
-	return same;
-}
-
-static bool is_whole(const struct stack *s)
-{
-	return s->end == UNWIND_PYTHON_COMPLETE || s->end == UNWIND_PYTHON_DEEP;
-}
-
-static void vote_for_root(struct thread_slot *t, uint64_t frame)
-{
-	if (!t->root_votes)
-		t->root = frame;
-	if (t->root == frame)
-		t->root_votes = MIN(t->root_votes + 1, (unsigned int)MAX_ROOT_VOTES);
-	else
-		t->root_votes--;
-}
-
-/* Does the stack end where those of this thread do? */
-static bool has_root(const struct thread_slot *t, const struct stack *s)
-{
-	return t->root_votes < ROOT_VOTES || s->end == UNWIND_PYTHON_DEEP ||
-	       (s->count && s->frames[s->count - 1] == t->root);
-}
-
-static bool is_believed(struct python_reader *r, const struct thread_slot *t, const struct stack *s)
-{
-	if (s->end == UNWIND_PYTHON_NONE)
-		return !stack_copy_is_late(&t->copy);
-	return is_whole(s) && has_root(t, s) &&
-	       stack_belief_holds(&r->belief, s->entries, s->count);
-}
 
 /* Who holds the lock and whether garbage is collected, for parts of a copy. */
 static size_t add_moment(const struct thread_slot *t, struct moment *now,
@@ -263,70 +89,41 @@ static void take_moment(struct thread_slot *t, const struct moment *now)
 	t->thread.in_gc = t->thread.holds_gil && now->collecting == 1;
 }
 
-/* Copy until several copies in a row agree, or what came out is known to be possible. */
-static void read_certainly(struct python_reader *r, struct thread_slot *t, struct stack *ret)
-{
-	struct stack stacks[STACK_COPIES] = {};
-	struct memory_part others[MOMENT_PARTS];
-	struct moment now;
-	size_t n = add_moment(t, &now, others);
-	uint32_t same = 0;
-	bool late;
-
-	for (unsigned int i = t->effort / EFFORT_PARTS + 1; i && t->effort; i--, t->effort--) {
-		r->stats.again++;
-		stack_copy_take(&t->copy, r->memory, STACK_COPIES, others, n);
-		take_moment(t, &now);
-		for (unsigned int c = 0; c < STACK_COPIES; c++)
-			walk_copy(r, t, c, &stacks[c]);
-		/* All copies share what was read late: they would agree about it. */
-		late = stack_copy_is_late(&t->copy);
-		same = late ? 0 : agreed(stacks);
-		*ret = stacks[0];
-		if (is_whole(ret) && !late)
-			stack_belief_learn(&r->belief, ret->entries, ret->count, same);
-		if (ret->end == UNWIND_PYTHON_COMPLETE && ret->count)
-			vote_for_root(t, ret->frames[ret->count - 1]);
-		if (is_believed(r, t, ret) ||
-		    (same == ret->count && !late && has_root(t, ret) &&
-		     !stack_belief_doubts(&r->belief, ret->entries, ret->count)))
-			return;
-	}
-	ret->entries += ret->count - same;
-	ret->frames += ret->count - same;
-	ret->count = same;
-	ret->end = UNWIND_PYTHON_TORN;
-	r->stats.torn++;
-}
-
-/* Copy the places of the last stack once, and its code objects along. */
-static void read_first(struct python_reader *r, struct thread_slot *t)
+/* Copy the places of the last stack, and its code objects along. False: it took so long that it was
+ * interrupted, maybe in the middle of an image. */
+static bool take_copy(struct python_reader *r, struct thread_slot *t)
 {
 	struct memory_part others[STACK_COPY_OTHERS];
 	struct moment now;
 	size_t n = add_moment(t, &now, others);
+	int64_t start_ns, took_ns;
 	bool ok;
 
 	for (size_t i = 0; i < t->ncodes; i++) {
-		struct code_head *head = known_code(r, t->codes[i]);
+		struct code_head *head = code_heads_known(&r->codes, t->codes[i]);
 
 		if (!head || head->read_ns == r->now_ns)
 			continue;
 		head->read_ns = r->now_ns;
 		others[n++] = (struct memory_part){head->address, head->words, sizeof(head->words)};
 	}
-	ok = stack_copy_take(&t->copy, r->memory, 1, others, n);
+	start_ns = clock_mono_ns();
+	ok = stack_copy_take(&t->stack.copy, r->memory, others, n);
+	took_ns = clock_mono_ns() - start_ns;
+	t->copy_ns += t->copy_ns ? (took_ns - t->copy_ns) / COPY_TIMES : took_ns;
 	take_moment(t, &now);
 	for (size_t i = 0; !ok && i < t->ncodes; i++) {
-		struct code_head *head = known_code(r, t->codes[i]);
+		struct code_head *head = code_heads_known(&r->codes, t->codes[i]);
 
 		if (head)
 			head->read_ns = 0;
 	}
+	return took_ns <= t->copy_ns * SLOW + slow_ns;
 }
 
 /* Which code objects the next stack will most likely have. */
-static void remember_codes(struct python_reader *r, struct thread_slot *t, const struct stack *s)
+static void remember_codes(struct python_reader *r, struct thread_slot *t,
+			   const struct walked_stack *s)
 {
 	uint16_t offset = r->python.process.layout.code_flags;
 
@@ -347,19 +144,16 @@ static void remember_codes(struct python_reader *r, struct thread_slot *t, const
 void python_reader_read(struct python_reader *r, size_t i)
 {
 	struct thread_slot *t = r->threads.data[i];
-	struct stack s;
+	unsigned int tries = 1;
+	struct walked_stack s;
 
+	while ((!take_copy(r, t) && tries < SLOW_TRIES) ||
+	       !stack_walk_read(&r->walk, &t->stack, &s))
+		if (tries++ == MAX_TRIES)
+			break;
 	r->stats.stacks++;
-	t->effort = MIN(t->effort + MORE_EFFORT, (unsigned int)SAVED_EFFORT);
-	read_first(r, t);
-	walk_copy(r, t, 0, &s);
-	if (stack_copy_is_late(&t->copy)) {
-		r->stats.again++;
-		stack_copy_take(&t->copy, r->memory, 1, NULL, 0);
-		walk_copy(r, t, 0, &s);
-	}
-	if (!is_believed(r, t, &s))
-		read_certainly(r, t, &s);
+	r->stats.again += MIN(tries, (unsigned int)MAX_TRIES) - 1;
+	r->stats.torn += s.end == UNWIND_PYTHON_TORN;
 	remember_codes(r, t, &s);
 	vec_clear(&t->entries);
 	vec_reserve(&t->entries, s.count);
@@ -389,7 +183,7 @@ static uint64_t word_at(const uint8_t *head, size_t offset)
 
 static void slot_free(struct thread_slot *t)
 {
-	stack_copy_fini(&t->copy);
+	stack_copy_fini(&t->stack.copy);
 	vec_fini(&t->entries);
 	vec_fini(&t->frames);
 	free(t);
@@ -421,10 +215,9 @@ static struct thread_slot *slot_new(struct python_reader *r, uint64_t state, uin
 {
 	struct thread_slot *t = mem_calloc(1, sizeof(*t));
 
-	t->thread.state = state;
-	t->thread.id = id;
+	t->thread.state = t->stack.state = state;
+	t->thread.id = t->stack.id = id;
 	t->thread.tid = tid_of(r, id);
-	t->effort = SAVED_EFFORT;
 	return t;
 }
 
@@ -565,7 +358,7 @@ int python_reader_list(struct python_reader *r)
 {
 	int code = 0;
 
-	r->now_ns = clock_mono_ns();
+	r->now_ns = r->codes.now_ns = clock_mono_ns();
 	if (r->threads.len && r->now_ns - r->listed_ns < list_believed_ns)
 		return (int)r->threads.len;
 	r->listed_ns = r->now_ns;
@@ -615,10 +408,8 @@ int python_reader_new(const struct memory *m, const struct python *py, struct py
 	r->python = *py;
 	r->nested = m->pid && !process_identity(m->pid, &user, &inner) && inner != m->pid;
 	r->head_bytes = head;
-	for (int i = 0; i < STACK_COPIES; i++) {
-		r->entries[i] = mem_calloc(UNWIND_MAX_ENTRIES, sizeof(*r->entries[i]));
-		r->frames[i] = mem_calloc(UNWIND_MAX_ENTRIES, sizeof(*r->frames[i]));
-	}
+	r->codes.memory = m;
+	stack_walk_init(&r->walk, &r->python, &r->codes);
 	*ret = r;
 	return 0;
 }
@@ -629,16 +420,11 @@ void python_reader_free(struct python_reader *r)
 		return;
 	for (size_t i = 0; i < r->threads.len; i++)
 		slot_free(r->threads.data[i]);
-	for (int i = 0; i < STACK_COPIES; i++) {
-		free(r->entries[i]);
-		free(r->frames[i]);
-	}
 	vec_fini(&r->threads);
 	vec_fini(&r->interpreters);
 	vec_fini(&r->tids);
-	vec_fini(&r->codes);
-	map64_fini(&r->code_by_address);
-	stack_belief_fini(&r->belief);
+	code_heads_fini(&r->codes);
+	stack_walk_fini(&r->walk);
 	free(r->heads);
 	free(r);
 }

@@ -64,80 +64,100 @@ static void plan(struct stack_copy *s)
 	forget_late(s);
 }
 
-static size_t copy_bytes(const struct stack_copy *s)
+static size_t image_bytes(const struct stack_copy *s)
 {
 	return s->blocks.len * STACK_COPY_BLOCK;
 }
 
-/* A stretch of blocks, and when the last walk needed the first of them. */
-struct turn {
+/* A stretch of blocks, and what the last walks needed of it. */
+struct stretch {
 	struct memory_part part;
-	uint32_t turn;
+	uint32_t used, turn;
+	bool middle;
 };
 
-static int by_turn(const void *x, const void *y)
+/* The middle, then what the last walk needed in its order, then what older ones did. */
+static int by_need(const void *x, const void *y)
 {
-	const struct turn *a = x, *b = y;
+	const struct stretch *a = x, *b = y;
 
-	return (a->turn > b->turn) - (a->turn < b->turn);
+	if (a->middle != b->middle)
+		return b->middle - a->middle;
+	if (a->turn != b->turn)
+		return (a->turn > b->turn) - (a->turn < b->turn);
+	return (a->used < b->used) - (a->used > b->used);
+}
+
+static bool is_earlier(const struct stack_block *b, const struct stretch *s)
+{
+	return b->used > s->used || (b->used == s->used && b->turn < s->turn);
 }
 
 /* Adjacent blocks are one part. Returns how many parts there are, 0: too many. */
-static size_t make_parts(struct stack_copy *s, struct turn *parts, bool only_needed)
+static size_t make_stretches(struct stack_copy *s, struct stretch *parts)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->blocks.len; i++) {
 		struct stack_block *b = &s->blocks.data[i];
-		struct turn *last = n ? &parts[n - 1] : NULL;
-		uint32_t turn = b->used + 1 == s->clock ? b->turn : UINT32_MAX;
+		struct stretch *last = n ? &parts[n - 1] : NULL;
+		uint8_t *to = s->bytes + i * STACK_COPY_BLOCK;
 
-		if (only_needed && turn == UINT32_MAX)
-			continue;
 		b->copied = s->clock;
-		if (last && last->part.address + last->part.n == b->address) {
-			last->part.n += STACK_COPY_BLOCK;
-			last->turn = MIN(last->turn, turn);
+		b->compared = false;
+		b->middle = b->middle_next;
+		if (!last || last->part.address + last->part.n != b->address ||
+		    last->middle != b->middle) {
+			if (n == MAX_PARTS)
+				return 0;
+			parts[n++] = (struct stretch){
+				{b->address, to, STACK_COPY_BLOCK}, b->used, b->turn, b->middle};
 			continue;
 		}
-		if (n == MAX_PARTS)
-			return 0;
-		parts[n++] = (struct turn){
-			.part = {b->address, s->bytes + i * STACK_COPY_BLOCK, STACK_COPY_BLOCK},
-			.turn = turn,
-		};
+		last->part.n += STACK_COPY_BLOCK;
+		if (is_earlier(b, last)) {
+			last->used = b->used;
+			last->turn = b->turn;
+		}
 	}
-	qsort(parts, n, sizeof(*parts), by_turn);
+	qsort(parts, n, sizeof(*parts), by_need);
 	return n;
 }
 
-bool stack_copy_take(struct stack_copy *s, const struct memory *m, unsigned int copies,
-		     const struct memory_part *others, size_t n_others)
+/* Those of the image after, and before them all but the middle in the opposite order. */
+static size_t both_ways(const struct stack_copy *s, const struct stretch *stretches, size_t n,
+			struct memory_part *parts)
 {
-	struct memory_part parts[STACK_COPIES * MAX_PARTS + STACK_COPY_OTHERS];
-	struct turn turns[MAX_PARTS];
+	size_t all = 0;
+
+	for (size_t i = n; i-- > 0 && !stretches[i].middle;)
+		parts[all++] = stretches[i].part;
+	for (size_t i = 0; i < n; i++) {
+		parts[all] = stretches[i].part;
+		parts[all].buf = (uint8_t *)parts[all].buf + image_bytes(s);
+		all++;
+	}
+	return all;
+}
+
+bool stack_copy_take(struct stack_copy *s, const struct memory *m, const struct memory_part *others,
+		     size_t n_others)
+{
+	struct memory_part parts[STACK_IMAGES * MAX_PARTS + STACK_COPY_OTHERS];
+	struct stretch stretches[MAX_PARTS];
 	size_t n, all;
 
 	s->clock++;
 	s->turns = 0;
+	s->in_middle = true;
 	plan(s);
-	all = copy_bytes(s) * STACK_COPIES;
+	all = image_bytes(s) * STACK_IMAGES;
 	if (all > s->bytes_cap) {
 		s->bytes = mem_reallocarray(s->bytes, all, 2);
 		s->bytes_cap = all * 2;
 	}
-	n = make_parts(s, turns, copies > 1);
-	for (size_t i = 0; i < n; i++) {
-		struct memory_part *opposite = &parts[n - 1 - i];
-
-		if (copies < STACK_COPIES) {
-			parts[i] = turns[i].part;
-			continue;
-		}
-		parts[n + i] = *opposite = turns[i].part;
-		opposite->buf = (uint8_t *)opposite->buf + copy_bytes(s);
-	}
-	all = n * copies;
+	n = make_stretches(s, stretches);
+	all = both_ways(s, stretches, n, parts);
 	for (size_t i = 0; i < n_others && i < STACK_COPY_OTHERS; i++)
 		parts[all++] = others[i];
 	if (n && memory_read_parts(m, parts, all) == all)
@@ -175,6 +195,7 @@ static const uint8_t *read_late(struct stack_copy *s, const struct memory *m, ui
 		.used = s->clock,
 		.turn = s->turns,
 		.at = s->late.len,
+		.middle_next = s->in_middle,
 	};
 
 	for (size_t i = s->late.len; i-- > 0;)
@@ -191,7 +212,22 @@ static const uint8_t *read_late(struct stack_copy *s, const struct memory *m, ui
 	return s->late_bytes.data + (size_t) new.at *STACK_COPY_BLOCK;
 }
 
-int stack_copy_read(struct stack_copy *s, const struct memory *m, unsigned int copy,
+bool stack_copy_is_same(struct stack_copy *s, uint64_t address)
+{
+	struct stack_block *b = find_block(s, address & ~(uint64_t)(STACK_COPY_BLOCK - 1));
+
+	if (!b || b->middle)
+		return b;
+	if (!b->compared) {
+		const uint8_t *before = s->bytes + (size_t)(b - s->blocks.data) * STACK_COPY_BLOCK;
+
+		b->compared = true;
+		b->same = !memcmp(before, before + image_bytes(s), STACK_COPY_BLOCK);
+	}
+	return b->same;
+}
+
+int stack_copy_read(struct stack_copy *s, const struct memory *m, enum stack_image image,
 		    uint64_t address, void *buf, size_t n)
 {
 	uint8_t *out = buf;
@@ -203,11 +239,14 @@ int stack_copy_read(struct stack_copy *s, const struct memory *m, unsigned int c
 		const uint8_t *bytes;
 
 		if (b) {
-			if (b->used != s->clock)
+			if (b->used != s->clock) {
 				b->turn = s->turns++;
+				b->middle_next = s->in_middle;
+			}
 			b->used = s->clock;
-			bytes = s->bytes + copy * copy_bytes(s) +
-				(size_t)(b - s->blocks.data) * STACK_COPY_BLOCK;
+			bytes = s->bytes + (size_t)(b - s->blocks.data) * STACK_COPY_BLOCK;
+			if (b->middle || image == STACK_AFTER)
+				bytes += image_bytes(s);
 		} else {
 			bytes = read_late(s, m, start);
 			if (!bytes)

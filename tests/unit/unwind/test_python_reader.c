@@ -14,11 +14,13 @@ enum {
 	INTERPRETERS = 0x10000, /* addresses */
 	INTERPRETER = 0x20000,
 	STATE = 0x30000,
+	CFRAME = 0x38000, /* of 3.11 and 3.12 */
 	CODES = 0x40000,
 	FRAMES = 0x50000,
 	MEMORY_BYTES = 0x60000,
 	CODE_STRIDE = 0x200,
-	FRAME_STRIDE = 0x70, /* in a data stack */
+	FRAME_WORDS = 14, /* in a data stack */
+	FRAME_STRIDE = FRAME_WORDS * 8,
 	HEAP_STRIDE = 0x8c0, /* frames that are objects lie here and there */
 	THREAD_ID = 0x7f000000,
 	PART_NS = 300,
@@ -33,21 +35,16 @@ static const struct {
 	uint8_t depth, stack[MAX_DEPTH];
 	uint32_t ns;
 } steps[] = {
-	{1, {WORK}, 60},
-	{2, {WORK, HOT_A}, 40},
-	{3, {WORK, HOT_A, LEAF_A}, 400},
-	{2, {WORK, HOT_A}, 40},
-	{3, {WORK, HOT_A, LEAF_A}, 400},
-	{1, {WORK}, 60},
-	{2, {WORK, HOT_B}, 40},
-	{3, {WORK, HOT_B, LEAF_B}, 150},
-	{2, {WORK, HOT_B}, 40},
-	{3, {WORK, HOT_B, LEAF_B}, 150},
+	{1, {WORK}, 60},	{2, {WORK, HOT_A}, 40},		 {3, {WORK, HOT_A, LEAF_A}, 400},
+	{2, {WORK, HOT_A}, 40}, {3, {WORK, HOT_A, LEAF_A}, 400}, {2, {WORK, HOT_A}, 20},
+	{1, {WORK}, 60},	{2, {WORK, HOT_B}, 40},		 {3, {WORK, HOT_B, LEAF_B}, 150},
+	{2, {WORK, HOT_B}, 40}, {3, {WORK, HOT_B, LEAF_B}, 150}, {2, {WORK, HOT_B}, 20},
 };
 
 struct program {
 	struct memory memory; /* first: the reader knows this part */
 	const struct python_layout *layout;
+	uint32_t version;
 	uint8_t bytes[MEMORY_BYTES];
 	uint64_t random;
 	uint64_t now_ns, step_ends_ns, ran_ns[FUNCTIONS]; /* innermost */
@@ -73,6 +70,15 @@ static bool has_heap_frames(const struct program *p)
 	return p->layout->style == PYTHON_EACH_FRAME;
 }
 
+static void set_current(struct program *p, uint64_t frame)
+{
+	bool cframe = p->layout->cframe;
+
+	put(p, STATE + p->layout->thread_frame, cframe ? CFRAME : frame);
+	if (cframe)
+		put(p, CFRAME + p->layout->cframe_frame, frame);
+}
+
 static uint64_t frame_at(const struct program *p, size_t step, int level)
 {
 	if (has_heap_frames(p))
@@ -80,14 +86,45 @@ static uint64_t frame_at(const struct program *p, size_t step, int level)
 	return FRAMES + level * FRAME_STRIDE;
 }
 
+static void put32(struct program *p, uint64_t address, uint32_t value)
+{
+	memcpy(p->bytes + address, &value, sizeof(value));
+}
+
+/* Where frames say whether they run, as in live_frame.c. */
+enum { STATE_310 = 108, STACK = 64 };
+static const uint32_t version_314 = 0x030e0000;
+
+static void put_life(struct program *p, uint64_t frame, bool runs, bool calls)
+{
+	if (has_heap_frames(p))
+		p->bytes[frame + STATE_310] = !(runs || calls);
+	else if (p->version < version_314)
+		put32(p, frame + STACK, runs ? UINT32_MAX : 1);
+	else
+		put(p, frame + STACK, runs ? 0 : frame + FRAME_STRIDE);
+}
+
+/* The words that python_code_check() is made of, and how large its frames are. */
+static void put_code(struct program *p, uint64_t code)
+{
+	uint64_t line = code + p->layout->code_flags + p->layout->code_line_index * 4;
+
+	put32(p, line - 4, FRAME_WORDS - 9 - 1);
+	put32(p, line + 4, 1);
+	if (p->layout->style != PYTHON_IS_ENTRY)
+		put32(p, line + 8, FRAME_WORDS);
+}
+
 /* As CPython does it: a frame is made, then it is the current one; it is left as it is when it
- * returns, but one on the heap forgets its caller. */
+ * returns, but one on the heap forgets its caller, and from 3.14 on each its code. */
 static void enter_step(struct program *p, size_t step)
 {
 	const struct python_layout *l = p->layout;
 	int depth = steps[step].depth, before = steps[p->step].depth;
-	uint64_t frame = frame_at(p, step, depth - 1);
+	uint64_t frame = frame_at(p, step, depth - 1), left = frame_at(p, p->step, before - 1);
 
+	put_life(p, left, false, depth > before);
 	if (depth > before) {
 		uint64_t code = CODES + steps[step].stack[depth - 1] * CODE_STRIDE;
 
@@ -97,12 +134,15 @@ static void enter_step(struct program *p, size_t step)
 		put(p, frame + l->frame_instruction, has_heap_frames(p) ? 2 : code + 250);
 		/* Where the caller stands now. */
 		if (depth > 1)
-			put(p, frame_at(p, step, depth - 2) + l->frame_instruction,
+			put(p, left + l->frame_instruction,
 			    has_heap_frames(p) ? step : code + l->code_start + step * 2);
 	}
-	put(p, STATE + l->thread_frame, frame);
+	put_life(p, frame, true, false);
+	set_current(p, frame);
 	if (depth < before && has_heap_frames(p))
-		put(p, frame_at(p, p->step, before - 1) + l->frame_previous, 0);
+		put(p, left + l->frame_previous, 0);
+	if (depth < before && p->version >= version_314)
+		put(p, left + l->frame_code, 1);
 	p->step = step;
 }
 
@@ -147,6 +187,7 @@ static struct program *program_new(uint32_t version, unsigned int slowness)
 
 	p->memory.read = read_program;
 	p->layout = python_layout_of(version, false);
+	p->version = version;
 	p->random = 88172645463325252ULL;
 	p->slowness = slowness;
 	put(p, INTERPRETERS, INTERPRETER);
@@ -154,10 +195,12 @@ static struct program *program_new(uint32_t version, unsigned int slowness)
 	put(p, STATE + p->layout->thread_id, THREAD_ID);
 	for (uint64_t i = CODES; i < FRAMES; i += 8)
 		put(p, i, next_random(p));
+	for (uint64_t i = 0; i < FUNCTIONS; i++)
+		put_code(p, CODES + i * CODE_STRIDE);
 	p->step = ARRAY_SIZE(steps) - 1;
 	enter_step(p, 0);
 	put(p, FRAMES + p->layout->frame_code, CODES + WORK * CODE_STRIDE);
-	put(p, STATE + p->layout->thread_frame, FRAMES);
+	set_current(p, FRAMES);
 	p->step_ends_ns = steps[0].ns;
 	return p;
 }
@@ -219,7 +262,7 @@ static void check_program(uint32_t version, unsigned int slowness, bool shares)
 	python_reader_stats(r, &stats);
 	print_message("version %x, %u %%: %u impossible, %u torn, %.2f copies a stack\n", version,
 		      slowness, impossible, torn, 1 + (double)stats.again / SAMPLES);
-	assert_true(impossible <= SAMPLES / 2000);
+	assert_int_equal(impossible, 0);
 	assert_true(torn <= SAMPLES / 1000);
 	for (int f = 0; f < FUNCTIONS; f++) {
 		double share = (double)seen[f] / (SAMPLES - torn);
@@ -227,27 +270,31 @@ static void check_program(uint32_t version, unsigned int slowness, bool shares)
 
 		print_message("  function %d: %.3f of the samples, %.3f of the time\n", f, share,
 			      truth);
-		assert_true(!shares || (share > truth - 0.03 && share < truth + 0.03));
+		assert_true(!shares || (share > truth - 0.02 && share < truth + 0.02));
 	}
 	python_reader_free(r);
 	free(p);
 }
 
-/* In per cent of the times above. The slow ones change slower than they can be copied, so that they
- * are counted as long as they take; of the fast ones only no stack may be wrong. */
+/* In per cent of the times above. What frames tell of themselves in one copy is right however fast
+ * they are; frames on the heap are copied one by one, and of the fast ones only no stack may be
+ * wrong. */
 static void test_data_stack(void **state)
 {
-	check_program(0x030d0000, 100, false);
-	check_program(0x030d0000, 250, false);
-	check_program(0x030d0000, 600, false);
-	check_program(0x030d0000, 2000, true);
-	check_program(0x030d0000, 5000, true);
+	static const uint32_t versions[] = {0x030b0000, 0x030c0000, 0x030d0000, version_314};
+
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+		check_program(versions[i], 100, true);
+		check_program(versions[i], 250, true);
+		check_program(versions[i], 600, true);
+		check_program(versions[i], 5000, true);
+	}
 }
 
 static void test_heap_frames(void **state)
 {
 	check_program(0x030a0000, 600, false);
-	check_program(0x030a0000, 2000, false);
+	check_program(0x030a0000, 2000, true);
 	check_program(0x030a0000, 5000, true);
 }
 

@@ -1,0 +1,344 @@
+#include "unwind/python/stack_walk.h"
+
+#include "unwind/python/live_frame.h"
+
+enum {
+	NEAR = 2048,	/* bytes of a data stack that are copied in the twinkling of an eye */
+	ROOT_VOTES = 8, /* that make a frame the only one that can be outermost */
+	MAX_ROOT_VOTES = 64,
+	MAX_CALLS = 1 << 16,
+	WALK_STEPS = UNWIND_MAX_ENTRIES + 1,
+};
+
+/* The walk is compiled in as BPF compiles it: what it reads is said by macros, which cannot carry
+ * an argument along. */
+static _Thread_local struct {
+	struct stack_walk *walk;
+	struct stack_thread *thread;
+	enum stack_image image;
+	const void *code;  /* where the walk wants the start of a code object */
+	const void *frame; /* and where a frame; NULL: every frame comes from the same image */
+	uint64_t running;  /* the frame that the walk begins with */
+	struct frame_link callee; /* the frame before, where it is a neighbour of that */
+	uint64_t callee_code;	  /* of the frame before, where it is none; 0: not known */
+	bool callee_in_both;	  /* images that was alive */
+	bool torn;		  /* it came to a frame that the images tell different things of */
+} current;
+
+static int read_image(void *context, uint64_t address, void *buf, size_t n)
+{
+	const enum stack_image *image = context;
+
+	return stack_copy_read(&current.thread->copy, current.walk->codes->memory, *image, address,
+			       buf, n);
+}
+
+static const uint32_t *read_code_words(void *context, uint64_t address)
+{
+	const struct python_layout *l = &current.walk->python->process.layout;
+	const struct code_head *head = code_heads_get(current.walk->codes, address + l->code_flags);
+
+	return head ? head->words : NULL;
+}
+
+static struct frame_image image_of(enum stack_image *image)
+{
+	return (struct frame_image){
+		.layout = &current.walk->python->process.layout,
+		.version = current.walk->python->version,
+		.read = read_image,
+		.code_words = read_code_words,
+		.context = image,
+	};
+}
+
+static bool same_link(const struct frame_link *a, const struct frame_link *b)
+{
+	return a->code == b->code && a->previous == b->previous;
+}
+
+/* A neighbour of the frame that runs was copied together with it; but a copy can be interrupted:
+ * what called in the same call of the loop cannot run, too. */
+static void check_neighbour(const struct frame_image *image, uint64_t frame)
+{
+	const struct frame_link callee = current.callee;
+
+	if (frame_link_read(image, frame, &current.callee))
+		current.callee = (struct frame_link){};
+	current.torn |= callee.code && !callee.is_boundary && !callee.ends_call &&
+			current.callee.state == FRAME_RUNS;
+}
+
+static bool is_same(uint64_t frame)
+{
+	uint64_t last = frame + current.walk->python->process.layout.frame_size - 1;
+
+	return stack_copy_is_same(&current.thread->copy, frame) &&
+	       stack_copy_is_same(&current.thread->copy, last);
+}
+
+/* Both images have a frame alive, at different instructions: it stands at one from which it is
+ * known to call, else take it from the image that its callee comes from. */
+static enum stack_image image_at_call(const struct frame_link *b, const struct frame_link *a)
+{
+	struct map64 *calls = &current.walk->calls;
+	uint64_t callee = hash_mix(current.callee_code, a->code);
+	uint64_t before = hash_mix(callee, b->instruction);
+	uint64_t after = hash_mix(callee, a->instruction);
+
+	if (!current.callee_code)
+		return current.image;
+	if (before != after && !map64_get(calls, before) != !map64_get(calls, after))
+		return map64_get(calls, after) ? STACK_AFTER : STACK_BEFORE;
+	if (before == after && current.callee_in_both) {
+		if (calls->len >= MAX_CALLS)
+			map64_fini(calls);
+		map64_set(calls, after, 1);
+	}
+	return current.image;
+}
+
+/* From which image is a frame to be taken that does not lie beside the one that runs? It is certain
+ * when it is the same in both, or has an object of its own and one has it alive: that tells who
+ * called. */
+static enum stack_image image_of_far(uint64_t frame)
+{
+	enum stack_image before = STACK_BEFORE, after = STACK_AFTER, ret;
+	struct frame_image images[] = {image_of(&before), image_of(&after)};
+	struct frame_link b, a;
+
+	if (frame_link_read(&images[0], frame, &b) || frame_link_read(&images[1], frame, &a))
+		return current.image;
+	if (a.own_object && b.own_object && (a.state == FRAME_DEAD) != (b.state == FRAME_DEAD)) {
+		/* Only the outermost frame has no caller, and that does not come and go. */
+		current.torn |= !(a.state == FRAME_DEAD ? b : a).previous;
+		current.callee_in_both = false;
+		ret = a.state == FRAME_DEAD ? before : after;
+	} else {
+		current.torn |= !same_link(&a, &b) || (a.own_object && a.state == FRAME_DEAD);
+		ret = image_at_call(&b, &a);
+		current.callee_in_both = true;
+	}
+	current.callee_code = (ret == after ? a : b).code;
+	return ret;
+}
+
+static enum stack_image image_of_frame(uint64_t frame)
+{
+	bool each = current.walk->python->process.layout.style == PYTHON_EACH_FRAME;
+
+	if (!each && frame - current.running + NEAR < 2 * NEAR) {
+		struct frame_image image = image_of(&current.image);
+
+		check_neighbour(&image, frame);
+		return current.image;
+	}
+	current.callee = (struct frame_link){};
+	if (!each && is_same(frame)) {
+		current.callee_code = 0;
+		return current.image;
+	}
+	current.image = image_of_far(frame);
+	return current.image;
+}
+
+static int read_copied(void *dst, size_t size, uint64_t address)
+{
+	enum stack_image image = current.image;
+	const struct code_head *head;
+
+	if (dst != current.code) {
+		if (dst == current.frame)
+			image = image_of_frame(address);
+		return read_image(&image, address, dst, size);
+	}
+	head = code_heads_get(current.walk->codes, address);
+	if (!head || size > sizeof(head->words))
+		return -EFAULT;
+	memcpy(dst, head->words, size);
+	return 0;
+}
+
+#define WALK_READ(dst, size, address) read_copied((dst), (size), (address))
+/* Native frames are not walked here. */
+#define TABLE_MAPPINGS() ((const struct unwind_mapping *)NULL)
+#define TABLE_PAGES()	 ((const struct unwind_page *)NULL)
+#define TABLE_RULES()	 ((const struct unwind_rule *)NULL)
+#define TABLE_FILE(id)	 ((struct unwind_file *)NULL)
+#define TABLE_CHUNK(i)	 ((const unwind_row *)NULL)
+#include "unwind/walk.h"
+
+/* The frame that ran when the copy was taken, and in which image. Always the later one, where it
+ * tells: whoever prefers what confirms the current frame counts those that live long too often. */
+static bool find_running(uint64_t frame)
+{
+	enum stack_image images[] = {STACK_AFTER, STACK_BEFORE};
+
+	current.running = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(images) && !current.running; i++) {
+		struct frame_image image = image_of(&images[i]);
+
+		current.image = images[i];
+		current.running = frame_running(&image, frame);
+	}
+	return current.running;
+}
+
+/* Walk one image from the current frame, or from that which ran; false: the stack is not certain.
+ */
+static bool walk_copy(struct stack_walk *s, struct stack_thread *t, enum stack_image image,
+		      bool from_running, struct walked_stack *ret)
+{
+	const struct python_process *py = &s->python->process;
+	struct walk w = {.thread_base = t->id, .phase = WALK_PYTHON};
+	bool certain = true;
+
+	current.walk = s;
+	current.thread = t;
+	current.code = w.code;
+	current.frame = NULL;
+	current.image = image;
+	current.torn = false;
+	current.callee = (struct frame_link){};
+	current.callee_code = 0;
+	current.callee_in_both = false;
+	ret->entries = s->entries[image];
+	ret->frames = s->frames[image];
+	if (python_take_thread(&w, py, t->state) <= 0)
+		w.python_end = UNWIND_PYTHON_UNREAD;
+	stack_copy_leave_middle(&t->copy);
+	if (from_running && w.python_frame) {
+		certain = find_running(w.python_frame);
+		w.python_frame = certain ? current.running : w.python_frame;
+		current.frame = w.frame;
+	}
+	for (unsigned int i = 0; i < WALK_STEPS && w.python_frame && w.phase != WALK_DONE; i++) {
+		/* A step makes one entry at most. */
+		if (w.count < UNWIND_MAX_ENTRIES)
+			ret->frames[w.count] = w.python_frame;
+		python_step(&w, py, ret->entries);
+	}
+	ret->count = w.count;
+	ret->end = w.python_end;
+	return certain && !current.torn;
+}
+
+static bool same_entry(const struct unwind_entry *a, const struct unwind_entry *b)
+{
+	return a->address == b->address && a->tag == b->tag;
+}
+
+/* How many outer entries both images agree on. The innermost frame may have gone on to another
+ * instruction. */
+static uint32_t agreed(const struct walked_stack stacks[STACK_IMAGES])
+{
+	const struct walked_stack *a = &stacks[STACK_BEFORE], *b = &stacks[STACK_AFTER];
+	uint32_t shortest = MIN(a->count, b->count), same = 0;
+	bool equal = a->count == b->count && a->end == b->end;
+
+	for (; same < shortest; same++) {
+		const struct unwind_entry *x = &a->entries[a->count - 1 - same];
+		const struct unwind_entry *y = &b->entries[b->count - 1 - same];
+
+		if (!same_entry(x, y) || (x->lasti != y->lasti && !(equal && same == shortest - 1)))
+			break;
+	}
+	return same;
+}
+
+static bool is_whole(const struct walked_stack *s)
+{
+	return s->end == UNWIND_PYTHON_COMPLETE || s->end == UNWIND_PYTHON_DEEP;
+}
+
+static void vote_for_root(struct stack_thread *t, uint64_t frame)
+{
+	if (!t->root_votes)
+		t->root = frame;
+	if (t->root == frame)
+		t->root_votes = MIN(t->root_votes + 1, (unsigned int)MAX_ROOT_VOTES);
+	else
+		t->root_votes--;
+}
+
+/* Is the outermost frame, which nobody called, alive? One that is over has no caller, too. */
+static bool is_root_alive(uint64_t frame)
+{
+	for (enum stack_image image = STACK_BEFORE; image < STACK_IMAGES; image++) {
+		struct frame_image m = image_of(&image);
+		struct frame_link link;
+
+		if (frame_link_read(&m, frame, &link) ||
+		    (link.own_object && link.state == FRAME_DEAD))
+			return false;
+	}
+	return true;
+}
+
+/* Does the stack end where it can? Where frames do not tell whether they are over, where most
+ * stacks of this thread do. */
+static bool has_root(const struct stack_thread *t, const struct walked_stack *s)
+{
+	uint64_t root = s->count ? s->frames[s->count - 1] : 0;
+
+	if (s->end == UNWIND_PYTHON_DEEP)
+		return true;
+	if (!frame_tells_end(current.walk->python->version))
+		return t->root_votes < ROOT_VOTES || root == t->root;
+	return root && is_root_alive(root);
+}
+
+/* Without a vote about where the stacks of this thread end. */
+static bool read_copy(struct stack_walk *s, struct stack_thread *t, struct walked_stack *ret)
+{
+	struct walked_stack stacks[STACK_IMAGES];
+	bool certain = walk_copy(s, t, STACK_AFTER, true, ret), late;
+	uint32_t same;
+
+	if (certain && !stack_copy_is_late(&t->copy) &&
+	    (ret->end == UNWIND_PYTHON_NONE || (is_whole(ret) && has_root(t, ret))))
+		return true;
+	for (int i = 0; i < STACK_IMAGES; i++)
+		walk_copy(s, t, i, false, &stacks[i]);
+	/* Both images share what was read late: they would agree about it. */
+	late = stack_copy_is_late(&t->copy);
+	same = late ? 0 : agreed(stacks);
+	*ret = stacks[STACK_AFTER];
+	if (!late && same == ret->count && same == stacks[STACK_BEFORE].count) {
+		/* What cannot be read now may be there the next time. */
+		if (!is_whole(ret) || has_root(t, ret))
+			return is_whole(ret);
+	}
+	ret->entries += ret->count - same;
+	ret->frames += ret->count - same;
+	ret->count = same;
+	ret->end = UNWIND_PYTHON_TORN;
+	return false;
+}
+
+bool stack_walk_read(struct stack_walk *s, struct stack_thread *t, struct walked_stack *ret)
+{
+	bool certain = read_copy(s, t, ret);
+
+	if (certain && ret->end == UNWIND_PYTHON_COMPLETE && ret->count)
+		vote_for_root(t, ret->frames[ret->count - 1]);
+	return certain;
+}
+
+void stack_walk_init(struct stack_walk *s, const struct python *py, struct code_heads *codes)
+{
+	*s = (struct stack_walk){.python = py, .codes = codes};
+	for (int i = 0; i < STACK_IMAGES; i++) {
+		s->entries[i] = mem_calloc(UNWIND_MAX_ENTRIES, sizeof(*s->entries[i]));
+		s->frames[i] = mem_calloc(UNWIND_MAX_ENTRIES, sizeof(*s->frames[i]));
+	}
+}
+
+void stack_walk_fini(struct stack_walk *s)
+{
+	for (int i = 0; i < STACK_IMAGES; i++) {
+		free(s->entries[i]);
+		free(s->frames[i]);
+	}
+	map64_fini(&s->calls);
+}
