@@ -151,7 +151,7 @@ int stops_take(struct stops *s, struct target *t, pid_t tid, int64_t now_ns, sto
 	recall(&k);
 	code = take(&k, now_ns, ret_changed);
 	if (code) {
-		s->stats.failed++;
+		s->stats.failed += code != -ESRCH;
 		read(arg);
 		k.stack = (struct native_stack){.end = UNWIND_NATIVE_UNREAD};
 	} else {

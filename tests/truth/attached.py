@@ -4,6 +4,7 @@ Each is a function that gives the command, and one that reads what it wrote as s
 python_score.py. The process is in its warm-up while the profiler attaches."""
 
 import os
+import shutil
 import re
 import signal
 import subprocess
@@ -23,6 +24,12 @@ SPARE_S = 600  # more than any program lives: profilers end with their process
 def glim(pid, hz, out, children, seconds):
     options = ["--subprocesses"] if children else []
     return [recorders.GLIM, "record", "-p", pid, "-F", hz, "-d", seconds, "-o", out, "-f", "folded", *options]
+
+
+def glim_native(pid, hz, out, children, seconds):
+    """Without the kernel's programs: each sample stops a thread."""
+    prefix = [shutil.which("setpriv"), "--bounding-set=-all,+sys_ptrace,+dac_read_search"] if not os.geteuid() else []
+    return [*prefix, *glim(pid, hz, out, children, seconds), "--native"]
 
 
 def py_spy(pid, hz, out, children, seconds, *options):
@@ -161,6 +168,7 @@ class Profiler:
 
 PROFILERS = [
     Profiler("glim", glim, folded, True, glim_taken),
+    Profiler("glim native", glim_native, folded, True, glim_taken),
     Profiler("py-spy", py_spy, folded),
     Profiler("py-spy nonblocking", py_spy_nonblocking, folded),
     Profiler("austin", austin, mojo),

@@ -18,6 +18,8 @@ TORN = 0.002
 ALL = pythons.interpreters()
 KERNEL = pythons.rotation(pythons.CASES, [python for python in ALL if (3, 8) <= python.version < (3, 14)])
 READER = pythons.rotation(pythons.CASES, ALL, 1)
+STOPPED = pythons.rotation([pythons.BY_NAME[name] for name in ("callbacks", "released", "recursion")],
+                           [python for python in ALL if python.version[:2] in ((3, 8), (3, 11), (3, 13))], 1)
 
 
 def named(pairs):
@@ -55,12 +57,21 @@ def test_the_kernel_sees_true_stacks(seen, case, python, tmp_path):
     hold(run, result)
 
 
-@pytest.mark.parametrize("case, python", **named(READER))
-def test_the_reader_sees_true_stacks(case, python, tmp_path):
+def hold_attached(case, python, profiler, tmp_path, torn):
     for _ in range(2):  # a loaded machine: once more
         program = pythons.Program(case, python, tmp_path, recorders.suffix())
-        run, samples = attached.run(program, attached.BY_NAME["glim"], recorders.HZ, CPU_MS, tmp_path / "out")
+        run, samples = attached.run(program, attached.BY_NAME[profiler], recorders.HZ, CPU_MS, tmp_path / "out")
         result = python_score.score_run(run, samples, recorders.HZ, True)
-        if not result.failures(REACH, TORN):
+        if not result.failures(REACH, torn):
             break
-    hold(run, result, TORN)
+    hold(run, result, torn)
+
+
+@pytest.mark.parametrize("case, python", **named(READER))
+def test_the_reader_sees_true_stacks(case, python, tmp_path):
+    hold_attached(case, python, "glim", tmp_path, TORN)
+
+
+@pytest.mark.parametrize("case, python", **named(STOPPED))
+def test_stopped_threads_have_true_stacks(case, python, tmp_path):
+    hold_attached(case, python, "glim native", tmp_path, 0.0)
