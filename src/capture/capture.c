@@ -443,6 +443,7 @@ int capture_drain(struct capture *c, struct err *e)
 	if (read(c->timer_fd, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
 		return err_sys(e, -errno, "cannot read a timer");
 	probe_follow_cpus(c->probe);
+	symbolizer_slice(c->symbolizer);
 	read_news(c);
 	look_at_newcomers(c);
 	natives_tick(&c->natives, clock_mono_ns());
@@ -450,8 +451,10 @@ int capture_drain(struct capture *c, struct err *e)
 	if (r < 0)
 		return err_sys(e, r, "cannot read samples");
 	/* No sample waits that is older than the news. */
-	if (r < PROBE_DRAIN_MAX)
+	if (r < PROBE_DRAIN_MAX) {
 		follow_mappings(c, c->news.until_ns);
+		window_name_late(&c->window);
+	}
 	publish_mappings(c);
 	if (c->newcomers.len)
 		arm_timer(c, clock_mono_ns());

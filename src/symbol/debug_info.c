@@ -5,11 +5,14 @@
 
 enum {
 	LOOKUP_WORK = 6 << 20,	/* some 20 ms */
+	SLICE_WORK = 3 << 20,	/* some 10 ms */
 	WINDOW_WORK = 64 << 20, /* some 0.2 s, once, for what is new */
 	MAX_SPILLED = 512 << 20,
 	MAX_CANDIDATES = 4,
 	MAX_CHAIN = 256,
 };
+/* A longer window gets as much again in this time. */
+static const int64_t window_ns = 10 * NSEC_PER_SEC;
 
 /* --- the pool
  * -----------------------------------------------------------------------------------*/
@@ -20,14 +23,31 @@ struct debug_pool *debug_pool_new(size_t max_bytes)
 
 	p->max_bytes = max_bytes;
 	p->dwarf.max_spilled = MAX_SPILLED;
-	debug_pool_set_work(p, LOOKUP_WORK, WINDOW_WORK);
+	debug_pool_set_work(p, LOOKUP_WORK, SLICE_WORK, WINDOW_WORK);
 	return p;
 }
 
-void debug_pool_set_work(struct debug_pool *p, int64_t lookup, int64_t window)
+void debug_pool_set_work(struct debug_pool *p, int64_t lookup, int64_t slice, int64_t window)
 {
 	p->lookup_work = lookup;
+	p->slice_work = slice;
+	p->slice_left = INT64_MAX;
 	p->window_work = p->window_left = window;
+}
+
+void debug_pool_slice(struct debug_pool *p, int64_t now_ns)
+{
+	int64_t passed = p->slice_ns ? MIN(now_ns - p->slice_ns, window_ns) : 0;
+	double back = (double)p->window_work * (double)passed / (double)window_ns;
+
+	p->window_left = MIN(p->window_left + (int64_t)back, p->window_work);
+	p->slice_left = p->slice_work;
+	p->slice_ns = now_ns;
+}
+
+bool debug_pool_goes_on(const struct debug_pool *p)
+{
+	return p->slice_ns && p->window_left > 0 && !debug_pool_full(p);
 }
 
 void debug_pool_free(struct debug_pool *p)
@@ -380,7 +400,7 @@ int debug_info_lookup(struct debug_info *d, uint64_t address, const struct debug
 {
 	struct debug_pool *p = d->pool;
 	struct lookup l = {.info = d, .opener = o, .ret = ret, .max = max};
-	int64_t allowed = MIN(p->lookup_work, p->window_left);
+	int64_t allowed = MIN(MIN(p->lookup_work, p->slice_left), p->window_left);
 	int r = 0;
 
 	p->stats.lookups++;
@@ -397,6 +417,7 @@ int debug_info_lookup(struct debug_info *d, uint64_t address, const struct debug
 	if (!r)
 		r = look(&l, address);
 	p->window_left -= allowed - p->dwarf.work;
+	p->slice_left -= allowed - p->dwarf.work;
 	p->stats.unfinished += r == -EAGAIN;
 	return r;
 }

@@ -16,8 +16,9 @@ struct debug_pool {
 	size_t max_bytes;
 	size_t bytes; /* of units and indexes */
 	uint64_t clock;
-	int64_t lookup_work, window_work; /* allowed */
-	int64_t window_left;
+	int64_t lookup_work, slice_work, window_work; /* allowed */
+	int64_t window_left, slice_left;
+	int64_t slice_ns; /* when the slice began; 0: there are none */
 	struct strtab text;
 	struct map64 names;  /* entry of a file -> text << 32 | line */
 	uint64_t generation; /* of text: numbers of earlier ones mean nothing */

@@ -32,6 +32,27 @@ static struct elf_file *open_full(const struct elf_file *f, const struct debug_s
 	return NULL;
 }
 
+bool names_are_large(const struct elf_file *f, const struct debug_search *where, uint64_t bytes)
+{
+	struct elf_symbol_table own;
+	struct elf_file *debug;
+	struct debug_link link;
+	bool large = f->size >= bytes;
+
+	if (large || elf_file_symbol_table(f, SHT_SYMTAB, &own) != -ENOENT)
+		return large;
+	debug_link_read(f, &link);
+	/* Only its checksum would tell whether it is the right one: to know that is to read it. */
+	if (link.name && !link.id.len) {
+		large = true;
+	} else if (!debug_file_open(where, &link, &debug)) {
+		large = debug->size >= bytes;
+		elf_file_close(debug);
+	}
+	debug_link_fini(&link);
+	return large;
+}
+
 void names_load(const struct elf_file *f, const struct debug_search *where, size_t max_bytes,
 		struct names *ret)
 {

@@ -24,6 +24,8 @@ static inline bool names_stripped(const struct names *n)
 {
 	return n->stripped && n->origin == NAMES_OWN;
 }
+/* Does names_load read a file of so many bytes? */
+bool names_are_large(const struct elf_file *f, const struct debug_search *where, uint64_t bytes);
 /* Read the table of a file; what is missing (all of it, when there are no symbols) is no error.
  * Takes the debug file's descriptor along. */
 void names_load(const struct elf_file *f, const struct debug_search *where, size_t max_bytes,

@@ -3,13 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "symbol/budget.h"
-#include "symbol/demangle.h"
-#include "symbol/kallsyms.h"
-#include "symbol/loader.h"
-#include "symbol/names.h"
-#include "symbol/pclntab.h"
-#include "symbol/source.h"
+#include "symbol/symbol_priv.h"
 
 enum {
 	/* What is remembered of mappings and files without their tables; over it, all is forgotten
@@ -17,65 +11,11 @@ enum {
 	MAX_PLACES = 1 << 16,
 	MAX_FILES = 1 << 13,
 	MAX_MODULE_NAMES = 1 << 14,
-	NAME_OVERHEAD = 48, /* of a name in the cache: its slot and the allocator's share */
 	/* Reading files: half a second at once, a quarter of all time after that. */
 	LOAD_SHARE = 4,
 	LOAD_BURST_NS = 500000000,
 	JIT_SHARE = 4,	 /* one part in so many of the bound is for code made at run time */
 	DEBUG_SHARE = 3, /* and for inlined functions and lines */
-};
-
-/* Texts of Go's function table by their offset and one of these; no code is at such addresses. */
-enum go_text { GO_NAME = 1, GO_FILE = 2, GO_TEXT_SHIFT = 62 };
-
-struct file_key {
-	uint64_t dev, inode, size, mtime_ns;
-};
-struct file {
-	struct file_key key;
-	uint32_t number;      /* in files */
-	uint32_t twin;	      /* another file with the same content, which has the table; or
-				 HASH_NONE */
-	bool loaded;	      /* or tried and found to be of no use: then elf is NULL */
-	bool reading;	      /* the loader has it */
-	bool common;	      /* copies elsewhere have the same table */
-	struct elf_file *elf; /* only its segments; its descriptor is closed */
-	struct names names;
-	struct source source;
-	struct pclntab go;  /* without functions when this is no Go program */
-	struct map64 texts; /* address of a symbol or enum go_text -> text as shown, a char * */
-	size_t text_bytes;
-	uint64_t last_used;
-	bool asked;	     /* for its debug file */
-	bool awaited;	     /* its debug file was asked for, and is not there yet */
-	uint64_t refused_in; /* the window in which there was no room for its table */
-};
-struct symbolizer {
-	char *debug_folder;
-	char *fetched; /* folder of what debuginfod brings; NULL: not used */
-	symbol_fetch *ask;
-	void *ask_arg;
-	size_t max_bytes;
-	size_t bytes;	       /* of tables and names of files */
-	uint64_t clock;	       /* counts lookups */
-	uint64_t window;       /* counts calls of symbolizer_trim, from 1 */
-	uint64_t window_clock; /* the clock when the window began */
-	VEC(struct file *) files;
-	struct hash_index index; /* files by key */
-	struct map64 contents;	 /* identity of what is in a file -> the first such file */
-	struct map64 places;	 /* a mapping of a process -> struct place */
-	struct strtab modules;
-	struct jit *jit;
-	struct debug_pool *debug;
-	struct kallsyms kernel;
-	bool kernel_read;
-	int kernel_status;
-	struct err kernel_err;
-	uint64_t hits, misses;
-	struct budget loading;
-	struct loader loader;
-	uint64_t large;	    /* bytes of a file for the loader; 0: it is not used */
-	uint64_t postponed; /* look-ups that found the budget spent */
 };
 
 /* What a mapping is: a module name, and a file or HASH_NONE. Travels as one number. */
@@ -339,8 +279,7 @@ static int open_copy(const struct symbolizer *s, const struct file *f, const str
 	return take_fd(&fd);
 }
 
-/* The descriptor of the file itself, open until symbolizer_trim; -1 when it cannot be had. */
-static int open_own(const struct symbolizer *s, struct file *f, const struct process *p,
+int symbol_open_own(const struct symbolizer *s, struct file *f, const struct process *p,
 		    const struct mapping *m)
 {
 	int *fd = &f->names.fds[SYMBOL_DYNAMIC];
@@ -363,7 +302,7 @@ static int keep_segments(struct file *f, struct elf_file *elf)
 	return fd;
 }
 
-static struct debug_search debug_search(const struct symbolizer *s, const struct process *p,
+struct debug_search symbol_debug_search(const struct symbolizer *s, const struct process *p,
 					const struct mapping *m)
 {
 	return (struct debug_search){
@@ -455,6 +394,11 @@ static void take_loaded(struct symbolizer *s, int64_t wait_ns)
 	}
 }
 
+void symbolizer_slice(struct symbolizer *s)
+{
+	debug_pool_slice(s->debug, clock_mono_ns());
+}
+
 void symbolizer_wait(struct symbolizer *s, int64_t max_ns)
 {
 	take_loaded(s, max_ns);
@@ -463,7 +407,7 @@ void symbolizer_wait(struct symbolizer *s, int64_t max_ns)
 static void load_now(struct symbolizer *s, struct file *own, int fd, const struct process *p,
 		     const struct mapping *m)
 {
-	struct debug_search where = debug_search(s, p, m);
+	struct debug_search where = symbol_debug_search(s, p, m);
 	struct elf_file *elf;
 
 	own->loaded = true;
@@ -477,7 +421,7 @@ static void load_now(struct symbolizer *s, struct file *own, int fd, const struc
 	}
 	f->loaded = true;
 	names_fini(&f->names);
-	f->reading = s->large && elf->size >= s->large &&
+	f->reading = s->large && names_are_large(elf, &where, s->large) &&
 		     loader_put(&s->loader, f->number, elf, &where, s->max_bytes);
 	if (f->reading)
 		return;
@@ -576,109 +520,6 @@ static bool is_read(const struct symbolizer *s, struct place place)
 	return place.file != HASH_NONE && table_of(s, s->files.data[place.file])->reading;
 }
 
-/* Takes text over. */
-static const char *keep_text(struct symbolizer *s, struct file *f, uint64_t key, char *text)
-{
-	size_t bytes = strlen(text) + NAME_OVERHEAD;
-
-	map64_set(&f->texts, key, (uintptr_t)text);
-	f->text_bytes += bytes;
-	s->bytes += bytes;
-	return text;
-}
-
-static const char *name_of(struct symbolizer *s, struct file *f, const struct table_symbol *sym,
-			   const struct process *p, const struct mapping *m)
-{
-	uint64_t key = f->names.table.base + sym->start;
-	const uint64_t *known = map64_get(&f->texts, key);
-	struct debug_search where = debug_search(s, p, m);
-	cleanup_free char *raw = NULL;
-
-	if (known)
-		return (const char *)(uintptr_t)*known;
-	if (names_want_own(&f->names, sym))
-		open_own(s, f, p, m);
-	if (names_read(&f->names, sym, &where, &raw))
-		return "";
-	return keep_text(s, f, key, demangle(raw));
-}
-
-static const char *go_text(struct symbolizer *s, struct file *f, enum go_text kind, uint32_t offset)
-{
-	uint64_t key = (uint64_t)kind << GO_TEXT_SHIFT | offset;
-	const uint64_t *known = map64_get(&f->texts, key);
-	char *text;
-
-	if (known)
-		return (const char *)(uintptr_t)*known;
-	if (pclntab_text(kind == GO_NAME ? &f->go.names : &f->go.files,
-			 f->names.fds[SYMBOL_DYNAMIC], offset, &text))
-		return "";
-	return keep_text(s, f, key, text);
-}
-
-/* Functions of Go code; 0 where there is none. */
-static size_t go_functions(struct symbolizer *s, struct file *f, const struct process *p,
-			   const struct mapping *m, const struct symbol *found,
-			   struct symbol ret[SYMBOL_MAX_INLINED])
-{
-	struct pclntab_frame frames[SYMBOL_MAX_INLINED];
-
-	if (found->address < f->go.text || found->address >= f->go.text_end)
-		return 0;
-	int fd = open_own(s, f, p, m);
-	int n = fd < 0 ? 0 : pclntab_find(&f->go, fd, found->address, frames, ARRAY_SIZE(frames));
-
-	for (int i = 0; i < n; i++) {
-		ret[i] = *found;
-		ret[i].name = go_text(s, f, GO_NAME, frames[i].name);
-		ret[i].line = frames[i].line;
-		ret[i].start_line = frames[i].start_line;
-		if (frames[i].file != UINT32_MAX)
-			ret[i].file = go_text(s, f, GO_FILE, frames[i].file);
-	}
-	return n > 0 && *ret[n - 1].name ? (size_t)n : 0;
-}
-
-/* Compilers make variants of a function for some of its callers, and name them foo.isra.0. */
-static bool is_variant(const char *name, const char *of)
-{
-	size_t n = strlen(of);
-
-	return n && !strncmp(name, of, n) && (name[n] == '.' || !strncmp(name + n, " [clone", 7));
-}
-
-/* Functions with lines, as the debug information of the file says; 0 where it says nothing, or
- * nothing yet. The function that has the code is called what the linker calls it, as in files
- * without debug information; but as people do when it is a variant. */
-static size_t source_functions(struct symbolizer *s, struct file *f, const struct process *p,
-			       const struct mapping *m, const struct symbol *found,
-			       struct symbol ret[SYMBOL_MAX_INLINED])
-{
-	struct debug_function functions[SYMBOL_MAX_INLINED];
-	struct debug_search where = debug_search(s, p, m);
-
-	/* What is for all must not come from where only some look. */
-	if (f->common)
-		where.pid = 0;
-	int own = source_wants_own(&f->source) ? open_own(s, f, p, m) : -1;
-	int n = source_find(&f->source, s->debug, own, &where, found->address, functions,
-			    SYMBOL_MAX_INLINED);
-
-	for (int i = 0; i < n; i++) {
-		bool outermost = i == n - 1 && n < SYMBOL_MAX_INLINED;
-
-		ret[i] = *found;
-		if (!outermost || !*found->name || is_variant(found->name, functions[i].name))
-			ret[i].name = functions[i].name;
-		ret[i].file = functions[i].file;
-		ret[i].line = functions[i].line;
-		ret[i].start_line = functions[i].start_line;
-	}
-	return n > 0 ? (size_t)n : 0;
-}
-
 /* Code that the program made while it runs. */
 static void name_made(struct symbolizer *s, const struct process *p, uint64_t address,
 		      struct symbol *found)
@@ -709,18 +550,9 @@ size_t symbolizer_user(struct symbolizer *s, const struct process *p, const stru
 		found.later = is_read(s, place);
 		if (f && !elf_file_offset_to_address(f->elf, address - m->start + m->offset,
 						     &found.address)) {
-			const struct table_symbol *sym =
-				symbol_table_find(&f->names.table, found.address);
-			size_t n = go_functions(s, f, p, m, &found, ret);
+			size_t n = symbol_functions(s, f, p, m, &found, ret);
 
 			if (n) {
-				s->hits++;
-				return n;
-			}
-			if (sym)
-				found.name = name_of(s, f, sym, p, m);
-			n = source_functions(s, f, p, m, &found, ret);
-			if (n && *ret[n - 1].name) {
 				s->hits++;
 				return n;
 			}
@@ -728,10 +560,10 @@ size_t symbolizer_user(struct symbolizer *s, const struct process *p, const stru
 	}
 	if (m && !*found.name && jit_is_made(m))
 		name_made(s, p, address, &found);
-	if (*found.name)
-		s->hits++;
-	else if (!found.later)
-		s->misses++;
+	if (!found.later) {
+		s->hits += *found.name != '\0';
+		s->misses += *found.name == '\0';
+	}
 	ret[0] = found;
 	return 1;
 }

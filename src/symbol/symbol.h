@@ -26,7 +26,9 @@ struct symbol {
 	const char *file;    /* source, "" when unknown */
 	uint32_t line;	     /* in file; 0: unknown */
 	uint32_t start_line; /* of the function; 0: unknown */
-	bool later;	     /* there is no name because the loader still reads the file */
+	/* There is no name, because the loader still reads the file, or no line, because its debug
+	 * information is still looked through: ask again. */
+	bool later;
 };
 /* Functions that one instruction belongs to, at most: deeper inlining is cut at the outer end. */
 enum { SYMBOL_MAX_INLINED = 32 };
@@ -39,10 +41,14 @@ void symbolizer_set_debug_folder(struct symbolizer *s, const char *folder);
  * must not wait; what it brings to FOLDER/HEX/debuginfo is used from the next window on. */
 typedef void symbol_fetch(void *arg, const struct build_id *id);
 void symbolizer_set_fetch(struct symbolizer *s, const char *folder, symbol_fetch *ask, void *arg);
-/* Read files of so many bytes or more in a thread (symbol/loader.h), so that nobody waits for them;
- * their addresses have no names, and say later, until that is done. Without a call there is none.
+/* Read files (or debug files) of so many bytes or more in a thread (symbol/loader.h), so that
+ * nobody waits for them; their addresses have no names, and say later, until that is done. Without
+ * a call there is none.
  */
 void symbolizer_set_loader(struct symbolizer *s, uint64_t min_bytes);
+/* Begin a slice of time: what is read of debug information until the next call takes some 10 ms,
+ * and who asks for more than that is told later. Without a call there is no such bound. */
+void symbolizer_slice(struct symbolizer *s);
 /* Wait until the next of these files is read, at most so long, if there is any. */
 void symbolizer_wait(struct symbolizer *s, int64_t max_ns);
 /* Name an address of a process; m is the mapping that holds it, or NULL. Fills ret, innermost

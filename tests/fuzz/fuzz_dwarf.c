@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	struct debug_pool *pool = debug_pool_new(POOL);
 
-	debug_pool_set_work(pool, 1 << 20, 4 << 20);
+	debug_pool_set_work(pool, 1 << 20, 4 << 20, 4 << 20);
 	code_of(elf, &start, &length);
 	int r = debug_info_open(pool, elf, &d);
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "capture/window.h"
+#include "symbol/symbol_priv.h"
 
 /* A sample as the kernel writes it. */
 struct record {
@@ -324,6 +325,40 @@ static void test_names_that_come_late(void **state)
 	window.symbolizer = usual;
 }
 
+/* To find the lines of our functions takes longer than a slice: they come with later ones. */
+static void test_lines_that_come_late(void **state)
+{
+	struct symbolizer *usual = window.symbolizer;
+	int slices = 0;
+
+	make_record();
+	record.sample.entries = record.sample.native_entries = 1;
+	record.sample.kernel_frames = 0;
+	record.sample.native_end = UNWIND_NATIVE_BAD_FP;
+	record.entries[0] = (struct unwind_entry){.address = (uintptr_t)test_native_frames,
+						  .tag = UNWIND_NATIVE | UNWIND_EXACT};
+	assert_int_equal(symbolizer_new(1 << 20, &window.symbolizer, NULL), 0);
+	debug_pool_set_work(window.symbolizer->debug, INT64_MAX, 1, INT64_MAX / 2);
+	symbolizer_slice(window.symbolizer);
+	window_start(&window, "cpu", 1);
+	add(us);
+	for (; window_name_late(&window); slices++)
+		symbolizer_slice(window.symbolizer);
+	struct profile *p = window_take(&window);
+	const struct profile_frame *f =
+		&p->frames.data[p->stacks.data[p->samples.data[0].stack].frame];
+
+	assert_true(slices > 0);
+	assert_true(f->line > 0);
+	assert_non_null(
+		strstr(profile_text(p, p->functions.data[f->function].file), "test_window.c"));
+	assert_string_equal(stack_text(p, &p->samples.data[0]),
+			    "cut: no frame pointer:4;test_native_frames:1");
+	profile_free(p);
+	symbolizer_free(window.symbolizer);
+	window.symbolizer = usual;
+}
+
 /* A Python whose version we do not know, one that was found too late, one that is gone. */
 static void test_python_outcomes(void **state)
 {
@@ -413,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_cut_stacks_say_why),
 		cmocka_unit_test(test_native_frames),
 		cmocka_unit_test(test_names_that_come_late),
+		cmocka_unit_test(test_lines_that_come_late),
 		cmocka_unit_test(test_python_outcomes),
 		cmocka_unit_test(test_python_without_names),
 		cmocka_unit_test(test_python_apart),

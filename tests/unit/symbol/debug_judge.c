@@ -353,7 +353,7 @@ static void compare_file(const char *path, size_t addresses)
 	struct debug_info *d;
 	struct judge j;
 
-	debug_pool_set_work(pool, 1 << 20, INT64_MAX / 2);
+	debug_pool_set_work(pool, 1 << 20, INT64_MAX / 2, INT64_MAX / 2);
 	make_addresses(elf, at, addresses);
 	assert_int_equal(debug_info_open(pool, elf, &d), 0);
 	elf_file_close(elf);

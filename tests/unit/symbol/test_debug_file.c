@@ -108,6 +108,39 @@ static void test_build_id(void **state)
 	expect(false);
 }
 
+/* Is the program read by a thread, where that is done from 64 KiB on? It has its names either way.
+ */
+static void expect_thread(bool threaded)
+{
+	struct symbolizer *s = new_here();
+	struct target t;
+	struct symbol found;
+
+	symbolizer_set_loader(s, 64 << 10);
+	target_start(stripped, &t);
+	found = ask(s, &t.process, t.truths.data[0].address);
+	assert_int_equal(found.later, threaded);
+	for (; found.later; found = ask(s, &t.process, t.truths.data[0].address))
+		symbolizer_wait(s, NSEC_PER_SEC);
+	assert_string_equal(found.name, "plain_function");
+	symbolizer_free(s);
+	target_end(&t);
+}
+
+/* A small program with a large debug file, or with one whose checksum is to be made. */
+static void test_large_debug_file(void **state)
+{
+	split("pie");
+	cleanup_free char *path = install_by_build_id("pie");
+
+	expect_thread(false);
+	run("truncate -s 1M %s", path);
+	expect_thread(true);
+	split_by_link("pie");
+	run("cp %s/app.debug %s/bin/", work, work);
+	expect_thread(true);
+}
+
 static void test_link(void **state)
 {
 	static const char *const places[] = {"bin", "bin/.debug"};
@@ -403,6 +436,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_build_id, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_large_debug_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_wrong_checksum, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_link_with_build_id, set_up, tear_down),

@@ -167,7 +167,7 @@ static void test_missing_half(void **state)
 }
 
 /* With next to no work allowed all is found too, only later. */
-static void test_slices(void **state)
+static void test_little_work(void **state)
 {
 	static const char *const names[] = {"gcc5", "gz"};
 
@@ -181,7 +181,7 @@ static void test_slices(void **state)
 		struct debug_info *d;
 		int n = 0, windows = 0;
 
-		debug_pool_set_work(pool, 1, 4);
+		debug_pool_set_work(pool, 1, INT64_MAX, 4);
 		assert_int_equal(debug_info_open(pool, elf, &d), 0);
 		while ((n = debug_info_lookup(d, point_address(&p, 0), NULL, f, MAX)) == -EAGAIN) {
 			assert_true(++windows < 1000);
@@ -199,6 +199,41 @@ static void test_slices(void **state)
 		debug_info_close(d);
 		debug_pool_free(pool);
 	}
+}
+
+/* A look-up goes on with the next slice of time, until the window has no work left; it gets some
+ * back as time passes. */
+static void test_slices(void **state)
+{
+	cleanup_free char *path = target_path("gcc5");
+	struct debug_pool *pool = debug_pool_new(POOL);
+	struct elf_file *elf = open_elf(path);
+	struct points p = read_points(elf);
+	struct debug_function f[MAX];
+	struct debug_info *d;
+	int64_t now = 1;
+	int n = 0, slices = 0, starved = 0;
+
+	debug_pool_set_work(pool, INT64_MAX, 1, 1000);
+	assert_int_equal(debug_info_open(pool, elf, &d), 0);
+	for (debug_pool_slice(pool, now);; debug_pool_slice(pool, now)) {
+		n = debug_info_lookup(d, point_address(&p, 0), NULL, f, MAX);
+		if (n != -EAGAIN)
+			break;
+		/* Nothing more in this slice. */
+		assert_int_equal(debug_info_lookup(d, point_address(&p, 0), NULL, f, MAX), -EAGAIN);
+		assert_true(++slices < 1000);
+		if (debug_pool_goes_on(pool))
+			continue;
+		starved++;
+		now += 10 * NSEC_PER_SEC;
+	}
+	assert_true(slices > 2 && starved > 0 && starved < slices);
+	check_point(&p.data[0], f, (size_t)n);
+	free(p.data);
+	elf_file_close(elf);
+	debug_info_close(d);
+	debug_pool_free(pool);
 }
 
 /* A bound on memory that is too small for one unit: each look-up reads it again. */
@@ -463,10 +498,10 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known_chains), cmocka_unit_test(test_missing_half),
-		cmocka_unit_test(test_slices),	     cmocka_unit_test(test_small_memory),
-		cmocka_unit_test(test_pause),	     cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_shrinking),    cmocka_unit_test(test_symbolizer),
-		cmocka_unit_test(test_separate),
+		cmocka_unit_test(test_little_work),  cmocka_unit_test(test_slices),
+		cmocka_unit_test(test_small_memory), cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_damaged),	     cmocka_unit_test(test_shrinking),
+		cmocka_unit_test(test_symbolizer),   cmocka_unit_test(test_separate),
 	};
 
 	folder = argv[1];
