@@ -11,8 +11,8 @@
 #include "cmd/cache.h"
 #include "cmd/launch.h"
 #include "cmd/missed.h"
-#include "cmd/options.h"
 #include "cmd/output.h"
+#include "cmd/sampling.h"
 #include "cmd/table.h"
 #include "cmd/target.h"
 #include "sink/file.h"
@@ -22,14 +22,12 @@ enum {
 	DRAIN_MS = 250,
 	LAST_DRAINS = 64,
 	PROGRESS_MS = 500,
-	MAX_HZ = 5000,
-	MAX_READER_HZ = 50000,
 	MAX_SECONDS = 30 * 24 * 3600,
 };
 
 struct record_options {
-	const char *all, *pid, *mode, *native, *children, *gil, *seconds, *frequency, *output,
-		*format, *quiet, *debuginfod;
+	struct sampling_options sampling;
+	const char *seconds, *output, *format, *quiet, *debuginfod;
 };
 struct record {
 	struct event_base *loop;
@@ -40,12 +38,10 @@ struct record {
 	struct launch launch; /* of that */
 	const struct format *format;
 	const char *path, *shown; /* the file, and how a person may see it */
-	unsigned int hz, seconds; /* 0: until it is ended */
-	pid_t pid;		  /* 0: every process */
-	bool native, children, gil;
-	enum capture_clock clock;
-	bool show;  /* progress on a terminal */
-	bool fetch; /* debug files */
+	struct capture_config config;
+	unsigned int seconds; /* 0: until it is ended */
+	bool show;	      /* progress on a terminal */
+	bool fetch;	      /* debug files */
 	int64_t start_ns;
 	uint64_t last_samples;
 	int64_t last_ns;
@@ -101,7 +97,7 @@ static void put_remarks(const struct capture_stats *s, struct buf *b)
 static void put_missed(const struct record *r, const struct capture_stats *s, double seconds,
 		       struct buf *b)
 {
-	double cpu = r->gil ? 0 : missed_cpu(s, seconds);
+	double cpu = r->config.gil ? 0 : missed_cpu(s, seconds);
 
 	if (s->unknown_pythons) {
 		buf_puts(b, "glim record: left out for the version of their Python: ");
@@ -212,34 +208,7 @@ static int open_command(struct record *r, struct err *e)
 	int code = r->command ? launch_open(r->command, -1, &r->launch, e) : 0;
 
 	if (!code && r->command)
-		r->pid = r->launch.pid;
-	return code;
-}
-
-/* The kernel's programs see native functions best; who may not use them, or wants what they do not
- * have, gets those of threads that are stopped for a moment. */
-static bool wants_kernel(const struct record *r)
-{
-	return !r->pid || (r->native && r->clock == CAPTURE_CPU && !r->gil);
-}
-
-static int open_capture(struct record *r, struct capture_config *config, struct err *e)
-{
-	int code;
-
-	config->engine = CAPTURE_KERNEL;
-	code = wants_kernel(r) ? capture_open(config, &r->capture, e) : -ENOTSUP;
-	if (!r->pid || (code != -EPERM && code != -EACCES && code != -ENOTSUP && code != -ENOSYS))
-		return code;
-	*e = (struct err){};
-	config->engine = CAPTURE_READER;
-	code = r->native && !r->command ? target_check_trace(r->pid, "record", e) : 0;
-	if (!code)
-		code = capture_open(config, &r->capture, e);
-	if (code == -EPERM || code == -EACCES)
-		target_check_memory(r->pid, "record", e);
-	if (code == -ENOENT)
-		target_advise(e, "--native records any program");
+		r->config.pid = r->launch.pid;
 	return code;
 }
 
@@ -247,23 +216,13 @@ static int record_open(struct record *r, struct err *e)
 {
 	int code = open_command(r, e);
 	cleanup_free char *cache = cache_folder("unwind");
-	struct capture_config config = {
-		.clock = r->clock,
-		.native = r->native,
-		.pid = r->pid,
-		.children = r->children,
-		.gil = r->gil,
-		.starting = r->command,
-		.hz = r->hz,
-		.self = getpid(),
-		.kernel_stacks = true,
-		.cache = cache,
-	};
+	struct capture_config config = r->config;
 
 	if (code)
 		return code;
 	record_loop(r);
-	code = open_capture(r, &config, e);
+	config.cache = cache;
+	code = sampling_open(&config, "record", &r->capture, e);
 	if (!code && r->fetch)
 		code = fetch_start(r->capture, &r->debuginfod, e);
 	if (code)
@@ -308,9 +267,9 @@ static void started(const struct record *r)
 {
 	char what[32] = "every process";
 
-	if (r->pid)
-		snprintf(what, sizeof(what), "process %d", (int)r->pid);
-	fprintf(stderr, "glim record: %s at %u Hz into %s%s\n", what, r->hz, r->shown,
+	if (r->config.pid)
+		snprintf(what, sizeof(what), "process %d", (int)r->config.pid);
+	fprintf(stderr, "glim record: %s at %u Hz into %s%s\n", what, r->config.hz, r->shown,
 		r->seconds ? "" : "; Ctrl-C ends");
 }
 
@@ -349,28 +308,11 @@ static int record_run(struct record *r, struct err *e)
 
 static int check_options(const struct record_options *o, struct record *r, struct err *e)
 {
-	bool one = o->pid || r->command;
-	int code;
+	int code = sampling_config(&o->sampling, r->command, "record", &r->config, e);
 
-	if (!o->all + !o->pid + !r->command != 2)
-		return err_set(e, -EINVAL,
-			       "what to record? -p PID is one process, -- COMMAND starts one, -a "
-			       "is the whole machine");
-	if (!one && (o->mode || o->native || o->children || o->gil))
-		return err_set(e, -EINVAL,
-			       "--mode, --gil, --native and --subprocesses are for one process: "
-			       "use -p PID or -- COMMAND");
-	if (o->mode && strcmp(o->mode, "cpu") && strcmp(o->mode, "wall"))
-		return err_set(e, -EINVAL, "--mode must be cpu or wall, not \"%.40s\"", o->mode);
-	r->native = o->native;
-	r->children = o->children;
-	r->gil = o->gil;
-	r->clock = o->mode && !strcmp(o->mode, "wall") ? CAPTURE_WALL : CAPTURE_CPU;
 	r->fetch = o->debuginfod;
-	code = r->fetch ? fetch_check(e) : 0;
-	if (!code)
-		code = options_number("-F", o->frequency, 1,
-				      one && !o->native ? MAX_READER_HZ : MAX_HZ, &r->hz, e);
+	if (!code && r->fetch)
+		code = fetch_check(e);
 	if (!code && o->seconds)
 		code = options_number("-d", o->seconds, 1, MAX_SECONDS, &r->seconds, e);
 	if (!code && !o->format && (!o->output || !strcmp(o->output, "-")))
@@ -407,8 +349,8 @@ static int record(struct record *r, const struct record_options *o)
 	/* The terminal is the command's. */
 	r->show = isatty(STDERR_FILENO) && !o->quiet && !r->command;
 	code = output_check(r->format, path, &e);
-	if (!code && o->pid)
-		code = target_find(o->pid, &r->pid, &e);
+	if (!code && o->sampling.pid)
+		code = target_find(o->sampling.pid, &r->config.pid, &e);
 	if (!code)
 		code = record_run(r, &e);
 	record_close(r);
@@ -420,20 +362,13 @@ static int record(struct record *r, const struct record_options *o)
 
 int cmd_record(int argc, char **argv)
 {
-	struct record_options o = {.frequency = "99"};
+	struct record_options o = {};
 	struct arena memory = {};
 	const char *format =
 		arena_printf(&memory, "%s (what FILE's name says)", output_formats(&memory));
 	const struct option_spec specs[] = {
-		{"pid", 'p', "PID", "one process; needs no root for your own Python", &o.pid},
-		{"gil", 0, NULL, "only threads that hold the global interpreter lock", &o.gil},
-		{"native", 0, NULL, "native functions, too; of the kernel as root", &o.native},
-		{"subprocesses", 0, NULL, "and the processes that it starts", &o.children},
-		{"mode", 0, "MODE", "cpu counts threads that run, wall those that wait, too (cpu)",
-		 &o.mode},
-		{"all", 'a', NULL, "every process of this machine; needs root", &o.all},
+		SAMPLING_SPECS(&o.sampling),
 		{"duration", 'd', "SECONDS", "end by itself (until Ctrl-C)", &o.seconds},
-		{"frequency", 'F', "HZ", "samples a second and CPU (99)", &o.frequency},
 		{"output", 'o', "FILE", "where to (glim.pb.gz); - is standard output", &o.output},
 		{"format", 'f', "FORMAT", format, &o.format},
 		{"debuginfod", 0, NULL, "fetch debug files from DEBUGINFOD_URLS", &o.debuginfod},

@@ -13,7 +13,7 @@
 #include "capture/capture.h"
 #include "cmd/cache.h"
 #include "cmd/missed.h"
-#include "cmd/options.h"
+#include "cmd/sampling.h"
 #include "cmd/target.h"
 #include "cmd/top_command.h"
 #include "cmd/top_json.h"
@@ -22,16 +22,14 @@
 enum {
 	DRAIN_MS = 250,
 	FIRST_MS = 300, /* until the first numbers: nobody likes to wait */
-	MAX_HZ = 5000,
-	MAX_READER_HZ = 20000,
 	MAX_TABLES = 1000000,
 	MAX_ROWS = 100000,
 	PLAIN_ROWS = 20,
 };
 
 struct top_options {
-	const char *all, *pid, *mode, *gil, *native, *children, *interval, *frequency, *tables,
-		*rows, *json, *by, *sort, *filter;
+	struct sampling_options sampling;
+	const char *interval, *tables, *rows, *json, *by, *sort, *filter;
 };
 /* A person at a terminal, or text. */
 enum top_mode { MODE_TERMINAL, MODE_PLAIN, MODE_JSON };
@@ -51,11 +49,7 @@ struct top {
 	double interval;
 	int64_t start_ns, last_ns, last_cpu;
 	uint64_t last_samples;
-	pid_t pid; /* 0: every process */
-	enum capture_engine engine;
-	enum capture_clock clock;
-	bool children; /* and the processes that it starts */
-	bool gil;      /* only who holds it */
+	struct capture_config config;
 	struct top_command command;
 	int pid_fd;
 	bool ended; /* the process has */
@@ -130,7 +124,7 @@ static int64_t process_cpu_ns(pid_t pid)
 static void read_facts(struct top *t)
 {
 	struct capture_stats s;
-	int64_t now = clock_mono_ns(), cpu = process_cpu_ns(t->pid);
+	int64_t now = clock_mono_ns(), cpu = process_cpu_ns(t->config.pid);
 	uint64_t seen = 0;
 
 	capture_stats(t->capture, &s);
@@ -141,14 +135,14 @@ static void read_facts(struct top *t)
 				(double)MAX(now - t->last_ns, 1);
 	t->facts.samples = s.samples;
 	t->facts.lost = missed_samples(&s);
-	t->facts.missed_cpu = t->gil ? 0 : missed_cpu(&s, t->facts.seconds);
+	t->facts.missed_cpu = t->config.gil ? 0 : missed_cpu(&s, t->facts.seconds);
 	t->facts.lost_children = s.lost_children;
 	t->facts.complete = seen ? (double)s.outcomes[OUTCOME_COMPLETE] / (double)seen : -1;
 	t->facts.cpu = cpu < 0 || t->last_cpu < 0
 			       ? -1
 			       : (double)(cpu - t->last_cpu) / (double)MAX(now - t->last_ns, 1);
-	t->facts.empty = t->engine == CAPTURE_READER && !s.python_processes
-				 ? "no Python runs yet: --native shows any program, as root"
+	t->facts.empty = t->config.pid && !t->config.native && !s.python_processes
+				 ? "no Python runs yet: --native shows any program"
 				 : NULL;
 	t->last_samples = s.samples;
 	t->last_ns = now;
@@ -199,7 +193,7 @@ static void on_gone(evutil_socket_t fd, short what, void *arg)
 
 	if (t->command.argv)
 		top_command_ended(&t->command);
-	if (!t->children)
+	if (!t->config.children)
 		end_of_target(t);
 }
 
@@ -207,7 +201,7 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 {
 	struct top *t = arg;
 
-	if (t->children && capture_ended(t->capture))
+	if (t->config.children && capture_ended(t->capture))
 		end_of_target(t);
 	else
 		refresh(t);
@@ -340,7 +334,7 @@ static void top_loop(struct top *t)
 
 static void watch_end(struct top *t)
 {
-	int fd = t->command.argv ? t->command.launch.ended : pidfd_open(t->pid, 0);
+	int fd = t->command.argv ? t->command.launch.ended : pidfd_open(t->config.pid, 0);
 
 	/* Linux 5.3 has it; without it the table just stays as it was. */
 	if (fd < 0)
@@ -354,25 +348,10 @@ static void watch_end(struct top *t)
 static int open_capture(struct top *t, struct err *e)
 {
 	cleanup_free char *cache = cache_folder("unwind");
-	const struct capture_config config = {
-		.engine = t->engine,
-		.clock = t->clock,
-		.hz = t->facts.hz,
-		.self = getpid(),
-		.pid = t->pid,
-		.children = t->children,
-		.gil = t->gil,
-		.starting = t->command.argv != NULL,
-		.kernel_stacks = true,
-		.cache = cache,
-	};
-	int r = t->engine == CAPTURE_READER ? target_check_memory(t->pid, "top", e) : 0;
+	struct capture_config config = t->config;
 
-	if (!r)
-		r = capture_open(&config, &t->capture, e);
-	if (r == -ENOENT && t->engine == CAPTURE_READER)
-		return target_advise(e, "--native shows any program, as root");
-	return r;
+	config.cache = cache;
+	return sampling_open(&config, "top", &t->capture, e);
 }
 
 /* Whom it is about; a command has its name before it runs. */
@@ -380,12 +359,12 @@ static char *target_text(const struct top *t)
 {
 	cleanup_buf struct buf name = {};
 
-	if (!t->pid)
+	if (!t->config.pid)
 		return mem_strdup("this machine");
 	if (!t->command.argv)
-		return target_name(t->pid);
+		return target_name(t->config.pid);
 	utf8_put_printable(&name, t->command.argv[0], strlen(t->command.argv[0]));
-	return mem_asprintf("%s (%d)", buf_cstr(&name), (int)t->pid);
+	return mem_asprintf("%s (%d)", buf_cstr(&name), (int)t->config.pid);
 }
 
 static int top_open(struct top *t, struct err *e)
@@ -396,7 +375,7 @@ static int top_open(struct top *t, struct err *e)
 	if (t->command.argv)
 		r = top_command_open(&t->command, t->loop, e);
 	if (t->command.argv)
-		t->pid = t->command.launch.pid;
+		t->config.pid = t->command.launch.pid;
 	if (!r)
 		r = open_capture(t, e);
 	if (!r && t->command.argv)
@@ -406,10 +385,10 @@ static int top_open(struct top *t, struct err *e)
 	t->drain = event_new(t->loop, capture_fd(t->capture), EV_READ | EV_PERSIST, on_drain, t);
 	CHECK(t->drain);
 	event_add(t->drain, &(struct timeval){.tv_usec = DRAIN_MS * 1000});
-	if (t->pid)
+	if (t->config.pid)
 		watch_end(t);
 	t->start_ns = t->last_ns = clock_mono_ns();
-	t->last_cpu = process_cpu_ns(t->pid);
+	t->last_cpu = process_cpu_ns(t->config.pid);
 	t->facts.target = t->target = target_text(t);
 	return t->mode == MODE_TERMINAL ? open_terminal(t, e) : 0;
 }
@@ -509,31 +488,10 @@ static int check_view(const struct top_options *o, struct top_view *v, struct er
 
 static int check_options(const struct top_options *o, struct top *t, struct err *e)
 {
-	static const char *const clocks[] = {[CAPTURE_CPU] = "cpu", [CAPTURE_WALL] = "wall"};
-	unsigned int clock = CAPTURE_CPU;
-	int r;
+	int r = sampling_config(&o->sampling, t->command.argv, "watch", &t->config, e);
 
-	if (!o->all + !o->pid + !t->command.argv != 2)
-		return err_set(e, -EINVAL,
-			       "what to watch? -p PID is one process, -- COMMAND starts one, -a is "
-			       "the whole machine");
-	if (o->all && (o->mode || o->native || o->children || o->gil))
-		return err_set(e, -EINVAL,
-			       "--mode, --gil, --native and --subprocesses are for one process: "
-			       "use -p PID or -- COMMAND");
-	if (o->native && (o->mode || o->gil))
-		return err_set(e, -EINVAL, "--native counts CPU time: leave --%s away",
-			       o->gil ? "gil" : "mode");
-	t->engine = o->all || o->native ? CAPTURE_KERNEL : CAPTURE_READER;
-	t->children = o->children;
-	t->gil = o->gil;
-	r = choose("--mode", o->mode ? o->mode : "cpu", clocks, ARRAY_SIZE(clocks), &clock, e);
-	t->clock = clock;
-	t->facts.clock = clocks[clock];
-	if (!r)
-		r = options_number("-F", o->frequency, 1,
-				   t->engine == CAPTURE_READER ? MAX_READER_HZ : MAX_HZ,
-				   &t->facts.hz, e);
+	t->facts.clock = sampling_clock_name(t->config.clock);
+	t->facts.hz = t->config.hz;
 	if (!r)
 		r = options_seconds("-i", o->interval, 0.1, 3600, &t->interval, e);
 	if (!r && o->tables)
@@ -575,8 +533,8 @@ static int top(struct top *t, const struct top_options *o)
 
 	t->facts.complete = t->facts.cpu = -1;
 	r = choose_mode(o, t, &e);
-	if (!r && o->pid)
-		r = target_find(o->pid, &t->pid, &e);
+	if (!r && o->sampling.pid)
+		r = target_find(o->sampling.pid, &t->config.pid, &e);
 	if (!r)
 		r = top_run(t, &e);
 	top_close(t);
@@ -589,18 +547,10 @@ static int top(struct top *t, const struct top_options *o)
 
 int cmd_top(int argc, char **argv)
 {
-	struct top_options o = {
-		.frequency = "99", .interval = "1", .by = "functions", .sort = "self"};
+	struct top_options o = {.interval = "1", .by = "functions", .sort = "self"};
 	const struct option_spec specs[] = {
-		{"pid", 'p', "PID", "one process; needs no root for your own Python", &o.pid},
-		{"gil", 0, NULL, "only threads that hold the global interpreter lock", &o.gil},
-		{"native", 0, NULL, "native and kernel functions, too; needs root", &o.native},
-		{"subprocesses", 0, NULL, "and the processes that it starts", &o.children},
-		{"mode", 0, "MODE", "cpu counts threads that run, wall those that wait, too (cpu)",
-		 &o.mode},
-		{"all", 'a', NULL, "every process of this machine; needs root", &o.all},
+		SAMPLING_SPECS(&o.sampling),
 		{"interval", 'i', "SECONDS", "between two tables (1)", &o.interval},
-		{"frequency", 'F', "HZ", "samples a second and CPU (99)", &o.frequency},
 		{"tables", 'n', "N", "print N tables as text and end", &o.tables},
 		{"rows", 0, "N", "so many rows of each (20)", &o.rows},
 		{"json", 0, NULL, "print tables as JSON, a line each", &o.json},

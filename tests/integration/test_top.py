@@ -364,6 +364,16 @@ def test_native_and_kernel_code(glim, busy):
     assert {"python", "native", "kernel"} <= kinds
 
 
+def test_native_code_of_who_waits(glim, run):
+    """The kernel counts CPU time alone: a thread's stack is copied while it stands still."""
+    code = "print('ready', flush=True); import time; time.sleep(600)"
+    waiting = run([sys.executable, "-c", code])
+    waiting.wait_line("ready")
+    r = tables(glim, "-p", waiting.pid, "-n", 1, "--native", "--mode", "wall", "--json")
+    rows = json.loads(r.stdout)["rows"]
+    assert {"python", "native"} <= {row["kind"] for row in rows} and rows[0]["running"] == 0
+
+
 def test_waiting_threads_count_in_wall_mode(glim, run):
     waiting = run([sys.executable, "-c", "print('ready', flush=True); import time; time.sleep(600)"])
     waiting.wait_line("ready")
