@@ -15,6 +15,23 @@ import pyte
 LEAVE = b"\x1b[?1049l"
 
 
+def written_to_terminal(argv, columns=80, stream="stdout", env=None):
+    """(exit status, bytes) of a program that has a terminal as this stream alone."""
+    primary, secondary = os.openpty()
+    fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: secondary}
+    p = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, env=env, **streams)
+    os.close(secondary)
+    seen = b""
+    try:
+        while some := os.read(primary, 65536):
+            seen += some
+    except OSError:  # the other end is closed
+        pass
+    os.close(primary)
+    return p.wait(60), seen
+
+
 class Screen:
     """A program on a terminal of its own, as its session leader. Nothing here sleeps: wait() returns
     when what is shown is what was asked for, or fails."""

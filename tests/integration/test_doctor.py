@@ -2,13 +2,13 @@
 
 import json
 import os
-import pty
 import subprocess
 import sys
 
 import pytest
 
 from collector import METRICS, Collector
+from screen import written_to_terminal
 
 
 def doctor(glim, *options, env=None, prefix=()):
@@ -57,18 +57,8 @@ def test_text_for_people(glim):
     assert plain.returncode == 0
     assert "\x1b" not in plain.stdout
     assert "Glim works here" in plain.stdout
-    primary, secondary = pty.openpty()
-    p = subprocess.Popen([glim, "doctor"], stdout=secondary, stdin=subprocess.DEVNULL)
-    os.close(secondary)
-    seen = b""
-    try:
-        while some := os.read(primary, 4096):
-            seen += some
-    except OSError:
-        pass
-    os.close(primary)
-    assert p.wait(30) == 0
-    assert b"\x1b[32m" in seen
+    status, seen = written_to_terminal([glim, "doctor"])
+    assert status == 0 and b"\x1b[32m" in seen
 
 
 def test_in_a_container(glim):

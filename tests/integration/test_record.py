@@ -2,13 +2,14 @@
 
 import gzip
 import os
-import pty
 import re
 import signal
 import stat
 import subprocess
 
 import pytest
+
+from screen import written_to_terminal
 
 SUMMARY = re.compile(
     r"glim record: ([\d,]+) samples in ([\d.]+) s, ([\d.]+) % with a complete stack, "
@@ -108,23 +109,9 @@ def test_a_device_is_written_into_not_replaced(glim, busy, tmp_path):
 
 
 def test_progress_on_a_terminal(glim, busy, tmp_path):
-    primary, secondary = pty.openpty()
-    p = subprocess.Popen(
-        [glim, "record", "-a", "-d", "2", "-o", tmp_path / "out.folded"],
-        stderr=secondary, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-    )
-    os.close(secondary)
-    seen = b""
-    while True:
-        try:
-            some = os.read(primary, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not some:
-            break
-        seen += some
-    os.close(primary)
-    assert p.wait(30) == 0
+    argv = [glim, "record", "-a", "-d", "2", "-o", tmp_path / "out.folded"]
+    status, seen = written_to_terminal(argv, stream="stderr")
+    assert status == 0
     lines = re.findall(rb"\r\d+ s: [\d,]+ samples, \d+/s, [\d,]+ lost, to ", seen)
     assert lines
     assert SUMMARY.search(seen.decode().replace("\r", ""))

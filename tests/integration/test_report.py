@@ -1,15 +1,13 @@
 """glim report: tables of profile files, and files of one format as another."""
 
-import fcntl
 import json
 import os
-import pty
 import re
-import struct
 import subprocess
-import termios
 
 import pytest
+
+from screen import written_to_terminal
 
 # Shares that are known: 60 of 100 in parse, of which 20 by way of load.
 FOLDED = """\
@@ -138,21 +136,8 @@ def test_standard_input_and_output(glim, file):
 
 def on_terminal(command, columns, env=None):
     """What a command writes to a terminal of this width."""
-    primary, secondary = pty.openpty()
-    fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    p = subprocess.Popen(command, stdout=secondary, env=env)
-    os.close(secondary)
-    seen = b""
-    while True:
-        try:
-            some = os.read(primary, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not some:
-            break
-        seen += some
-    os.close(primary)
-    assert p.wait(30) == 0
+    status, seen = written_to_terminal(command, columns, env=env)
+    assert status == 0
     return seen.decode().replace("\r\n", "\n")
 
 
