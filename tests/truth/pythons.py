@@ -14,13 +14,14 @@ PROGRAMS = cases.PROGRAMS / "python"
 
 @dataclass
 class Case:
-    name: str  # of the program, and the beginning of the process's name
+    name: str  # of the program's file, and the beginning of the process's name
     about: str
     since: tuple = (2, 7)  # the first version that can run it
     cpu_ms: int = 0  # instead of what the caller says
     copies: int = 1  # runs, one after the other
     processes: int = 1  # that one run is made of
     parallel: bool = False  # wants more than one CPU: shares seen from outside are those of the machine
+    program: tuple = ()  # its file and arguments, where it is not that of this name
 
 
 CASES = [
@@ -40,8 +41,8 @@ CASES = [
     Case("classes", "methods, properties, lambdas, closures, decorators, metaclasses"),
     Case("unicode", "names that are not ASCII", (3,)),
     Case("lines", "loops, calls over several lines, finally, with, far jumps"),
-    Case("forking", "multiprocessing by fork", processes=3, parallel=True),
-    Case("spawning", "multiprocessing by spawn", (3, 4), processes=3, parallel=True),
+    Case("forking", "multiprocessing by fork", processes=3, parallel=True, program=("children", "fork")),
+    Case("spawning", "multiprocessing by spawn", (3, 4), processes=3, parallel=True, program=("children", "spawn")),
 ]
 BY_NAME = {case.name: case for case in CASES}
 
@@ -132,7 +133,8 @@ class Program:
                "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
         for name in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"):
             env.pop(name, None)
-        argv = [str(self.path), "-S", str(PROGRAMS / (self.case.name + ".py"))]
+        file, *arguments = self.case.program or (self.case.name,)
+        argv = [str(self.path), "-S", str(PROGRAMS / (file + ".py")), *arguments]
         with open(self.truth, "a") as out:
             return subprocess.Popen(argv, env=env, stdout=out, stdin=subprocess.DEVNULL)
 

@@ -1,3 +1,4 @@
+# coding: utf-8
 """Tells about code objects and its own stack, then waits at the end of a known stack: first without
 the GIL, then with it. For every Python from 2.7 on."""
 import binascii
@@ -68,9 +69,195 @@ def generator():
     yield deep(400)
 
 
+# ---- code of every shape that all versions have ----
+
+
+def plain(a, b):
+    c = (a +
+         b)
+
+    if c:
+        return [x
+                for x in range(3)
+                if x]
+    try:
+        d = {
+            "one": a,
+            "two": plain(
+                a,
+                b,
+            ),
+        }
+    except ValueError as e:
+        d = e
+    finally:
+        c = 0
+    return d
+
+
+def long_one():
+    x = 1
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+    return x
+
+
+source = "\n" * 5000 + "def far():\n    a = 1\n" + "\n" * 300 + "    return a\n"
+namespace = {}
+exec(compile(source, "/far/ἀρχή.py", "exec"), namespace)
+
+
 def main(codes):
     sys.setrecursionlimit(3000)
-    for code in codes:
+    for code in codes + [plain.__code__, long_one.__code__, namespace["far"].__code__]:
         tell(code)
     for _ in generator():
         pass

@@ -1,10 +1,13 @@
-"""multiprocessing by fork: two children and the parent, each with work of its own."""
+"""multiprocessing by fork or spawn, as the argument says: two children and the parent, each with work of its
+own. Those of spawn are interpreters of their own."""
 import multiprocessing
 import sys
 
 import truth
 from truth import clock, spend
 
+HOW = sys.argv[1]
+ROOT = {"fork": "<module> main", "spawn": "<string>:<module>"}[HOW]
 T300, T200 = truth.turns(300), truth.turns(200)
 
 
@@ -16,7 +19,7 @@ def leaf(us, place):
 
 
 def work():
-    leaf(T300, "<module> main ... child ... work leaf")
+    leaf(T300, ROOT + " ... child ... work leaf")
 
 
 def parent():
@@ -28,7 +31,7 @@ def child():
 
 
 def main():
-    make = multiprocessing.get_context("fork") if truth.VERSION >= (3, 4) else multiprocessing
+    make = multiprocessing.get_context(HOW) if truth.VERSION >= (3, 4) else multiprocessing
     children = [make.Process(target=child) for _ in range(2)]
     for process in children:
         process.start()
@@ -38,4 +41,5 @@ def main():
     sys.exit(any(process.exitcode for process in children))
 
 
-main()
+if __name__ == "__main__":
+    main()
