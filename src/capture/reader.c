@@ -420,6 +420,8 @@ static void sample_thread(struct reader *r, struct sampled *k, uint64_t periods,
 		r->stats.unsampled_ns += r->cfg.clock == CAPTURE_CPU ? value : 0;
 		return;
 	}
+	if (!tasks_claim(&k->subject->tasks, thread->tid, now))
+		return;
 	facts = facts_of(r, k->subject, thread, running, now);
 	facts.value = value;
 	add_sample(r, k, t, &native, &facts, now);
@@ -446,19 +448,31 @@ static void sample_others(struct reader *r, struct subject *s, int n, uint64_t p
 	}
 }
 
+/* A thread has a state in each interpreter that it called, and C code may have made more. Its
+ * sample is of the newest that has frames: those without are left for last. */
+static void sample_subject(struct reader *r, struct subject *s, int n, uint64_t periods,
+			   int64_t now)
+{
+	for (int last = 0; last < 2; last++) {
+		for (int i = 0; i < n; i++) {
+			const struct python_thread *t = python_reader_thread(s->python, (size_t)i);
+
+			if (!last && t->end == UNWIND_PYTHON_NONE)
+				python_reader_read(s->python, (size_t)i);
+			if ((t->end == UNWIND_PYTHON_NONE) == last)
+				sample_thread(r, &(struct sampled){s, t, (size_t)i}, periods, now);
+		}
+	}
+	sample_others(r, s, n, periods, now);
+}
+
 static void tick(struct reader *r, uint64_t periods, int64_t now)
 {
 	for (size_t k = r->subjects.len; k-- > 0;) {
 		struct subject *s = r->subjects.data[k];
 		int n = s->python ? python_reader_list(s->python) : 0;
 
-		for (int i = 0; i < n; i++)
-			sample_thread(r,
-				      &(struct sampled){s,
-							python_reader_thread(s->python, (size_t)i),
-							(size_t)i},
-				      periods, now);
-		sample_others(r, s, n, periods, now);
+		sample_subject(r, s, n, periods, now);
 		tasks_sweep(&s->tasks, now);
 		if (n == -ESRCH) {
 			remove_subject(r, k);

@@ -128,6 +128,15 @@ int tasks_is_running(struct tasks *t, pid_t tid)
 	return is_running(t, find(t, tid));
 }
 
+bool tasks_claim(struct tasks *t, pid_t tid, int64_t now_ns)
+{
+	struct task *task = find(t, tid);
+	bool first = !tid || task->claimed_ns != now_ns;
+
+	task->claimed_ns = now_ns;
+	return first;
+}
+
 /* ---- run time ---- */
 
 /* How often the thread left a CPU, by itself and because it had to. */

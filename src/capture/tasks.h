@@ -17,7 +17,8 @@ struct task {
 	pid_t tid;
 	int fds[TASK_FILES]; /* -1: not open */
 	struct run_clock clock;
-	bool used; /* asked for since the last sweep */
+	int64_t claimed_ns; /* tasks_claim */
+	bool used;	    /* asked for since the last sweep */
 	char comm[TASK_COMM];
 	int64_t comm_ns; /* when that was read */
 };
@@ -39,6 +40,8 @@ int tasks_is_running(struct tasks *t, pid_t tid);
  * not to be taken, for the thread waits or did not run. -ESRCH: there is no such thread; -ENOTSUP:
  * this kernel does not tell run times. */
 int64_t tasks_take_run_time(struct tasks *t, pid_t tid, int64_t now_ns);
+/* Of several who would sample a thread now: true to the first. */
+bool tasks_claim(struct tasks *t, pid_t tid, int64_t now_ns);
 /* Forget threads that were not asked for lately: they ended. To be called now and then. */
 void tasks_sweep(struct tasks *t, int64_t now_ns);
 /* Run time of all threads, ended or not, that no sample stands for. */

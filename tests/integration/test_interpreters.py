@@ -1,0 +1,122 @@
+"""Programs that are no plain interpreter: several interpreters, a Python inside a C program, static, stripped, by
+another name, packed into one file; threads that C made."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TARGETS = Path(__file__).resolve().parents[1] / "targets"
+PYTHONS = {path.name: path for path in sorted(Path.home().glob(".pyenv/versions/[23].*"))}
+VERSIONS = {name: tuple(map(int, name.split(".")[:2])) for name in PYTHONS}
+KINDS = ["shared", "static", "stripped"]
+LINE = re.compile(r"^([^;]*);(.*) (\d+)$", re.M)
+
+
+def record(glim, *options):
+    r = subprocess.run([glim, "record", "-f", "folded", "-o", "-", *map(str, options)], capture_output=True, text=True,
+                       timeout=120)
+    assert r.returncode == 0, r.stderr
+    return r.stdout
+
+
+def chains(text, process, functions):
+    """Those of the Python functions that stand in a stack of the process, root first: {chain: samples}."""
+    found = {}
+    for name, stack, n in LINE.findall(text):
+        names = [f.split(" (")[0] for f in stack.split(";") if re.search(r" \(.*:\d+\)$", f)]
+        chain = tuple(f for f in names if f in functions)
+        if name == process and chain and chain[-1] == "spin":
+            found[chain] = found.get(chain, 0) + int(n)
+    return found
+
+
+def see(glim, process, wanted, *options):
+    """Record until all chains are seen that are wanted; no others may be."""
+    functions = {f for chain in wanted for f in chain}
+    seen = {}
+    for _ in range(10):
+        for chain, n in chains(record(glim, *options, "-d", 1, "-F", 200), process, functions).items():
+            seen[chain] = seen.get(chain, 0) + n
+        if set(seen) >= set(wanted):
+            break
+    assert set(seen) == set(wanted)
+    return seen
+
+
+def dumped(glim, pid):
+    r = subprocess.run([glim, "dump", "-p", str(pid)], capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+    return r.stdout
+
+
+# --- several interpreters -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in PYTHONS if VERSIONS[name] >= (3, 8)])
+def test_interpreters_that_threads_call(glim, run, tmp_path, name):
+    program = tmp_path / "several"
+    program.symlink_to(PYTHONS[name] / "bin" / "python")
+    p = run([program, "-B", TARGETS / "interpreters.py"])
+    p.wait_line("ready")
+    wanted = {("in_main", "spin"), ("in_thread", "spin"), ("own_work", "spin")}
+    see(glim, "several", wanted, "-p", p.pid)
+    see(glim, "several", wanted, "-a")
+    # A thread is sampled once, where it is: not in the interpreter that waits for the one that it called, too.
+    text = record(glim, "-p", p.pid, "-d", 1, "-F", 200, "--mode", "wall")
+    inside, outside = (sum(int(n) for _, stack, n in LINE.findall(text) if name in stack)
+                       for name in ("in_main (", "call ("))
+    assert inside > 4 * outside
+
+
+# --- a Python inside a C program ----------------------------------------------------------------
+
+
+def build(python, kind, program):
+    version = re.match(r"\d+\.\d+", python.name)[0]
+    include = next((python / "include").glob("python*"))
+    shared = next((python / "lib").glob("libpython%s*.so" % version))
+    static = next((python / "lib").glob("python*/config*/libpython*.a"))
+    library = [shared, "-Wl,-rpath,%s" % shared.parent] if kind == "shared" else \
+        [static, "-Wl,--export-dynamic", "-lutil", "-ldl", "-lm", "-lz"]
+    subprocess.run(["cc", "-w", "-O1", "-I", include, TARGETS / "embedded.c", "-o", program, *library, "-pthread",
+                    *(["-s"] if kind == "stripped" else [])], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name, kind", [(name, KINDS[i % len(KINDS)]) for i, name in enumerate(PYTHONS)])
+def test_inside_a_c_program(glim, run, tmp_path, name, kind):
+    program = tmp_path / "server"
+    build(PYTHONS[name], kind, program)
+    p = run([program], env={"PYTHONHOME": str(PYTHONS[name]), "PYTHONDONTWRITEBYTECODE": "1"})
+    p.wait_line("^first$")
+    p.wait_line("^second$")
+    wanted = {("first", "work", "spin"), ("second", "work", "spin")}
+    see(glim, "server", wanted, "-p", p.pid)
+    see(glim, "server", wanted, "-a")
+    if VERSIONS[name] >= (3, 6):
+        text = dumped(glim, p.pid)
+        assert " first (<string>:" in text and " second (<string>:" in text
+
+
+# --- threads that C made ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    out = tmp_path_factory.mktemp("library") / "c_threads.so"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", TARGETS / "c_threads.c", "-o", out, "-pthread"], check=True)
+    return out
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_a_thread_that_c_made(glim, run, tmp_path, library, name):
+    program = tmp_path / "threads"
+    program.symlink_to(PYTHONS[name] / "bin" / "python")
+    p = run([program, "-B", TARGETS / "c_threads.py", library])
+    p.wait_line("ready")
+    see(glim, "threads", {("called", "spin")}, "-p", p.pid)
+    see(glim, "threads", {("called", "spin")}, "-a")
+    if VERSIONS[name] >= (3, 6):
+        text = dumped(glim, p.pid)
+        assert " called (" in text and " waits (" in text
