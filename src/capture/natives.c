@@ -149,22 +149,24 @@ void natives_walk(struct natives *n, const struct probe_sample *s, struct target
 		tell_kernel(n, t->process.pid, 0);
 }
 
-static void prepare_copy(struct natives *n, const struct thread_copy *c, const struct target *t)
+static void prepare_copy(struct natives *n, const struct thread_copy *c, const struct memory *m,
+			 const struct target *t)
 {
 	thread_copy_replay(c, n->replay);
 	n->replay->space = &n->space;
 	n->replay->pid = process_tid(&t->process);
-	n->replay->memory = NULL;
+	n->replay->memory = m;
 }
 
-void natives_walk_copy(struct natives *n, const struct thread_copy *c, struct target *t,
-		       int64_t now_ns, struct native_stack *ret, bool *ret_changed)
+void natives_walk_copy(struct natives *n, const struct thread_copy *c, const struct memory *m,
+		       struct target *t, int64_t now_ns, struct native_stack *ret,
+		       bool *ret_changed)
 {
 	struct unwind_process run;
 
 	if (!table_store_run(n->store, t->process.pid, &run))
 		table_store_process(n->store, &t->process, now_ns);
-	prepare_copy(n, c, t);
+	prepare_copy(n, c, m, t);
 	walk_again(n, t, now_ns, ret_changed);
 	*ret = (struct native_stack){n->replay->entries, n->replay->count, n->replay->end};
 }
@@ -172,8 +174,7 @@ void natives_walk_copy(struct natives *n, const struct thread_copy *c, struct ta
 void natives_walk_still(struct natives *n, const struct thread_copy *c, const struct memory *m,
 			struct target *t, struct native_stack *ret)
 {
-	prepare_copy(n, c, t);
-	n->replay->memory = m;
+	prepare_copy(n, c, m, t);
 	if (!table_store_run(n->store, t->process.pid, &n->replay->run))
 		n->replay->run = (struct unwind_process){};
 	replay_walk(n->replay);

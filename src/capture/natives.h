@@ -35,11 +35,12 @@ void natives_fini(struct natives *n);
  * when the mappings of t were read again and differ. */
 void natives_walk(struct natives *n, const struct probe_sample *s, struct target *t, int64_t now_ns,
 		  struct native_stack *ret, bool *ret_changed);
-/* The native frames of a thread of t that was copied; tables are loaded as they are asked for. */
-void natives_walk_copy(struct natives *n, const struct thread_copy *c, struct target *t,
-		       int64_t now_ns, struct native_stack *ret, bool *ret_changed);
-/* The same over the copy and what else its memory holds now, because the thread stands still; with
- * the tables that are there, for it must not stand for long. */
+/* The native frames of a thread of t that was copied; tables are loaded as they are asked for. m:
+ * what else may be read, because it stands still; NULL: nothing. */
+void natives_walk_copy(struct natives *n, const struct thread_copy *c, const struct memory *m,
+		       struct target *t, int64_t now_ns, struct native_stack *ret,
+		       bool *ret_changed);
+/* The same with the tables that are there, for a thread that must not stand still for long. */
 void natives_walk_still(struct natives *n, const struct thread_copy *c, const struct memory *m,
 			struct target *t, struct native_stack *ret);
 /* The mappings of t changed: publish them where they were published before. */

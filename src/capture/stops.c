@@ -110,6 +110,16 @@ static bool try_otherwise(struct taking *k)
 	}
 }
 
+/* Where a thread runs something is mapped: if nothing is known there, what is known is old. */
+static void walk(struct taking *k, int64_t now_ns, bool *ret_changed)
+{
+	struct stops *s = k->stops;
+
+	if (!process_find_mapping(&k->target->process, s->copy.registers.pc))
+		k->target->next_refresh_ns = 0;
+	natives_walk_copy(&s->natives, &s->copy, NULL, k->target, now_ns, &k->stack, ret_changed);
+}
+
 static int take(struct taking *k, int64_t now_ns, bool *ret_changed)
 {
 	bool have = false;
@@ -127,8 +137,7 @@ static int take(struct taking *k, int64_t now_ns, bool *ret_changed)
 			return have && code == -EAGAIN ? 0 : code;
 		have = true;
 		if (!k->live || k->lacking)
-			natives_walk_copy(&k->stops->natives, &k->stops->copy, k->target, now_ns,
-					  &k->stack, ret_changed);
+			walk(k, now_ns, ret_changed);
 		if (!try_otherwise(k))
 			break;
 	}

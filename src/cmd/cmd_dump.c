@@ -10,7 +10,7 @@
 #include "cmd/target.h"
 
 struct choices {
-	const char *pid, *core, *exe, *locals, *secrets, *source, *json;
+	const char *pid, *core, *exe, *locals, *secrets, *source, *native, *json;
 };
 
 static int dump(pid_t pid, const struct choices *o, struct err *e)
@@ -20,11 +20,15 @@ static int dump(pid_t pid, const struct choices *o, struct err *e)
 					     .exe = o->exe,
 					     .locals = o->locals,
 					     .secrets = o->secrets,
-					     .source = o->source};
+					     .source = o->source,
+					     .native = o->native};
 	cleanup(dump_fini) struct dump d = {};
 	cleanup_buf struct buf out = {};
-	int code = o->core ? 0 : target_check_memory(pid, "dump", e);
+	int code = 0;
 
+	if (!o->core)
+		code = o->native ? target_check_trace(pid, "dump", e)
+				 : target_check_memory(pid, "dump", e);
 	if (!code)
 		code = dump_read(&options, &d, e);
 	if (code)
@@ -75,6 +79,8 @@ int cmd_dump(int argc, char **argv)
 		{"show-secrets", 0, NULL, "values of variables such as \"password\", too",
 		 &o.secrets},
 		{"source", 's', NULL, "the line of source below each frame", &o.source},
+		{"native", 'n', NULL, "native functions, too, and of programs without Python",
+		 &o.native},
 		{"json", 'j', NULL, "as JSON", &o.json},
 	};
 	const struct option_table table = {
@@ -85,6 +91,7 @@ int cmd_dump(int argc, char **argv)
 			 "preparation.\n\n"
 			 "  glim dump -p 1234             where is it stuck?\n"
 			 "  glim dump -p 1234 --locals    and with which values?\n"
+			 "  glim dump -p 1234 --native    in which C function?\n"
 			 "  glim dump --core core.1234    what did it do when it died?",
 		.specs = specs,
 		.n = ARRAY_SIZE(specs),

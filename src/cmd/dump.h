@@ -13,6 +13,7 @@
 #include "process/process.h"
 #include "unwind/python/greenlet.h"
 #include "unwind/python/lock.h"
+#include "unwind/python/python_reader.h"
 #include "unwind/python/qualname.h"
 #include "unwind/unwind.h"
 
@@ -20,6 +21,7 @@ struct dump_options {
 	bool locals;
 	bool secrets;		/* values of variables such as "password" are shown, too */
 	bool source;		/* lines of the files */
+	bool native;		/* native frames, too, and threads and processes without Python */
 	pid_t pid;		/* a live process; 0: a core */
 	const char *core, *exe; /* core file; where its program is when it was moved, or NULL */
 };
@@ -39,9 +41,19 @@ struct dump_frame {
 	bool moved;	    /* it went on while its variables were read: they are left out */
 	VEC(struct dump_value) values;
 };
+struct dump_native_frame {
+	size_t before; /* the frame of Python that it called, by way of others; all: behind them */
+	const char *function, *module, *file; /* NULL: not known */
+	uint64_t address;		      /* in the file of the module */
+	uint32_t line;			      /* 0: not known */
+	bool gap;			      /* in place of some that are not known */
+};
 struct dump_stack {
 	VEC(struct dump_frame) frames; /* leaf first */
 	uint8_t end;		       /* enum unwind_python_end */
+	/* With --native, leaf first; those before a frame stand in front of it. */
+	VEC(struct dump_native_frame) natives;
+	bool natives_cut; /* the outermost are not known */
 };
 struct dump_thread {
 	uint64_t id;	  /* pthread_self */
@@ -86,10 +98,12 @@ struct dump {
 	struct core *core; /* NULL: the process lives */
 	struct memory memory;
 	struct process process;
+	bool has_python;
 	struct python python;
 	struct python_objects objects;
+	struct dump_native *native; /* NULL: not asked for */
 	struct python_qualnames *qualnames;
-	const char *command, *program; /* the command line; the interpreter's file */
+	const char *command, *program; /* the command line; the interpreter's file, or NULL */
 	bool has_gil;		       /* who holds it is known */
 	VEC(struct dump_thread) threads;
 	VEC(struct dump_deadlock) deadlocks;
@@ -119,6 +133,17 @@ const struct dump_thread *dump_thread_of(const struct dump *d, uint64_t id);
 /* What a code object is called, and its line (dump_read.c). */
 void dump_read_code(struct dump *d, const struct unwind_entry *entry, struct dump_frame *f);
 void dump_stack_fini(struct dump_stack *s);
+/* The frames of Python that were read of a thread. */
+void dump_read_stack(struct dump *d, const struct python_thread *t, struct dump_stack *s);
+/* Native frames (dump_native.c), when it is known whether there is a Python. */
+int dump_native_open(struct dump *d, struct err *e);
+void dump_native_close(struct dump *d);
+/* Read the stack of a thread, and that of thread i of a reader, which it is, in the same moment; r
+ * is NULL when it runs no Python. */
+void dump_native_read(struct dump *d, pid_t tid, struct python_reader *r, size_t i,
+		      struct dump_stack *s);
+/* All threads, those without Python, too. */
+int dump_native_tids(const struct dump *d, pid_vec *ret);
 /* Tasks of an interpreter (dump_tasks.c), and when all are there their order. */
 void dump_read_tasks(struct dump *d, uint64_t interpreter);
 void dump_sort_tasks(struct dump *d);

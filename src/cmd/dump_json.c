@@ -49,6 +49,8 @@ static void put_frame(struct json *j, const struct dump *d, const struct dump_fr
 	put_text(j, "function", f->function);
 	put_text(j, "file", f->file);
 	put_int(j, "line", f->line);
+	if (d->native)
+		put_bool(j, "native", false);
 	if (d->options.source) {
 		put_text(j, "source", f->source);
 		put_bool(j, "source_changed", f->changed);
@@ -71,13 +73,39 @@ static const char *end_name(uint8_t end)
 	return end < ARRAY_SIZE(names) && names[end] ? names[end] : "unreadable";
 }
 
+static void put_native(struct json *j, const struct dump_native_frame *f)
+{
+	json_object_begin(j);
+	put_text(j, "function", f->function);
+	put_text(j, "file", f->file);
+	put_int(j, "line", f->line);
+	put_bool(j, "native", true);
+	put_text(j, "module", f->module);
+	put_int(j, "address", (int64_t)f->address);
+	put_bool(j, "gap", f->gap);
+	json_object_end(j);
+}
+
+/* The native frames before frame i of Python; `at` is the first that was not put. */
+static size_t put_natives(struct json *j, const struct dump_stack *s, size_t i, size_t at)
+{
+	while (at < s->natives.len && s->natives.data[at].before <= i)
+		put_native(j, &s->natives.data[at++]);
+	return at;
+}
+
 static void put_stack(struct json *j, const struct dump *d, const struct dump_stack *s)
 {
+	size_t at = 0;
+
 	put_text(j, "stack", end_name(s->end));
 	json_key(j, "frames");
 	json_array_begin(j);
-	for (size_t i = 0; i < s->frames.len; i++)
+	for (size_t i = 0; i < s->frames.len; i++) {
+		at = put_natives(j, s, i, at);
 		put_frame(j, d, &s->frames.data[i]);
+	}
+	put_natives(j, s, SIZE_MAX, at);
 	json_array_end(j);
 }
 
@@ -110,6 +138,8 @@ static void put_thread(struct json *j, const struct dump *d, const struct dump_t
 		put_lock(j, &t->lock);
 	else
 		json_none(j);
+	if (d->native)
+		put_text(j, "native_stack", t->stack.natives_cut ? "cut" : "complete");
 	put_stack(j, d, &t->stack);
 	json_object_end(j);
 }
@@ -189,7 +219,7 @@ void dump_put_json(const struct dump *d, struct buf *out)
 	json_object_begin(&j);
 	put_int(&j, "pid", d->pid);
 	put_text(&j, "command", d->command);
-	put_text(&j, "python", text);
+	put_text(&j, "python", d->program ? text : NULL);
 	put_text(&j, "program", d->program);
 	json_key(&j, "threads");
 	json_array_begin(&j);

@@ -8,7 +8,6 @@
 #include "process/activity.h"
 #include "unwind/python/gil.h"
 #include "unwind/python/layout.h"
-#include "unwind/python/python_reader.h"
 #include "unwind/python/thread_names.h"
 
 enum {
@@ -21,6 +20,7 @@ void dump_stack_fini(struct dump_stack *s)
 	for (size_t i = 0; i < s->frames.len; i++)
 		vec_fini(&s->frames.data[i].values);
 	vec_fini(&s->frames);
+	vec_fini(&s->natives);
 }
 
 void dump_fini(struct dump *d)
@@ -38,6 +38,7 @@ void dump_fini(struct dump *d)
 	vec_fini(&d->tasks);
 	vec_fini(&d->greenlets);
 	python_qualnames_free(d->qualnames);
+	dump_native_close(d);
 	process_fini(&d->process);
 	core_close(d->core);
 	arena_fini(&d->arena);
@@ -79,7 +80,7 @@ static int no_python(const struct dump *d, bool expected, struct err *e)
 	return err_set(e, -ENOENT,
 		       "process %d runs no Python that glim knows: no interpreter is among its "
 		       "files. If it starts one, name that process (pgrep -P %d lists those that "
-		       "it started)",
+		       "it started); --native shows functions of any program",
 		       (int)d->pid, (int)d->pid);
 }
 
@@ -127,7 +128,7 @@ void dump_read_code(struct dump *d, const struct unwind_entry *entry, struct dum
 	f->line = python_code_line(&c, entry->lasti);
 }
 
-static void read_stack(struct dump *d, const struct python_thread *t, struct dump_stack *s)
+void dump_read_stack(struct dump *d, const struct python_thread *t, struct dump_stack *s)
 {
 	dump_stack_fini(s);
 	for (uint32_t i = 0; i < t->count; i++) {
@@ -175,9 +176,10 @@ static void read_variables(struct dump *d, struct python_reader *r, size_t i, st
 			s->frames.data[k].moved = true;
 			vec_clear(&s->frames.data[k].values);
 		}
-		if (same == s->frames.len || tries == MAX_TRIES - 1)
+		/* Native frames are of the moment of the first reading. */
+		if (same == s->frames.len || tries == MAX_TRIES - 1 || d->native)
 			return;
-		read_stack(d, t, s);
+		dump_read_stack(d, t, s);
 	}
 }
 
@@ -193,7 +195,7 @@ static void read_activity(struct dump *d, struct dump_thread *t, const struct py
 		return;
 	activity_describe(d->pid, &a, &text);
 	t->running = a.state == 'R';
-	t->wants_gil = !t->holds_gil && python_gil_is_at(gil, activity_futex(&a));
+	t->wants_gil = gil && !t->holds_gil && python_gil_is_at(gil, activity_futex(&a));
 	if (activity_futex(&a) && t->stack.frames.len)
 		python_lock_waited(&d->objects, t->stack.frames.data[0].address,
 				   t->stack.frames.data[0].code, activity_futex(&a), &t->lock);
@@ -223,9 +225,10 @@ static void interpreter_read(struct dump *d, uint64_t address, struct interprete
 	dump_read_greenlets(d, address);
 }
 
-static void read_thread(struct dump *d, const struct python_thread *thread,
+static void read_thread(struct dump *d, struct python_reader *r, size_t i,
 			const struct interpreter *interpreter)
 {
+	const struct python_thread *thread = python_reader_thread(r, i);
 	struct dump_thread t = {.id = thread->id,
 				.tid = thread->tid,
 				.state = thread->state,
@@ -235,12 +238,43 @@ static void read_thread(struct dump *d, const struct python_thread *thread,
 
 	if (name)
 		t.name = arena_strdup(&d->arena, name);
+	if (d->native && t.tid)
+		dump_native_read(d, t.tid, r, i, &t.stack);
+	else
+		dump_read_stack(d, thread, &t.stack);
 	t.holds_gil = interpreter->has_gil && interpreter->gil.holder == thread->state;
-	read_stack(d, thread, &t.stack);
 	read_activity(d, &t, &interpreter->gil);
 	if (!t.name)
 		t.name = "";
 	vec_push(&d->threads, t);
+}
+
+static bool is_read(const struct dump *d, pid_t tid)
+{
+	for (size_t i = 0; i < d->threads.len; i++)
+		if (d->threads.data[i].tid == tid)
+			return true;
+	return false;
+}
+
+/* Threads that Python does not know. */
+static void read_others(struct dump *d)
+{
+	cleanup(pids_fini) pid_vec tids = {};
+
+	if (!d->native || dump_native_tids(d, &tids))
+		return;
+	for (size_t i = 0; i < tids.len; i++) {
+		struct dump_thread t = {.tid = tids.data[i], .main = tids.data[i] == d->pid};
+
+		if (is_read(d, t.tid))
+			continue;
+		dump_native_read(d, t.tid, NULL, 0, &t.stack);
+		read_activity(d, &t, NULL);
+		if (!t.name)
+			t.name = "";
+		vec_push(&d->threads, t);
+	}
 }
 
 /* The main thread first, then as they were started. */
@@ -253,22 +287,30 @@ static int by_start(const void *a, const void *b)
 	return (x->tid > y->tid) - (x->tid < y->tid);
 }
 
-static int read_threads(struct dump *d, struct python_reader *r, struct err *e)
+static int read_pythons(struct dump *d, struct python_reader *r, struct err *e)
 {
 	struct interpreter interpreter = {};
-	int n = python_reader_take(r);
+	int n = d->native ? python_reader_list(r) : python_reader_take(r);
 
 	if (n < 0)
 		return err_sys(e, n, "its memory cannot be read");
 	for (int i = 0; i < n; i++) {
-		const struct python_thread *t = python_reader_thread(r, (size_t)i);
-
-		interpreter_read(d, t->interpreter, &interpreter);
-		read_thread(d, t, &interpreter);
+		interpreter_read(d, python_reader_thread(r, (size_t)i)->interpreter, &interpreter);
+		read_thread(d, r, (size_t)i, &interpreter);
 	}
 	python_thread_names_fini(&interpreter.names);
 	for (int i = 0; i < n && d->options.locals; i++)
 		read_variables(d, r, (size_t)i, &d->threads.data[i].stack);
+	return 0;
+}
+
+static int read_threads(struct dump *d, struct python_reader *r, struct err *e)
+{
+	int code = r ? read_pythons(d, r, e) : 0;
+
+	if (code)
+		return code;
+	read_others(d);
 	dump_sort_tasks(d);
 	if (d->threads.len)
 		qsort(d->threads.data, d->threads.len, sizeof(d->threads.data[0]), by_start);
@@ -312,6 +354,12 @@ int dump_read(const struct dump_options *o, struct dump *d, struct err *e)
 		r = find_python(d, e);
 	if (!r)
 		r = python_reader_new(&d->memory, &d->python, &reader, e);
+	d->has_python = !r;
+	/* Native frames are there without it. */
+	if (o->native && (r == -ENOENT || r == -ENOTSUP))
+		r = 0;
+	if (!r && o->native)
+		r = dump_native_open(d, e);
 	if (!r)
 		r = read_threads(d, reader, e);
 	if (r < 0)

@@ -28,7 +28,8 @@ static void put_head(const struct dump *d, struct buf *out)
 	buf_printf(out, d->core ? "process %d: " : "Process %d: ", (int)d->pid);
 	put(out, *d->command ? d->command : d->process.comm);
 	buf_putc(out, '\n');
-	put_version(d, out);
+	if (d->program)
+		put_version(d, out);
 }
 
 static void put_values(const struct dump_frame *f, struct buf *out)
@@ -93,14 +94,50 @@ static const char *end_text(uint8_t end)
 	}
 }
 
+static void put_native(const struct dump_native_frame *f, struct buf *out)
+{
+	if (f->gap) {
+		buf_puts(out, "    (native functions that are not known)\n");
+		return;
+	}
+	buf_puts(out, "    ");
+	put(out, f->function ? f->function : "??");
+	buf_puts(out, " (");
+	if (f->file)
+		put(out, f->file);
+	else if (f->module)
+		put(out, f->module);
+	if (f->file && f->line)
+		buf_printf(out, ":%u", f->line);
+	if (!f->function)
+		buf_printf(out, "+0x%llx", (unsigned long long)f->address);
+	buf_puts(out, ")\n");
+}
+
+/* The native frames before frame i of Python; `at` is the first that was not put. */
+static size_t put_natives(const struct dump_stack *s, size_t i, size_t at, struct buf *out)
+{
+	while (at < s->natives.len && s->natives.data[at].before <= i)
+		put_native(&s->natives.data[at++], out);
+	return at;
+}
+
 static void put_stack(const struct dump_stack *s, struct buf *out)
 {
 	const char *end = end_text(s->end);
+	size_t at = 0;
 
 	if (s->end == UNWIND_PYTHON_TORN)
 		buf_printf(out, "    %s\n", end);
-	for (size_t i = 0; i < s->frames.len; i++)
+	for (size_t i = 0; i < s->frames.len; i++) {
+		at = put_natives(s, i, at, out);
 		put_frame(&s->frames.data[i], out);
+	}
+	put_natives(s, SIZE_MAX, at, out);
+	if (s->natives_cut)
+		buf_puts(out, "    (the native functions above are not known)\n");
+	if (s->end == UNWIND_PYTHON_NONE && s->natives.len)
+		return;
 	if (end && s->end != UNWIND_PYTHON_TORN)
 		buf_printf(out, "    %s\n", end);
 }

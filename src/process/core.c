@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/procfs.h>
 #include <sys/stat.h>
+#include <sys/user.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -12,6 +13,7 @@ enum {
 	MAX_SEGMENTS = 1 << 18,
 	MAX_NOTES = 64 << 20, /* bytes */
 	MAX_FILES = 1 << 16,
+	MAX_THREADS = 1 << 16,
 	MAX_BUILD_ID = 64,
 	HEAD_BYTES = 4096, /* the start of a mapped ELF file, which cores keep */
 };
@@ -40,6 +42,7 @@ struct core {
 	VEC(struct segment) segments; /* by start */
 	VEC(struct file_part) parts;  /* by start */
 	VEC(struct mapped_file) files;
+	VEC(struct core_thread) threads;
 	struct build_id exe_id;
 	const char *exe;
 	char comm[16], command[ELF_PRARGSZ + 1];
@@ -300,6 +303,22 @@ static void read_info(struct core *c, const uint8_t *data, size_t n)
 		c->command[len - 1] = '\0';
 }
 
+static void read_thread(struct core *c, const uint8_t *data, size_t n)
+{
+	struct elf_prstatus status;
+	struct user_regs_struct registers;
+	struct core_thread t;
+
+	_Static_assert(sizeof(registers) == sizeof(status.pr_reg), "one layout");
+	if (n < sizeof(status) || c->threads.len >= MAX_THREADS)
+		return;
+	memcpy(&status, data, sizeof(status));
+	memcpy(&registers, status.pr_reg, sizeof(registers));
+	t.tid = status.pr_pid;
+	thread_registers_take(&registers, &t.registers);
+	vec_push(&c->threads, t);
+}
+
 static int read_notes(struct core *c, const Elf64_Phdr *p)
 {
 	cleanup_free uint8_t *data = NULL;
@@ -327,6 +346,8 @@ static int read_notes(struct core *c, const Elf64_Phdr *p)
 			code = read_files(c, (struct byte_reader){at, at + size, false});
 		else if (type == NT_PRPSINFO)
 			read_info(c, at, size);
+		else if (type == NT_PRSTATUS)
+			read_thread(c, at, size);
 	}
 	return code;
 }
@@ -453,6 +474,7 @@ void core_close(struct core *c)
 	vec_fini(&c->files);
 	vec_fini(&c->parts);
 	vec_fini(&c->segments);
+	vec_fini(&c->threads);
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c);
@@ -506,6 +528,12 @@ void core_process(const struct core *c, struct process *ret)
 pid_t core_pid(const struct core *c)
 {
 	return c->pid;
+}
+
+size_t core_threads(const struct core *c, const struct core_thread **ret)
+{
+	*ret = c->threads.data;
+	return c->threads.len;
 }
 
 const char *core_command(const struct core *c)

@@ -9,6 +9,7 @@
 
 #include "process/memory.h"
 #include "process/process.h"
+#include "process/thread_stop.h"
 
 struct core; /* opaque */
 /* exe: where the program is when it was moved, else NULL; every file of its build id is read there.
@@ -23,6 +24,12 @@ struct memory core_memory(const struct core *c);
 void core_process(const struct core *c, struct process *ret);
 /* What it was when it lived; 0: not known. */
 pid_t core_pid(const struct core *c);
+/* Its threads, the one that ended it first. Lives as long as c. */
+struct core_thread {
+	pid_t tid;
+	struct thread_registers registers;
+};
+size_t core_threads(const struct core *c, const struct core_thread **ret);
 /* The command line, of at most 80 bytes; "" where it is not known. */
 const char *core_command(const struct core *c);
 /* A file that the process had mapped, and that cannot be used: missing, or another by now. NULL:

@@ -219,7 +219,7 @@ static int wait_for_stop(struct thread_stop *s)
 	return code ? code : -ETIMEDOUT;
 }
 
-static void take_registers(const struct user_regs_struct *u, struct thread_registers *ret)
+void thread_registers_take(const struct user_regs_struct *u, struct thread_registers *ret)
 {
 	*ret = (struct thread_registers){
 		.pc = u->rip,
@@ -281,7 +281,7 @@ static int trace(struct thread_stop *s, struct thread_registers *ret)
 		return code;
 	}
 	restart_call(s->tid, &u, &io);
-	take_registers(&u, ret);
+	thread_registers_take(&u, ret);
 	return 0;
 }
 

@@ -24,6 +24,10 @@ struct thread_registers {
 };
 enum { THREAD_STACK_POINTER = 7 }; /* System V ABI for x86-64, table 3.36 */
 
+/* As the kernel tells them, in a core file, too. */
+struct user_regs_struct;
+void thread_registers_take(const struct user_regs_struct *u, struct thread_registers *ret);
+
 enum thread_stop_way {
 	THREAD_STOP_ANY,   /* leave it alone where it waits */
 	THREAD_STOP_TRACE, /* stop it all the same, for all registers */

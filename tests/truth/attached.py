@@ -4,8 +4,8 @@ Each is a function that gives the command, and one that reads what it wrote as s
 python_score.py. The process is in its warm-up while the profiler attaches."""
 
 import os
-import shutil
 import re
+import shutil
 import signal
 import subprocess
 import time
