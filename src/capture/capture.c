@@ -453,7 +453,8 @@ int capture_drain(struct capture *c, struct err *e)
 	/* No sample waits that is older than the news. */
 	if (r < PROBE_DRAIN_MAX) {
 		follow_mappings(c, c->news.until_ns);
-		window_name_late(&c->window);
+		if (symbolizer_reads(c->symbolizer))
+			window_name_late(&c->window);
 	}
 	publish_mappings(c);
 	if (c->newcomers.len)
@@ -464,10 +465,11 @@ int capture_drain(struct capture *c, struct err *e)
 static void name_late(struct capture *c)
 {
 	struct window *w = c->reader ? reader_window(c->reader) : &c->window;
+	struct symbolizer *s = capture_symbolizer(c);
 	int64_t until = clock_mono_ns() + late_wait_ns;
 
-	while (window_name_late(w) && clock_mono_ns() < until) {
-		symbolizer_wait(capture_symbolizer(c), late_step_ns);
+	while (window_name_late(w) && symbolizer_reads(s) && clock_mono_ns() < until) {
+		symbolizer_wait(s, late_step_ns);
 		capture_drain(c, NULL);
 	}
 }

@@ -11,7 +11,7 @@ enum {
 	MAX_CANDIDATES = 4,
 	MAX_CHAIN = 256,
 };
-/* A longer window gets as much again in this time. */
+/* In this time it comes back. */
 static const int64_t window_ns = 10 * NSEC_PER_SEC;
 
 /* --- the pool
@@ -47,7 +47,12 @@ void debug_pool_slice(struct debug_pool *p, int64_t now_ns)
 
 bool debug_pool_goes_on(const struct debug_pool *p)
 {
-	return p->slice_ns && p->window_left > 0 && !debug_pool_full(p);
+	return p->slice_ns && !debug_pool_full(p);
+}
+
+bool debug_pool_has_work(const struct debug_pool *p)
+{
+	return debug_pool_goes_on(p) && p->window_left > 0;
 }
 
 void debug_pool_free(struct debug_pool *p)
@@ -82,7 +87,8 @@ bool debug_pool_full(const struct debug_pool *p)
 
 void debug_pool_trim(struct debug_pool *p)
 {
-	p->window_left = p->window_work;
+	if (!p->slice_ns)
+		p->window_left = p->window_work;
 	debug_pool_make_room(p);
 	if (text_bytes(p) > p->max_bytes / 2) {
 		strtab_fini(&p->text);

@@ -5,7 +5,7 @@
  * functions of the unit that has the address, what was inlined into that function, a stretch of
  * the line program. What was found stays, up to a bound on the memory of all files together: what
  * was used longest ago goes first. What a look-up may cost has a bound too, and so has all that is
- * looked up in a slice of time, and in a window (or ten seconds of it); what is not finished then
+ * looked up in a slice of time, and in a window or ten seconds; what is not finished then
  * goes on with the next look-up.
  * Text lives in the pool until the next debug_pool_trim. Threads: one at a time a pool. */
 #ifndef GLIM_SYMBOL_DEBUG_INFO_H
@@ -34,12 +34,15 @@ struct debug_opener {
 struct debug_pool *debug_pool_new(size_t max_bytes);
 /* After all its files were closed. */
 void debug_pool_free(struct debug_pool *p);
-/* Begin a new window: the allowance of work is full again, and text may go. */
+/* Begin a new window: text may go, and the allowance of work is full again; where there are slices,
+ * time gives it back. */
 void debug_pool_trim(struct debug_pool *p);
 /* Begin a slice of time. */
 void debug_pool_slice(struct debug_pool *p, int64_t now_ns);
-/* Will what was not finished go on with the next slice? */
+/* May what was not finished go on in a later slice? */
 bool debug_pool_goes_on(const struct debug_pool *p);
+/* And in the next one? */
+bool debug_pool_has_work(const struct debug_pool *p);
 size_t debug_pool_bytes(const struct debug_pool *p);
 /* Is there more than may be after a trim? Then the indexes of files are too large together, and no
  * new ones are made until some file is closed. */

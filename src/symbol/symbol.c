@@ -399,6 +399,11 @@ void symbolizer_slice(struct symbolizer *s)
 	debug_pool_slice(s->debug, clock_mono_ns());
 }
 
+bool symbolizer_reads(const struct symbolizer *s)
+{
+	return s->loader.queue.len || debug_pool_has_work(s->debug);
+}
+
 void symbolizer_wait(struct symbolizer *s, int64_t max_ns)
 {
 	take_loaded(s, max_ns);

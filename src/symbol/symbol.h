@@ -49,6 +49,8 @@ void symbolizer_set_loader(struct symbolizer *s, uint64_t min_bytes);
 /* Begin a slice of time: what is read of debug information until the next call takes some 10 ms,
  * and who asks for more than that is told later. Without a call there is no such bound. */
 void symbolizer_slice(struct symbolizer *s);
+/* Can what comes later be found out now? Else only time helps. */
+bool symbolizer_reads(const struct symbolizer *s);
 /* Wait until the next of these files is read, at most so long, if there is any. */
 void symbolizer_wait(struct symbolizer *s, int64_t max_ns);
 /* Name an address of a process; m is the mapping that holds it, or NULL. Fills ret, innermost
