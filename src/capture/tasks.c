@@ -12,8 +12,7 @@ enum {
 	MAX_TASKS = 8192,
 	TEXT = 128, /* of stat: pid, name in brackets, state; the name has at most 64 bytes */
 	STATUS_TEXT = 8192,
-	PATIENCE =
-		16, /* periods of run time without a sample, until a thread need not run for it */
+	PATIENCE = 16, /* periods without a sample, until a thread need not run for it */
 };
 static const int64_t sweep_ns = NSEC_PER_SEC;
 static const char *const file_names[] = {
@@ -107,8 +106,9 @@ uint64_t tasks_futex(struct tasks *t, pid_t tid)
 	return strtoull(end, NULL, 16);
 }
 
-static int is_running(const struct tasks *t, struct task *task)
+int tasks_is_running(struct tasks *t, pid_t tid)
 {
+	struct task *task = find(t, tid);
 	char text[TEXT];
 	const char *end;
 	int code = read_again(t, task, TASK_SYSCALL, text, sizeof(text));
@@ -123,11 +123,6 @@ static int is_running(const struct tasks *t, struct task *task)
 	return end && end[1] == ' ' && end[2] == 'R';
 }
 
-int tasks_is_running(struct tasks *t, pid_t tid)
-{
-	return is_running(t, find(t, tid));
-}
-
 bool tasks_claim(struct tasks *t, pid_t tid, int64_t now_ns)
 {
 	struct task *task = find(t, tid);
@@ -139,16 +134,21 @@ bool tasks_claim(struct tasks *t, pid_t tid, int64_t now_ns)
 
 /* ---- run time ---- */
 
-/* How often the thread left a CPU, by itself and because it had to. */
+/* Is the thread ready to run, and how often did it leave a CPU, by itself and because it had to?
+ * False: it waits, or that is not told. */
 static bool read_switches(const struct tasks *t, struct task *task, uint64_t *ret_left,
 			  uint64_t *ret_sent_away)
 {
+	static const char state[] = "\nState:\t";
 	static const char own[] = "\nvoluntary_ctxt_switches:";
 	static const char others[] = "\nnonvoluntary_ctxt_switches:";
 	char text[STATUS_TEXT];
-	const char *a, *b;
+	const char *a, *b, *s;
 
 	if (read_again(t, task, TASK_STATUS, text, sizeof(text)))
+		return false;
+	s = strstr(text, state);
+	if (!s || s[strlen(state)] != 'R')
 		return false;
 	a = strstr(text, own);
 	b = strstr(text, others);
@@ -183,10 +183,9 @@ int64_t tasks_take_run_time(struct tasks *t, pid_t tid, int64_t now_ns)
 		return -ENOTSUP;
 	if (run_clock_look(&task->clock, run_ns, arrivals, now_ns, t->first_ns) == RUN_IDLE)
 		return 0;
-	code = is_running(t, task);
-	if (code <= 0 || !read_switches(t, task, &left, &sent_away)) {
+	if (!read_switches(t, task, &left, &sent_away)) {
 		run_clock_rest(&task->clock);
-		return MIN(code, 0);
+		return 0;
 	}
 	return run_clock_take(&task->clock, left, sent_away, now_ns, t->period_ns * PATIENCE);
 }

@@ -7,6 +7,8 @@ enum {
 	ROOT_VOTES = 8, /* that make a frame the only one that can be outermost */
 	MAX_ROOT_VOTES = 64,
 	MAX_CALLS = 1 << 16,
+	CALLERS = 4, /* of a function that are remembered */
+	FRAME_ALIGNMENT = 16,
 	WALK_STEPS = UNWIND_MAX_ENTRIES + 1,
 };
 
@@ -19,10 +21,11 @@ static _Thread_local struct {
 	const void *code;  /* where the walk wants the start of a code object */
 	const void *frame; /* and where a frame; NULL: every frame comes from the same image */
 	uint64_t running;  /* the frame that the walk begins with */
-	struct frame_link callee; /* the frame before, where it is a neighbour of that */
-	uint64_t callee_code;	  /* of the frame before, where it is none; 0: not known */
-	bool callee_in_both;	  /* images that was alive */
-	bool torn;		  /* it came to a frame that the images tell different things of */
+	struct frame_link callee;   /* the frame before, where it is a neighbour of that */
+	uint64_t callee_code;	    /* of the frame before, where it is none; 0: not known */
+	bool callee_in_both;	    /* images that was alive */
+	uint64_t left, left_caller; /* a frame that is over, and the one that had called it */
+	bool torn; /* it came to a frame that the images tell different things of */
 } current;
 
 static int read_image(void *context, uint64_t address, void *buf, size_t n)
@@ -77,23 +80,37 @@ static bool is_same(uint64_t frame)
 	       stack_copy_is_same(&current.thread->copy, last);
 }
 
+static uint64_t call_key(uint64_t callee_code, const struct frame_link *caller)
+{
+	return hash_mix(hash_mix(callee_code, caller->code), caller->instruction);
+}
+
+/* One of the few places of frames that call a function which are remembered. */
+static uint64_t caller_key(uint64_t callee_code, uint64_t frame)
+{
+	return hash_mix(callee_code, frame / FRAME_ALIGNMENT % CALLERS);
+}
+
 /* Both images have a frame alive, at different instructions: it stands at one from which it is
  * known to call, else take it from the image that its callee comes from. */
-static enum stack_image image_at_call(const struct frame_link *b, const struct frame_link *a)
+static enum stack_image image_at_call(uint64_t frame, const struct frame_link *b,
+				      const struct frame_link *a)
 {
 	struct map64 *calls = &current.walk->calls;
-	uint64_t callee = hash_mix(current.callee_code, a->code);
-	uint64_t before = hash_mix(callee, b->instruction);
-	uint64_t after = hash_mix(callee, a->instruction);
+	uint64_t before = call_key(current.callee_code, b);
+	uint64_t after = call_key(current.callee_code, a);
 
 	if (!current.callee_code)
 		return current.image;
 	if (before != after && !map64_get(calls, before) != !map64_get(calls, after))
 		return map64_get(calls, after) ? STACK_AFTER : STACK_BEFORE;
 	if (before == after && current.callee_in_both) {
-		if (calls->len >= MAX_CALLS)
+		if (calls->len >= MAX_CALLS) {
 			map64_fini(calls);
+			map64_fini(&current.walk->callers);
+		}
 		map64_set(calls, after, 1);
+		map64_set(&current.walk->callers, caller_key(current.callee_code, frame), frame);
 	}
 	return current.image;
 }
@@ -116,7 +133,7 @@ static enum stack_image image_of_far(uint64_t frame)
 		ret = a.state == FRAME_DEAD ? before : after;
 	} else {
 		current.torn |= !same_link(&a, &b) || (a.own_object && a.state == FRAME_DEAD);
-		ret = image_at_call(&b, &a);
+		ret = image_at_call(frame, &b, &a);
 		current.callee_in_both = true;
 	}
 	current.callee_code = (ret == after ? a : b).code;
@@ -127,6 +144,10 @@ static enum stack_image image_of_frame(uint64_t frame)
 {
 	bool each = current.walk->python->process.layout.style == PYTHON_EACH_FRAME;
 
+	if (frame == current.left) {
+		current.callee_in_both = false;
+		return current.image;
+	}
 	if (!each && frame - current.running + NEAR < 2 * NEAR) {
 		struct frame_image image = image_of(&current.image);
 
@@ -142,16 +163,26 @@ static enum stack_image image_of_frame(uint64_t frame)
 	return current.image;
 }
 
+static int read_frame(void *dst, size_t size, uint64_t address)
+{
+	enum stack_image image = image_of_frame(address);
+	uint16_t previous = current.walk->python->process.layout.frame_previous;
+	int code = read_image(&image, address, dst, size);
+
+	if (!code && address == current.left && size >= previous + sizeof(current.left_caller))
+		memcpy((uint8_t *)dst + previous, &current.left_caller,
+		       sizeof(current.left_caller));
+	return code;
+}
+
 static int read_copied(void *dst, size_t size, uint64_t address)
 {
-	enum stack_image image = current.image;
 	const struct code_head *head;
 
-	if (dst != current.code) {
-		if (dst == current.frame)
-			image = image_of_frame(address);
-		return read_image(&image, address, dst, size);
-	}
+	if (dst == current.frame)
+		return read_frame(dst, size, address);
+	if (dst != current.code)
+		return read_image(&current.image, address, dst, size);
 	head = code_heads_get(current.walk->codes, address);
 	if (!head || size > sizeof(head->words))
 		return -EFAULT;
@@ -184,6 +215,44 @@ static bool find_running(uint64_t frame)
 	return current.running;
 }
 
+/* Does a frame stand at a call of this code, in an image? */
+static bool stands_at_call(uint64_t frame, uint64_t callee_code, enum stack_image image)
+{
+	struct frame_image m = image_of(&image);
+	struct frame_link link;
+
+	return !frame_link_read(&m, frame, &link) && link.state != FRAME_DEAD &&
+	       map64_get(&current.walk->calls, call_key(callee_code, &link));
+}
+
+/* The current frame was there for so short a time that neither image has it alive. It was called by
+ * the one frame that stands where its code is known to be called from. */
+static bool find_caller_of_left(uint64_t frame)
+{
+	enum stack_image before = STACK_BEFORE, after = STACK_AFTER;
+	struct frame_image images[] = {image_of(&before), image_of(&after)};
+	struct frame_link b, a;
+	unsigned int found = 0;
+
+	if (frame_link_read(&images[0], frame, &b) || frame_link_read(&images[1], frame, &a) ||
+	    !a.own_object || a.code != b.code)
+		return false;
+	for (uint64_t i = 0; i < CALLERS; i++) {
+		const uint64_t *caller = map64_get(&current.walk->callers, hash_mix(a.code, i));
+
+		if (!caller || (!stands_at_call(*caller, a.code, STACK_AFTER) &&
+				!stands_at_call(*caller, a.code, STACK_BEFORE)))
+			continue;
+		found++;
+		current.left_caller = *caller;
+	}
+	if (found != 1)
+		return false;
+	current.left = current.running = frame;
+	current.callee_code = a.code;
+	return true;
+}
+
 /* Walk one image from the current frame, or from that which ran; false: the stack is not certain.
  */
 static bool walk_copy(struct stack_walk *s, struct stack_thread *t, enum stack_image image,
@@ -202,13 +271,14 @@ static bool walk_copy(struct stack_walk *s, struct stack_thread *t, enum stack_i
 	current.callee = (struct frame_link){};
 	current.callee_code = 0;
 	current.callee_in_both = false;
+	current.left = 0;
 	ret->entries = s->entries[image];
 	ret->frames = s->frames[image];
 	if (python_take_thread(&w, py, t->state) <= 0)
 		w.python_end = UNWIND_PYTHON_UNREAD;
 	stack_copy_leave_middle(&t->copy);
 	if (from_running && w.python_frame) {
-		certain = find_running(w.python_frame);
+		certain = find_running(w.python_frame) || find_caller_of_left(w.python_frame);
 		w.python_frame = certain ? current.running : w.python_frame;
 		current.frame = w.frame;
 	}
@@ -341,4 +411,5 @@ void stack_walk_fini(struct stack_walk *s)
 		free(s->frames[i]);
 	}
 	map64_fini(&s->calls);
+	map64_fini(&s->callers);
 }
