@@ -606,7 +606,7 @@ void reader_stats(const struct reader *r, struct capture_stats *ret)
 	if (r->stops) {
 		ret->stopped = r->stops->stats.stopped;
 		ret->not_stopped = r->stops->stats.failed;
-		ret->stopped_ns = r->stops->stats.total_ns;
+		ret->stopped_median_ns = stops_median_ns(r->stops);
 		ret->stopped_max_ns = r->stops->stats.max_ns;
 	}
 	for (size_t i = 0; i < r->subjects.len; i++) {

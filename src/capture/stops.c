@@ -66,7 +66,7 @@ static void count(struct stops_stats *c, const struct thread_stop *stop)
 		return;
 	}
 	c->stopped++;
-	c->total_ns += took;
+	c->took_us[MIN(took / 1000, (int64_t)STOPS_LONG_US)]++;
 	c->max_ns = MAX(c->max_ns, took);
 }
 
@@ -168,6 +168,19 @@ int stops_take(struct stops *s, struct target *t, pid_t tid, int64_t now_ns, sto
 	}
 	*ret = k.stack;
 	return code;
+}
+
+int64_t stops_median_ns(const struct stops *s)
+{
+	uint64_t seen = 0;
+	int64_t us = 0;
+
+	for (; us < STOPS_LONG_US; us++) {
+		seen += s->stats.took_us[us];
+		if (seen > s->stats.stopped / 2)
+			break;
+	}
+	return us * 1000;
 }
 
 void stops_tick(struct stops *s, int64_t now_ns)

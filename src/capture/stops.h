@@ -9,11 +9,14 @@
 
 #include "capture/natives.h"
 
+enum { STOPS_LONG_US = 1023 };
 struct stops_stats {
-	uint64_t stopped;	  /* threads, by ptrace */
-	uint64_t waited;	  /* stood still by themselves */
-	uint64_t failed;	  /* were not made to stand still */
-	int64_t total_ns, max_ns; /* from asking one to stop until it went on */
+	uint64_t stopped; /* threads, by ptrace */
+	uint64_t waited;  /* stood still by themselves */
+	uint64_t failed;  /* were not made to stand still */
+	/* From asking one to stop until it went on. */
+	int64_t max_ns;
+	uint32_t took_us[STOPS_LONG_US + 1]; /* how many took so long; the last: or longer */
 };
 struct stops {
 	struct natives natives;
@@ -33,6 +36,8 @@ typedef void stops_read(void *arg);
  * called all the same, and there are no frames. */
 int stops_take(struct stops *s, struct target *t, pid_t tid, int64_t now_ns, stops_read *read,
 	       void *arg, struct native_stack *ret, bool *ret_changed);
+/* How long a thread was stopped, by the median, to the microsecond. */
+int64_t stops_median_ns(const struct stops *s);
 /* To be called often: once a second it tidies up. */
 void stops_tick(struct stops *s, int64_t now_ns);
 

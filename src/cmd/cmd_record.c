@@ -120,9 +120,9 @@ static void put_stops(const struct capture_stats *s, struct buf *b)
 	if (s->stopped) {
 		buf_puts(b, "glim record: a thread was stopped for a moment ");
 		put_number(b, s->stopped);
-		buf_printf(b, " times, %.0f us each, %.0f us at most\n",
-			   (double)s->stopped_ns / 1e3 / (double)s->stopped,
-			   (double)s->stopped_max_ns / 1e3);
+		buf_printf(b, " times, %lld us by the median, %lld us at most\n",
+			   (long long)(s->stopped_median_ns / 1000),
+			   (long long)(s->stopped_max_ns / 1000));
 	}
 	if (s->not_stopped) {
 		buf_puts(b, "glim record: without native functions, as the thread could not be "

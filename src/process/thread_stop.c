@@ -265,9 +265,9 @@ static int trace(struct thread_stop *s, struct thread_registers *ret)
 	if (late.n == MAX_LATE || is_late(s->tid))
 		return -ETIMEDOUT;
 	s->traced = true;
-	s->since_ns = clock_mono_ns();
 	if (ptrace(PTRACE_SEIZE, s->tid, NULL, NULL))
 		return why_refused(s, gone(errno));
+	s->since_ns = clock_mono_ns();
 	/* Where it ended already, the look below says so. */
 	ptrace(PTRACE_INTERRUPT, s->tid, NULL, NULL);
 	code = wait_for_stop(s);

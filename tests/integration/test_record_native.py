@@ -72,7 +72,7 @@ def test_native_and_python_frames_alternate(glim, run, python):
             assert not any(map(of_python, stack[names(stack).index("by_zlib") + 2:])), stack
     assert min(seen["key"], seen["replace"], seen["zlib"]) > total / 20, seen
     samples, stops, each = (int(re.search(pattern, said)[1].replace(",", "")) for pattern in (
-        r"([\d,]+) samples", r"stopped for a moment ([\d,]+) times", r"times, (\d+) us each"))
+        r"([\d,]+) samples", r"stopped for a moment ([\d,]+) times", r"times, (\d+) us by the median"))
     assert stops >= samples > 50 and 0 < each < 100_000, said
 
 
