@@ -60,30 +60,39 @@ void natives_fini(struct natives *n)
 	free(n->replay);
 }
 
+static void find_run(struct natives *n, const struct target *t)
+{
+	if (!table_store_run(n->store, t->process.pid, &n->replay->run))
+		n->replay->run = (struct unwind_process){};
+}
+
+bool natives_load(struct natives *n, struct target *t, int64_t now_ns, bool *ret_changed)
+{
+	const struct replay *r = n->replay;
+	const struct mapping *m;
+	bool changed = false;
+
+	if (r->end == UNWIND_NATIVE_NOT_LOADED) {
+		m = process_find_mapping(&t->process, r->end_at);
+		return m && !table_store_load(n->store, &t->process, m, now_ns);
+	}
+	if (r->end != UNWIND_NATIVE_NO_MAPPING)
+		return false;
+	target_mapping(t, r->end_at, now_ns, &changed);
+	if (!changed || table_store_process(n->store, &t->process, now_ns))
+		return false;
+	*ret_changed = true;
+	return true;
+}
+
 /* Walk again, loading what is missing on the way. */
 static void walk_again(struct natives *n, struct target *t, int64_t now_ns, bool *ret_changed)
 {
-	struct replay *r = n->replay;
-
 	for (int i = 0; i < MAX_WALKS; i++) {
-		const struct mapping *m;
-		bool changed = false;
-
-		if (!table_store_run(n->store, t->process.pid, &r->run))
-			r->run = (struct unwind_process){};
-		replay_walk(r);
-		if (r->end == UNWIND_NATIVE_NOT_LOADED) {
-			m = process_find_mapping(&t->process, r->end_at);
-			if (!m || table_store_load(n->store, &t->process, m, now_ns))
-				return;
-		} else if (r->end == UNWIND_NATIVE_NO_MAPPING) {
-			target_mapping(t, r->end_at, now_ns, &changed);
-			if (!changed || table_store_process(n->store, &t->process, now_ns))
-				return;
-			*ret_changed = true;
-		} else {
+		find_run(n, t);
+		replay_walk(n->replay);
+		if (!natives_load(n, t, now_ns, ret_changed))
 			return;
-		}
 	}
 }
 
@@ -158,14 +167,19 @@ static void prepare_copy(struct natives *n, const struct thread_copy *c, const s
 	n->replay->memory = m;
 }
 
-void natives_walk_copy(struct natives *n, const struct thread_copy *c, const struct memory *m,
-		       struct target *t, int64_t now_ns, struct native_stack *ret,
-		       bool *ret_changed)
+void natives_publish(struct natives *n, const struct target *t, int64_t now_ns)
 {
 	struct unwind_process run;
 
 	if (!table_store_run(n->store, t->process.pid, &run))
 		table_store_process(n->store, &t->process, now_ns);
+}
+
+void natives_walk_copy(struct natives *n, const struct thread_copy *c, const struct memory *m,
+		       struct target *t, int64_t now_ns, struct native_stack *ret,
+		       bool *ret_changed)
+{
+	natives_publish(n, t, now_ns);
 	prepare_copy(n, c, m, t);
 	walk_again(n, t, now_ns, ret_changed);
 	*ret = (struct native_stack){n->replay->entries, n->replay->count, n->replay->end};
@@ -175,8 +189,7 @@ void natives_walk_still(struct natives *n, const struct thread_copy *c, const st
 			struct target *t, struct native_stack *ret)
 {
 	prepare_copy(n, c, m, t);
-	if (!table_store_run(n->store, t->process.pid, &n->replay->run))
-		n->replay->run = (struct unwind_process){};
+	find_run(n, t);
 	replay_walk(n->replay);
 	*ret = (struct native_stack){n->replay->entries, n->replay->count, n->replay->end};
 }

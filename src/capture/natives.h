@@ -35,6 +35,11 @@ void natives_fini(struct natives *n);
  * when the mappings of t were read again and differ. */
 void natives_walk(struct natives *n, const struct probe_sample *s, struct target *t, int64_t now_ns,
 		  struct native_stack *ret, bool *ret_changed);
+/* Have its mappings known, where they are not. */
+void natives_publish(struct natives *n, const struct target *t, int64_t now_ns);
+/* Load what the last walk of t ended for; true where that may help another one. Sets *ret_changed
+ * as above. */
+bool natives_load(struct natives *n, struct target *t, int64_t now_ns, bool *ret_changed);
 /* The native frames of a thread of t that was copied; tables are loaded as they are asked for. m:
  * what else may be read, because it stands still; NULL: nothing. */
 void natives_walk_copy(struct natives *n, const struct thread_copy *c, const struct memory *m,

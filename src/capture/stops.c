@@ -4,6 +4,7 @@
 
 enum {
 	MAX_TRIES = 4,
+	MAX_LOADS = 32,	     /* of tables, for one sample */
 	MAX_THREADS = 16384, /* that something is remembered of */
 	LIVE = 1,	     /* of what is remembered: the copy does not do */
 };
@@ -29,8 +30,7 @@ struct taking {
 	enum thread_stop_way way;
 	struct memory memory;
 	uint64_t end; /* of its stack, as far as it was needed the last time; 0: not known */
-	bool live;    /* it is walked while it stands still, */
-	bool lacking; /* where there were not all tables */
+	bool live;    /* it is walked while it stands still */
 	stops_read *read;
 	void *arg;
 	struct native_stack stack;
@@ -84,8 +84,6 @@ static int copy(struct taking *k)
 	k->read(k->arg);
 	if (k->live)
 		natives_walk_still(&s->natives, &s->copy, &k->memory, k->target, &k->stack);
-	k->lacking = k->live && (k->stack.end == UNWIND_NATIVE_NOT_LOADED ||
-				 k->stack.end == UNWIND_NATIVE_NO_MAPPING);
 	code = thread_stop_end(&stop);
 	count(&s->stats, &stop);
 	return code;
@@ -96,7 +94,7 @@ static bool try_otherwise(struct taking *k)
 {
 	switch (k->stack.end) {
 	case UNWIND_NATIVE_UNREAD:
-		if (k->live && !k->lacking)
+		if (k->live)
 			return false;
 		return k->live = true;
 	case UNWIND_NATIVE_LOST:
@@ -120,25 +118,37 @@ static void walk(struct taking *k, int64_t now_ns, bool *ret_changed)
 	natives_walk_copy(&s->natives, &s->copy, NULL, k->target, now_ns, &k->stack, ret_changed);
 }
 
+/* Walk, or have what is missing for a walk the next time that it stands still. True: it did. */
+static bool walk_or_load(struct taking *k, int *loads, int64_t now_ns, bool *ret_changed)
+{
+	if (k->live && *loads < MAX_LOADS &&
+	    natives_load(&k->stops->natives, k->target, now_ns, ret_changed)) {
+		++*loads;
+		return false;
+	}
+	if (!k->live)
+		walk(k, now_ns, ret_changed);
+	return true;
+}
+
 static int take(struct taking *k, int64_t now_ns, bool *ret_changed)
 {
+	int code = 0, loads = 0;
 	bool have = false;
-	int code = 0;
 
-	for (int i = 0; i < MAX_TRIES; i++) {
+	natives_publish(&k->stops->natives, k->target, now_ns);
+	for (int i = 0; i < MAX_TRIES + loads; i++) {
 		code = copy(k);
 		if (code == -EAGAIN && k->way == THREAD_STOP_ANY) {
 			/* It went on: what was read is of no moment. */
-			k->way = i + 2 == MAX_TRIES ? THREAD_STOP_TRACE : THREAD_STOP_ANY;
+			k->way = i + 2 >= MAX_TRIES ? THREAD_STOP_TRACE : THREAD_STOP_ANY;
 			continue;
 		}
 		/* The walk before was good as far as it went. */
 		if (code)
 			return have && code == -EAGAIN ? 0 : code;
 		have = true;
-		if (!k->live || k->lacking)
-			walk(k, now_ns, ret_changed);
-		if (!try_otherwise(k))
+		if (walk_or_load(k, &loads, now_ns, ret_changed) && !try_otherwise(k))
 			break;
 	}
 	return have ? 0 : code;

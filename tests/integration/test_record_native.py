@@ -127,6 +127,17 @@ def test_a_program_without_python(glim, run, tmp_path):
     assert complete(said) >= 99.5, said
 
 
+@pytest.mark.parametrize("bytes_a_call", [1, 300, 3000])
+def test_600_calls(glim, run, tmp_path, bytes_a_call):
+    """Deeper than what is copied at first, and than what is copied at all."""
+    p = run([compile_c(tmp_path, "deep.c", f"-DPAD={bytes_a_call}")])
+    p.wait_line("ready")
+    stacks, said = record(glim, "-p", p.pid, "-d", 2, "-F", 200)
+    assert stacks and complete(said) >= 99.5, said
+    for stack, _ in stacks:
+        assert stack[1] == "_start" and stack.count("down") == 601 and stack[-1] == "bottom"
+
+
 @pytest.mark.parametrize("mode", ["cpu", "wall"])
 def test_no_call_ends_early(glim, tmp_path, mode):
     """Calls that Linux ends with EINTR when their thread is stopped, too."""

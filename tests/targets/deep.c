@@ -1,5 +1,10 @@
-/* 600 calls deep. Says "ready", works until it is killed. */
+/* 600 calls deep, of PAD bytes of stack each and a little. Says "ready", works until it is killed.
+ */
 #include <stdio.h>
+
+#ifndef PAD
+#define PAD 1
+#endif
 
 __attribute__((noinline, noclone)) unsigned long bottom(void)
 {
@@ -12,9 +17,12 @@ __attribute__((noinline, noclone)) unsigned long bottom(void)
 
 __attribute__((noinline, noclone)) unsigned long down(int n)
 {
-	unsigned long r = n ? down(n - 1) : bottom();
+	char pad[PAD];
+	unsigned long r;
 
-	__asm__ volatile("" : "+r"(r));
+	__asm__ volatile("" : : "r"(pad) : "memory");
+	r = n ? down(n - 1) : bottom();
+	__asm__ volatile("" : "+r"(r) : "r"(pad) : "memory");
 	return r + 1;
 }
 
