@@ -36,9 +36,10 @@ struct dump_frame {
 	uint64_t code;
 	const char *function, *file; /* NULL: what is there is no code object (any more) */
 	uint32_t line;
-	const char *source; /* NULL: not asked for, or not readable */
-	bool changed;	    /* the file was changed after the process started */
-	bool moved;	    /* it went on while its variables were read: they are left out */
+	struct python_range range; /* line 0: not told */
+	const char *source;	   /* NULL: not asked for, or not readable */
+	bool changed;		   /* the file was changed after the process started */
+	bool moved;		   /* it went on while its variables were read: they are left out */
 	VEC(struct dump_value) values;
 };
 struct dump_native_frame {

@@ -49,6 +49,11 @@ static void put_frame(struct json *j, const struct dump *d, const struct dump_fr
 	put_text(j, "function", f->function);
 	put_text(j, "file", f->file);
 	put_int(j, "line", f->line);
+	if (f->range.line) {
+		put_int(j, "end_line", f->range.end_line);
+		put_int(j, "column", f->range.column);
+		put_int(j, "end_column", f->range.end_column);
+	}
 	if (d->native)
 		put_bool(j, "native", false);
 	if (d->options.source) {

@@ -126,6 +126,7 @@ void dump_read_code(struct dump *d, const struct unwind_entry *entry, struct dum
 	f->function = arena_strdup(&d->arena, c.name);
 	f->file = arena_strdup(&d->arena, c.file);
 	f->line = python_code_line(&c, entry->lasti);
+	python_code_range(&c, entry->lasti, &f->range);
 }
 
 void dump_read_stack(struct dump *d, const struct python_thread *t, struct dump_stack *s)

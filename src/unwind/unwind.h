@@ -62,4 +62,13 @@ void python_code_fini(struct python_code *c);
 /* Line of the instruction at this byte offset; the first line where the table has none. */
 uint32_t python_code_line(const struct python_code *c, uint32_t lasti);
 
+/* The part of the source that this instruction is of. Columns are bytes of UTF-8, the first is 0.
+ */
+struct python_range {
+	uint32_t line, end_line;
+	uint32_t column, end_column;
+};
+/* False: that is not told, as before 3.11. */
+bool python_code_range(const struct python_code *c, uint32_t lasti, struct python_range *ret);
+
 #endif

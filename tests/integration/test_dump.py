@@ -64,6 +64,9 @@ def test_waiting_threads(glim, target):
     assert named(threads["waiter"], "wait")["file"].endswith("threading.py")
     waiting = [f for f in threads["waiter"]["frames"] if f["file"].endswith("dump.py")]
     assert [(f["function"], f["line"]) for f in waiting] == [("wait", MARK["wait"])]
+    if "column" in waiting[0]:  # from 3.11 on
+        line = (TARGET.read_text().splitlines()[MARK["wait"] - 1]).encode()
+        assert line[waiting[0]["column"]:waiting[0]["end_column"]] == b"event.wait()"
     main = threads["MainThread"]["frames"]
     assert (main[-1]["function"], main[-1]["line"]) == ("<module>", MARK["main_wait"])
     for t in d["threads"]:

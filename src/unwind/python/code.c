@@ -122,3 +122,22 @@ uint32_t python_code_line(const struct python_code *c, uint32_t lasti)
 		line = lines_39(c->lines, c->lines_len, c->first_line, lasti);
 	return line > 0 && line <= INT32_MAX ? (uint32_t)line : c->first_line;
 }
+
+bool python_code_range(const struct python_code *c, uint32_t lasti, struct python_range *ret)
+{
+	struct line_range r;
+
+	if (python_minor(c->version) < 0x030b || lasti > INT32_MAX)
+		return false;
+	lines_range_311(c->lines, c->lines_len, c->first_line, lasti, &r);
+	if (r.line < 1 || r.end_line > INT32_MAX || r.column < 0 || r.column > INT32_MAX ||
+	    r.end_column < 0 || r.end_column > INT32_MAX)
+		return false;
+	*ret = (struct python_range){
+		.line = (uint32_t)r.line,
+		.end_line = (uint32_t)r.end_line,
+		.column = (uint32_t)r.column,
+		.end_column = (uint32_t)r.end_column,
+	};
+	return true;
+}

@@ -12,4 +12,12 @@ int64_t lines_39(const uint8_t *table, size_t len, int64_t first_line, uint32_t 
 int64_t lines_310(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti);
 int64_t lines_311(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti);
 
+/* The part of the source that an instruction is of. Columns are bytes of UTF-8, the first is 0. */
+struct line_range {
+	int64_t line, end_line;
+	int64_t column, end_column; /* -1: not told */
+};
+void lines_range_311(const uint8_t *table, size_t len, int64_t first_line, uint32_t lasti,
+		     struct line_range *ret);
+
 #endif

@@ -40,6 +40,10 @@ def tell(code):
     for start, stop, line in lines_of(code):
         for lasti in range(start, stop, 2):
             put("line", lasti, line)
+    if sys.version_info >= (3, 11):
+        for i, place in enumerate(code.co_positions()):
+            if None not in place:
+                put("range", 2 * i, *place)
     for constant in code.co_consts:
         if isinstance(constant, type(code)):
             tell(constant)

@@ -84,6 +84,29 @@ static void test_311(void **state)
 	assert_int_equal(lines_311(NULL, 0, 42, 7), 42);
 }
 
+/* Columns of each form, as Objects/locations.md describes them. */
+static void test_ranges(void **state)
+{
+	static const uint8_t table[] = {
+		0x80 + 3 * 8 + 0,  0x75,	    /* short: 3 << 3 | 7, 5 long */
+		0x80 + 11 * 8 + 0, 100,	 120,	    /* one line, +1 */
+		0x80 + 14 * 8 + 0, 2,	 3,   5, 9, /* long, +1, 3 more lines */
+		0x80 + 13 * 8 + 0, 0,		    /* no columns */
+		0x80 + 15 * 8 + 0,		    /* none */
+	};
+	static const struct line_range want[] = {
+		{7, 7, 31, 36}, {8, 8, 100, 120}, {9, 12, 4, 8},
+		{9, 9, -1, -1}, {9, 9, -1, -1},	  {9, 9, -1, -1},
+	};
+	struct line_range got;
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(want); i++) {
+		lines_range_311(table, sizeof(table), 7, i * 2, &got);
+		assert_memory_equal(&got, &want[i], sizeof(got));
+	}
+}
+
 /* Any bytes are taken, cut anywhere, without a read outside (the sanitizers watch). */
 static void test_garbage(void **state)
 {
@@ -111,9 +134,9 @@ static void test_garbage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_27),	cmocka_unit_test(test_39),
-		cmocka_unit_test(test_310),	cmocka_unit_test(test_311),
-		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_27),     cmocka_unit_test(test_39),
+		cmocka_unit_test(test_310),    cmocka_unit_test(test_311),
+		cmocka_unit_test(test_ranges), cmocka_unit_test(test_garbage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

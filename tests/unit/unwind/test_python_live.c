@@ -46,7 +46,7 @@ struct session {
 	bool found;
 	VEC(struct expected_frame) frames;
 	struct python_code code; /* being compared */
-	size_t codes, lines;
+	size_t codes, lines, ranges;
 };
 
 /* Thread keys of 2.7 are its own, and 3.15 has a variable of each thread instead. */
@@ -98,6 +98,7 @@ static bool take_line(struct session *s, const char *text)
 	unsigned long address;
 	unsigned int line, lasti;
 	struct expected_frame frame = {};
+	struct python_range range = {}, want = {};
 
 	if (!s->found)
 		find(s);
@@ -108,6 +109,12 @@ static bool take_line(struct session *s, const char *text)
 		assert_int_equal(python_code_line(&s->code, lasti),
 				 line ? line : s->code.first_line);
 		s->lines++;
+	} else if (sscanf(text, "range %u %u %u %u %u", &lasti, &want.line, &want.end_line,
+			  &want.column, &want.end_column) == 5) {
+		assert_int_equal(python_code_range(&s->code, lasti, &range), want.line > 0);
+		if (want.line)
+			assert_memory_equal(&range, &want, sizeof(want));
+		s->ranges++;
 	} else if (sscanf(text, "frame %lu %u %8191s", &address, &line, a) == 3) {
 		frame.code = address;
 		frame.line = line;
@@ -325,6 +332,7 @@ static void compare(const char *python, const char *name)
 	printf("%s: version %x, %zu code objects, %zu lines, %zu frames\n", python,
 	       s.python.version, s.codes, s.lines, s.frames.len);
 	assert_true(s.codes >= 10 && s.lines > 100);
+	assert_true(s.python.version < 0x030b0000 || s.ranges > 100);
 	python_code_fini(&s.code);
 	vec_fini(&s.frames);
 	process_fini(&s.process);
