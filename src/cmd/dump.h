@@ -102,6 +102,7 @@ struct dump {
 	bool has_python;
 	struct python python;
 	struct python_objects objects;
+	bool has_objects;	    /* false: of 2.7 and without a GIL only stacks are known */
 	struct dump_native *native; /* NULL: not asked for */
 	struct python_qualnames *qualnames;
 	const char *command, *program; /* the command line; the interpreter's file, or NULL */

@@ -103,12 +103,18 @@ static int find_python(struct dump *d, struct err *e)
 		return no_python(d, expected, e);
 	m = process_find_mapping(&d->process, d->python.eval_start[0]);
 	d->program = m ? m->path : "";
-	if (d->python.process.layout.style == PYTHON_UNSUPPORTED ||
-	    d->python.process.layout.free_threaded ||
-	    python_objects_init(&d->objects, &d->memory, d->python.version))
+	if (d->python.process.layout.style == PYTHON_UNSUPPORTED)
 		return err_set(e, -ENOTSUP,
 			       "it runs Python %u.%u, which this version of glim does not know",
 			       d->python.version >> 24, d->python.version >> 16 & 0xff);
+	d->has_objects = !d->python.process.layout.free_threaded &&
+			 !python_objects_init(&d->objects, &d->memory, d->python.version);
+	if (d->options.locals && !d->has_objects)
+		return err_set(e, -ENOTSUP,
+			       "it runs Python %u.%u%s, whose variables glim cannot read: leave "
+			       "--locals away",
+			       d->python.version >> 24, d->python.version >> 16 & 0xff,
+			       d->python.process.layout.free_threaded ? " without a GIL" : "");
 	return 0;
 }
 
@@ -197,7 +203,7 @@ static void read_activity(struct dump *d, struct dump_thread *t, const struct py
 	activity_describe(d->pid, &a, &text);
 	t->running = a.state == 'R';
 	t->wants_gil = gil && !t->holds_gil && python_gil_is_at(gil, activity_futex(&a));
-	if (activity_futex(&a) && t->stack.frames.len)
+	if (activity_futex(&a) && t->stack.frames.len && d->has_objects)
 		python_lock_waited(&d->objects, t->stack.frames.data[0].address,
 				   t->stack.frames.data[0].code, activity_futex(&a), &t->lock);
 	t->activity = arena_strdup(&d->arena, buf_cstr(&text));
@@ -221,6 +227,8 @@ static void interpreter_read(struct dump *d, uint64_t address, struct interprete
 	i->gil = (struct python_gil){};
 	i->has_gil = !python_gil_read(&d->memory, &d->python, address, &i->gil);
 	d->has_gil |= i->has_gil;
+	if (!d->has_objects)
+		return;
 	python_thread_names_read(&i->names, &d->objects, address);
 	dump_read_tasks(d, address);
 	dump_read_greenlets(d, address);

@@ -238,3 +238,13 @@ def test_from_outside_a_container(glim):
         assert threads["reader"]["activity"].startswith("waits in read")
     finally:
         p.stop(9)
+
+
+@pytest.mark.parametrize("python", [*Path.home().glob(".pyenv/versions/2.7.*/bin/python")], ids=lambda p: p.parts[-3])
+def test_stacks_without_objects(glim, target):  # noqa: F811
+    p = target(ROOT / "tests" / "targets" / "methods.py")
+    r = run(glim, "-p", p.pid, "--source")
+    assert r.returncode == 0 and "Python 2.7 (" in r.stdout and "    <module> (" in r.stdout
+    r = run(glim, "-p", p.pid, "--locals")
+    assert r.returncode == 1
+    assert r.stderr == "glim dump: it runs Python 2.7, whose variables glim cannot read: leave --locals away\n"

@@ -94,9 +94,8 @@ def test_inside_a_c_program(glim, run, tmp_path, name, kind):
     wanted = {("first", "work", "spin"), ("second", "work", "spin")}
     see(glim, "server", wanted, "-p", p.pid)
     see(glim, "server", wanted, "-a")
-    if VERSIONS[name] >= (3, 6):
-        text = dumped(glim, p.pid)
-        assert " first (<string>:" in text and " second (<string>:" in text
+    text = dumped(glim, p.pid)
+    assert " first (<string>:" in text and " second (<string>:" in text
 
 
 # --- threads that C made ------------------------------------------------------------------------
@@ -117,6 +116,5 @@ def test_a_thread_that_c_made(glim, run, tmp_path, library, name):
     p.wait_line("ready")
     see(glim, "threads", {("called", "spin")}, "-p", p.pid)
     see(glim, "threads", {("called", "spin")}, "-a")
-    if VERSIONS[name] >= (3, 6):
-        text = dumped(glim, p.pid)
-        assert " called (" in text and " waits (" in text
+    text = dumped(glim, p.pid)
+    assert " called (" in text and " waits (" in text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dumps import dump, python, target  # noqa: F401
+from dumps import dump
 
 TARGET = Path(__file__).resolve().parents[1] / "targets" / "methods.py"
 PYTHONS = {path.parts[-3]: path for path in sorted(Path.home().glob(".pyenv/versions/[23].*/bin/python"))}
@@ -66,8 +66,10 @@ def test_by_the_kernel(glim, run, tmp_path):
     assert seen == {name: CALLERS for name in names}
 
 
-def test_a_dump(glim, target):  # noqa: F811
-    p = target(TARGET)
+@pytest.mark.parametrize("name", PYTHONS)
+def test_a_dump(glim, run, name):
+    p = run([PYTHONS[name], "-B", TARGET])
+    p.wait_line("ready")
     for _ in range(1000):  # it is there in every sixth
         frames = [f["function"] for f in dump(glim, p.pid)["threads"][0]["frames"]]
         if "Derived.run" in frames:
