@@ -46,7 +46,7 @@ struct reader {
 	struct window window;
 	VEC(struct subject *) subjects;
 	struct stops *stops; /* NULL: without native functions */
-	pid_vec tids;	     /* of the subject that is sampled, with them */
+	pid_vec tids;	     /* of the subject that is looked at */
 	int timer_fd;
 	int64_t period_ns, start_ns;
 	int64_t due_ns;	     /* of the next tick */
@@ -234,21 +234,33 @@ static void add_children_of(struct reader *r, pid_t pid, pid_t tid, int64_t now)
 			add_subject(r, (pid_t)child, now);
 }
 
+/* The threads of a subject that may have children, as far as they are known. */
+static void list_tids(struct reader *r, const struct subject *s)
+{
+	int n = s->python ? python_reader_list(s->python) : 0;
+
+	if (r->stops && !process_tids(s->pid, &r->tids))
+		return;
+	vec_clear(&r->tids);
+	vec_push(&r->tids, s->pid);
+	for (int i = 0; i < n; i++) {
+		pid_t tid = python_reader_thread(s->python, (size_t)i)->tid;
+
+		if (tid && tid != s->pid)
+			vec_push(&r->tids, tid);
+	}
+}
+
 static void add_children(struct reader *r, int64_t now)
 {
 	r->children_ns = now + children_ns;
 	/* The list grows while it is walked: children of children follow. */
 	for (size_t i = 0; i < r->subjects.len; i++) {
 		const struct subject *s = r->subjects.data[i];
-		int n = s->python ? python_reader_list(s->python) : 0;
 
-		add_children_of(r, s->pid, s->pid, now);
-		for (int k = 0; k < n; k++) {
-			pid_t tid = python_reader_thread(s->python, (size_t)k)->tid;
-
-			if (tid && tid != s->pid)
-				add_children_of(r, s->pid, tid, now);
-		}
+		list_tids(r, s);
+		for (size_t k = 0; k < r->tids.len; k++)
+			add_children_of(r, s->pid, r->tids.data[k], now);
 	}
 }
 

@@ -54,7 +54,8 @@ struct dump_stack {
 	uint8_t end;		       /* enum unwind_python_end */
 	/* With --native, leaf first; those before a frame stand in front of it. */
 	VEC(struct dump_native_frame) natives;
-	bool natives_cut; /* the outermost are not known */
+	bool natives_cut;   /* the outermost are not known */
+	int natives_failed; /* a negative errno: why there are none */
 };
 struct dump_thread {
 	uint64_t id;	  /* pthread_self */

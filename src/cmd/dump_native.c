@@ -66,7 +66,7 @@ static void read_python(void *arg)
 }
 
 /* The thread of a core stands still for ever. */
-static void take_core(struct dump *d, pid_t tid, struct native_stack *ret)
+static int take_core(struct dump *d, pid_t tid, struct native_stack *ret)
 {
 	struct dump_native *n = d->native;
 	const struct core_thread *threads;
@@ -77,26 +77,25 @@ static void take_core(struct dump *d, pid_t tid, struct native_stack *ret)
 	while (i < count && threads[i].tid != tid)
 		i++;
 	if (i == count)
-		return;
+		return -ESRCH;
 	thread_copy_take(&n->stops.copy, &d->memory, &threads[i].registers, 0);
 	natives_walk_copy(&n->stops.natives, &n->stops.copy, &d->memory, &n->target, n->now_ns, ret,
 			  &changed);
+	return 0;
 }
 
-static void take(struct dump *d, pid_t tid, struct python_part *python, struct native_stack *ret)
+static int take(struct dump *d, pid_t tid, struct python_part *python, struct native_stack *ret)
 {
 	struct dump_native *n = d->native;
 	bool changed = false;
 
 	/* The budget for tables grows with time: here somebody waits for them. */
 	n->now_ns += 10 * NSEC_PER_SEC;
-	if (!d->core) {
-		stops_take(&n->stops, &n->target, tid, n->now_ns, read_python, python, ret,
-			   &changed);
-		return;
-	}
+	if (!d->core)
+		return stops_take(&n->stops, &n->target, tid, n->now_ns, read_python, python, ret,
+				  &changed);
 	read_python(python);
-	take_core(d, tid, ret);
+	return take_core(d, tid, ret);
 }
 
 /* ---- frames ---- */
@@ -188,10 +187,11 @@ void dump_native_read(struct dump *d, pid_t tid, struct python_reader *r, size_t
 	struct python_part python = {r, i};
 	const struct python_thread *t = r ? python_reader_thread(r, i) : NULL;
 	struct native_stack native;
+	int code = take(d, tid, &python, &native);
 
-	take(d, tid, &python, &native);
 	if (t)
 		dump_read_stack(d, t, s);
+	s->natives_failed = code;
 	add_frames(d, &native, t, s);
 }
 

@@ -134,7 +134,10 @@ static void put_stack(const struct dump_stack *s, struct buf *out)
 		put_frame(&s->frames.data[i], out);
 	}
 	put_natives(s, SIZE_MAX, at, out);
-	if (s->natives_cut)
+	if (s->natives_failed)
+		buf_printf(out, "    (native functions cannot be read: %s)\n",
+			   strerror(-s->natives_failed));
+	else if (s->natives_cut)
 		buf_puts(out, "    (the native functions above are not known)\n");
 	if (s->end == UNWIND_PYTHON_NONE && s->natives.len)
 		return;

@@ -127,6 +127,24 @@ def test_a_program_without_python(glim, run, tmp_path):
     assert complete(said) >= 99.5, said
 
 
+def test_programs_that_a_thread_starts(glim, run, tmp_path):
+    """Without Python anywhere, from a thread that is not the main one."""
+    program = compile_c(tmp_path, "shares.c")
+    starter = tmp_path / "starter.c"
+    starter.write_text(
+        "#include <pthread.h>\n#include <stdlib.h>\n"
+        "static void *starts(void *program) { system(program); return NULL; }\n"
+        "int main(int n, char **words) { pthread_t t; pthread_create(&t, NULL, starts, words[1]);\n"
+        "\treturn pthread_join(t, NULL); }\n"
+    )
+    subprocess.run(["cc", "-pthread", "-o", tmp_path / "starter", starter], check=True)
+    p = run([tmp_path / "starter", f"exec {program}"])
+    p.wait_line("ready")
+    stacks, said = record(glim, "-p", p.pid, "--subprocesses", "-d", 2)
+    assert sum(n for s, n in stacks if s[0] == "shares" and "main" in s and "cycle" in s) > 3, said
+    os.kill(int(Path(f"/proc/{p.pid}/task/{max(map(int, os.listdir(f'/proc/{p.pid}/task')))}/children").read_text()), 9)
+
+
 @pytest.mark.parametrize("bytes_a_call", [1, 300, 3000])
 def test_600_calls(glim, run, tmp_path, bytes_a_call):
     """Deeper than what is copied at first, and than what is copied at all."""
