@@ -23,7 +23,7 @@ enum {
 	/* Linux, include/linux/errno.h: restart it unless a handler runs, which sees EINTR. */
 	RESTART_NO_HANDLER = 514,
 };
-static const int64_t wait_step_ns = 1000000, wait_ns = 300000000;
+static const int64_t wait_step_ns = 1000000, wait_ns = NSEC_PER_SEC;
 
 /* Those that did not stop in time: they wait for a device, or the machine is full. */
 static _Thread_local struct {
