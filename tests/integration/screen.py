@@ -38,7 +38,7 @@ class Screen:
 
     def __init__(self, argv, columns=80, rows=24, env=None):
         self.master, self.slave = os.openpty()
-        self.raw = b""
+        self.raw = self.held = b""
         self.emulator = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.emulator)
         self._set_size(columns, rows)
@@ -72,7 +72,13 @@ class Screen:
             return False
         data = os.read(self.master, 65536)
         self.raw += data
-        # pyte knows neither of these: others take or ignore them.
+        data = self.held + data
+        # Half a sequence waits for its other half.
+        self.held = re.search(rb"(?:\x1b(?:\[[0-9;?]*)?)?$", data)[0]
+        data = data[: len(data) - len(self.held)]
+        # pyte has one screen: who leaves the other one goes on at a place of which nobody knows.
+        data = data.replace(LEAVE, b"\x1b[2J\x1b[H")
+        # It knows neither of these: others take or ignore them.
         self.stream.feed(re.sub(rb"\x18|\x1b\[\?(?:2026|1049)[hl]", b"", data))
         return True
 

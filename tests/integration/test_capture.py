@@ -76,6 +76,16 @@ def total(stacks):
     return sum(count for _, count in stacks)
 
 
+def watch(glim, process, samples, seconds=1, hz=499):
+    """Stacks of one process, until there are so many: a busy machine gives it little time."""
+    stacks = []
+    for _ in range(60):
+        stacks += folded(record(glim, seconds, hz), process)
+        if total(stacks) >= samples:
+            return stacks
+    raise AssertionError(f"{total(stacks)} samples of {process} in a minute")
+
+
 def python_only(frames):
     return [f for f in frames if re.search(r" \(.*:\d+\)$", f)]
 
@@ -194,8 +204,7 @@ def test_native_leaves_stand_behind_python(all_stacks, name):
 @pytest.mark.parametrize("name", PYTHONS)
 def test_500_python_calls(glim, run, tmp_path, name):
     start(run, tmp_path, name, [PYTHONS[name], TARGETS / "deep.py"])
-    stacks = folded(record(glim, 1, hz=499), name)
-    assert total(stacks) > 20
+    stacks = watch(glim, name, 60)
     whole = 0
     for frames, count in stacks:
         pythons = [f.split(" (")[0] for f in python_only(frames)]
@@ -208,7 +217,7 @@ def test_500_python_calls(glim, run, tmp_path, name):
 @pytest.mark.parametrize("name", PYTHONS)
 def test_kernel_then_native_then_python(glim, run, tmp_path, name):
     start(run, tmp_path, name, [PYTHONS[name], TARGETS / "kernel.py"])
-    stacks = folded(record(glim, 1, hz=499), name)
+    stacks = watch(glim, name, 60)
     caller = f"read_zeroes (kernel.py:{lines_of('kernel.py')['read']})"
     ordered = 0
     for frames, count in stacks:
@@ -244,9 +253,10 @@ def test_shares_are_right_within_3_points(glim, run, tmp_path):
     start(run, tmp_path, "c-shares", [c])
     start(run, tmp_path, "py-shares", [SYSTEM, TARGETS / "shares.py"])
     stacks = {"c-shares": [], "py-shares": []}
-    # Ten seconds of one CPU are 990 samples; a busy machine gives less of it to each.
-    while min(total(s) for s in stacks.values()) < 900:
-        text = record(glim, 10)
+    # Nine seconds of CPU time, whatever a busy machine gives to each: were they independent, which they are
+    # only when the program never has two of them in a row, 3 points would be more than four times their error.
+    while min(total(s) for s in stacks.values()) < 4500:
+        text = record(glim, 10, hz=499)
         for name in stacks:
             stacks[name] += folded(text, name)
     check_shares(stacks["c-shares"])
@@ -261,7 +271,7 @@ def test_native_stacks(glim, run, tmp_path, pointers):
     """From the start of the program to the leaf; libc, which keeps no frame pointer, hides nobody."""
     c = compile_c(tmp_path, "shares.c", pointers)
     start(run, tmp_path, "native", [c, "sorter"])
-    stacks = folded(record(glim, 3), "native")
+    stacks = watch(glim, "native", 300, 3)
     main = sorting = 0
     for frames, count in stacks:
         if "cycle" in frames:
@@ -277,17 +287,16 @@ def test_native_stacks(glim, run, tmp_path, pointers):
             assert frames[at + 1].startswith("qsort"), frames
             assert frames[-1] != "compare" and "compare" in frames[at + 2 :]
             sorting += count
-    # Two threads of equal thirst; a loaded machine gives neither its half.
-    assert main > total(stacks) * 0.2
-    assert sorting > total(stacks) * 0.2
+    # Two threads of equal thirst; the CPU of one may have much else to do.
+    assert main > total(stacks) * 0.05
+    assert sorting > total(stacks) * 0.05
     assert main + sorting > total(stacks) * 0.97, stacks
 
 
 def test_600_native_calls(glim, run, tmp_path):
     c = compile_c(tmp_path, "deep.c", "-fno-omit-frame-pointer")
     start(run, tmp_path, "c-deep", [c])
-    stacks = folded(record(glim, 1, hz=499), "c-deep")
-    assert total(stacks) > 20
+    stacks = watch(glim, "c-deep", 60)
     for frames, _ in stacks:
         frames = [f for f in frames if not f.endswith("_[k]")]
         assert frames.count("down") == 601
@@ -297,7 +306,7 @@ def test_600_native_calls(glim, run, tmp_path):
 def test_labels_name_the_thread(glim, run, tmp_path):
     c = compile_c(tmp_path, "shares.c", "-fno-omit-frame-pointer")
     child = start(run, tmp_path, "labels", [c, "sorter"])
-    text = record(glim, 2, form="pprof")
+    text = record(glim, 2, 499, form="pprof")
     threads = Counter()
     for sample in pprof.samples(gzip.decompress(text)):
         if sample.labels.get("pid") == str(child.pid):
@@ -325,7 +334,7 @@ def test_functions_know_their_first_line(glim, run, tmp_path):
 @pytest.mark.parametrize("name", PYTHONS)
 def test_forked_children(glim, run, tmp_path, name):
     start(run, tmp_path, name, [PYTHONS[name], TARGETS / "forks.py"])
-    stacks = folded(record(glim, 4), name)
+    stacks = watch(glim, name, 200, 4, hz=99)
     child = parent = 0
     for frames, count in stacks:
         pythons = [f.split(" (")[0] for f in python_only(frames)]
@@ -344,14 +353,14 @@ def test_a_process_that_starts_later_and_ends(glim, run, tmp_path, name):
     link = tmp_path / comm(name)
     link.symlink_to(PYTHONS[name])
     out = tmp_path / "out.folded"
-    recorder = run([glim, "record", "-a", "-F", "99", "-o", out])
+    recorder = run([glim, "record", "-a", "-F", "499", "-o", out])
     recorder.wait_line("Ctrl-C ends")
     assert run([link, "-S", TARGETS / "short.py"]).wait() == 0
     recorder.stop()
     stacks = folded(out.read_bytes(), name)
     brief = sum(n for frames, n in stacks if any(f.startswith("brief (") for f in frames))
-    # 0.3 s at 99 Hz are 29 samples.
-    assert brief > 15, stacks
+    # 0.3 s at 499 Hz are 149 samples, give or take 12.
+    assert brief > 90, stacks
 
 
 # --- labels of goroutines -----------------------------------------------------------------------
@@ -369,8 +378,8 @@ def test_labels_of_goroutines(glim, run, tmp_path):
     child = run([program])
     child.wait_line("^ready$")
     shares = Counter()
-    while shares.total() < 900:
-        for sample in pprof.samples(gzip.decompress(record(glim, 5, 199, form="pprof"))):
+    while shares.total() < 2000:
+        for sample in pprof.samples(gzip.decompress(record(glim, 5, 499, form="pprof"))):
             labels = dict(sample.labels)
             if labels.pop("pid", None) != str(child.pid):
                 continue
