@@ -42,8 +42,8 @@ struct capture_stats {
 	uint64_t missed;	  /* of the reader: ticks that came too late and were merged */
 	int64_t unsampled_ns;	  /* of the reader: CPU time of its threads that is in no sample */
 	uint64_t unknown_pythons; /* of the reader: processes left out for the version of theirs */
-	/* Of the reader with native functions: threads that were stopped, for how long by the median
-	 * and at most; and how often that failed. */
+	/* Of the reader with native functions: threads that were stopped, for how long by the
+	 * median and at most; and how often that failed. */
 	uint64_t stopped, not_stopped;
 	int64_t stopped_median_ns, stopped_max_ns;
 	uint64_t lost_children;		      /* of capture_config.pid: too many to be sampled */

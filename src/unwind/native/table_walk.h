@@ -22,7 +22,7 @@
 enum {
 	TABLE_WINDOW = 64,	/* words of the stack that are read at once */
 	TABLE_WINDOW_BELOW = 8, /* of them below the CFA: what was saved is mostly there */
-	TABLE_FEW_STEPS = 8, /* of a search, when there are few elements */
+	TABLE_FEW_STEPS = 8,	/* of a search, when there are few elements */
 };
 
 struct table_walk {
