@@ -396,7 +396,8 @@ static void add_sample(struct reader *r, const struct sampled *k, struct target 
 	struct window_result result = {};
 
 	fill_sample(r, k->subject, t, thread, now);
-	if (thread->state)
+	/* Among native frames they have no place: none of theirs ran the event loop. */
+	if (thread->state && !r->stops)
 		awaiters = interpreters_awaiters(&k->subject->interpreters, thread->interpreter,
 						 thread->id, now);
 	if (awaiters)

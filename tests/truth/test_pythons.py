@@ -18,7 +18,7 @@ TORN = 0.002
 ALL = pythons.interpreters()
 KERNEL = pythons.rotation(pythons.CASES, [python for python in ALL if (3, 8) <= python.version < (3, 14)])
 READER = pythons.rotation(pythons.CASES, ALL, 1)
-STOPPED = pythons.rotation([pythons.BY_NAME[name] for name in ("callbacks", "released", "recursion")],
+STOPPED = pythons.rotation([pythons.BY_NAME[name] for name in ("callbacks", "released", "coroutines")],
                            [python for python in ALL if python.version[:2] in ((3, 8), (3, 11), (3, 13))], 1)
 
 
