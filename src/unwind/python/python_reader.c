@@ -11,8 +11,8 @@ enum {
 	MAX_THREADS = 4096,
 	HEAD_BYTES = 512, /* of a thread state */
 	MAX_TRIES = 16,	  /* times that a stack is copied before it is cut */
-	SLOW_TRIES = 4,	  /* of them may be thrown away because they took */
-	SLOW = 4,	  /* times as long as their average, */
+	SLOW_TRIES = 8,	  /* of them may be thrown away because they took */
+	SLOW = 2,	  /* times as long as their average, */
 	COPY_TIMES = 16,  /* which is of so many */
 	/* glibc 2.21 to 2.41 on x86-64, nptl/descr.h: where struct pthread has its tid. */
 	GLIBC_PTHREAD_TID = 720,
@@ -97,7 +97,7 @@ static bool take_copy(struct python_reader *r, struct thread_slot *t)
 	struct moment now;
 	size_t n = add_moment(t, &now, others);
 	int64_t start_ns, took_ns;
-	bool ok;
+	bool ok, quick;
 
 	for (size_t i = 0; i < t->ncodes; i++) {
 		struct code_head *head = code_heads_known(&r->codes, t->codes[i]);
@@ -110,6 +110,9 @@ static bool take_copy(struct python_reader *r, struct thread_slot *t)
 	start_ns = clock_mono_ns();
 	ok = stack_copy_take(&t->stack.copy, r->memory, others, n);
 	took_ns = clock_mono_ns() - start_ns;
+	quick = !t->copy_ns || took_ns <= t->copy_ns * SLOW + slow_ns;
+	/* One that was interrupted for long counts as one that was just too slow. */
+	took_ns = quick ? took_ns : t->copy_ns * SLOW + slow_ns;
 	t->copy_ns += t->copy_ns ? (took_ns - t->copy_ns) / COPY_TIMES : took_ns;
 	take_moment(t, &now);
 	for (size_t i = 0; !ok && i < t->ncodes; i++) {
@@ -118,7 +121,7 @@ static bool take_copy(struct python_reader *r, struct thread_slot *t)
 		if (head)
 			head->read_ns = 0;
 	}
-	return took_ns <= t->copy_ns * SLOW + slow_ns;
+	return quick;
 }
 
 /* Which code objects the next stack will most likely have. */
