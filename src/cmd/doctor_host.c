@@ -122,14 +122,14 @@ static void add_refusals(finding_vec *v, const struct capture *c)
 		finding_add(v, FINDING_OK, "unwind tables", "", "nothing was refused");
 }
 
-static void add_samples(finding_vec *v, const struct capture_stats *s)
+static void add_samples(finding_vec *v, const struct capture_stats *s, double seconds)
 {
 	uint64_t lost = s->lost_ring + s->lost_scratch;
 
 	if (s->samples)
-		finding_add(v, FINDING_OK, "samples", "", "%llu in a second at %d Hz on %llu CPU%s",
-			    (unsigned long long)s->samples, SAMPLE_HZ, (unsigned long long)s->cpus,
-			    s->cpus == 1 ? "" : "s");
+		finding_add(v, FINDING_OK, "samples", "", "%llu in %.1f s at %d Hz on %llu CPU%s",
+			    (unsigned long long)s->samples, seconds, SAMPLE_HZ,
+			    (unsigned long long)s->cpus, s->cpus == 1 ? "" : "s");
 	else
 		finding_add(v, FINDING_FAIL, "samples",
 			    "in a virtual machine or container, see whether perf events are "
@@ -173,6 +173,7 @@ void doctor_capture(finding_vec *v, struct capture_stats *ret_stats)
 	struct capture *c = NULL;
 	struct profile *p;
 	struct err e = {};
+	double seconds;
 
 	*ret_stats = (struct capture_stats){};
 	if (!add_checks(v)) {
@@ -186,9 +187,10 @@ void doctor_capture(finding_vec *v, struct capture_stats *ret_stats)
 		return;
 	}
 	p = capture_take(c); /* makes the names, which decides some outcomes */
+	seconds = (double)p->duration_ns / NSEC_PER_SEC;
 	profile_free(p);
 	capture_stats(c, ret_stats);
-	add_samples(v, ret_stats);
+	add_samples(v, ret_stats, seconds);
 	add_cut(v, ret_stats);
 	add_remarks(v, ret_stats);
 	add_refusals(v, c);
