@@ -64,7 +64,7 @@ _Static_assert(sizeof(struct unwind_region) == 16, "shared with BPF");
 
 /* Why following native frames ended. */
 enum unwind_native_end {
-	UNWIND_NATIVE_NONE = 0,	       /* no user frames were asked for */
+	UNWIND_NATIVE_NONE = 0,	       /* no user frames were asked for; of a step: it goes on */
 	UNWIND_NATIVE_COMPLETE = 1,    /* the outermost frame: its rule, or a zero, says so */
 	UNWIND_NATIVE_BAD_FP = 2,      /* code without a table, and no frame pointer */
 	UNWIND_NATIVE_UNREAD = 3,      /* stack memory could not be read */
@@ -75,6 +75,7 @@ enum unwind_native_end {
 	UNWIND_NATIVE_UNSUPPORTED = 8, /* its table says something that has no rule */
 	UNWIND_NATIVE_LOST = 9,	       /* a register is needed whose value is not known */
 	UNWIND_NATIVE_BAD_CFA = 10,    /* the caller's stack pointer makes no sense */
+	UNWIND_NATIVE_NO_TABLE = 11,   /* of a step, never sent: no table describes the code */
 };
 enum unwind_python_end {
 	UNWIND_PYTHON_NONE = 0,	    /* this thread runs no Python */

@@ -127,43 +127,15 @@ WALK_INLINE void native_step(struct walk *w)
 	w->blind = 0;
 	w->native.derived = 0;
 	table_step(&w->native);
-	switch (w->native.end) {
-	case UNWIND_TABLE_GOING:
-		/* Instructions were followed without knowing all ways to them. */
-		if (w->native.derived && !w->native.exact && !native_is_return(w))
-			w->native_end = UNWIND_NATIVE_OUTSIDE;
-		return;
-	case UNWIND_TABLE_NO_TABLE:
-	case UNWIND_TABLE_NO_RULE:
-		w->native.end = UNWIND_TABLE_GOING;
+	if (w->native.end == UNWIND_NATIVE_NO_TABLE) {
+		w->native.end = UNWIND_NATIVE_NONE;
 		w->blind = 1;
 		w->native_end = native_step_blind(w);
-		return;
-	case UNWIND_TABLE_COMPLETE:
-	case UNWIND_TABLE_ZERO:
-		w->native_end = UNWIND_NATIVE_COMPLETE;
-		return;
-	case UNWIND_TABLE_NO_MAPPING:
-		w->native_end = UNWIND_NATIVE_NO_MAPPING;
-		return;
-	case UNWIND_TABLE_NOT_LOADED:
-		w->native_end = UNWIND_NATIVE_NOT_LOADED;
-		return;
-	case UNWIND_TABLE_UNSUPPORTED:
-		w->native_end = UNWIND_NATIVE_UNSUPPORTED;
-		return;
-	case UNWIND_TABLE_LOST:
-		w->native_end = UNWIND_NATIVE_LOST;
-		return;
-	case UNWIND_TABLE_UNREAD:
-		w->native_end = UNWIND_NATIVE_UNREAD;
-		return;
-	case UNWIND_TABLE_BAD_CFA:
-		w->native_end = UNWIND_NATIVE_BAD_CFA;
-		return;
-	default:
+	} else if (w->native.end) {
+		w->native_end = w->native.end;
+	} else if (w->native.derived && !w->native.exact && !native_is_return(w)) {
+		/* Instructions were followed without knowing all ways to them. */
 		w->native_end = UNWIND_NATIVE_OUTSIDE;
-		return;
 	}
 }
 

@@ -4,9 +4,8 @@
 
 #include "unwind/native/table_store_priv.h"
 
-enum {
-	BUDGET_PERCENT = 15, /* of a core, for making tables */
-};
+/* Making tables: a second at once, a seventh of all time after that. */
+enum { BUDGET_SHARE = 7 };
 #define BUDGET_BURST_NS NSEC_PER_SEC
 /* For how long a mapping that looks the same is believed to be of the same file. */
 #define VERIFIED_NS NSEC_PER_SEC
@@ -31,7 +30,6 @@ struct table_store *table_store_new(const struct table_space *space, size_t max_
 	CHECK(space->max_chunks <= UNWIND_MAX_CHUNKS);
 	s->space = *space;
 	s->max_bytes = max_bytes;
-	s->budget_ns = BUDGET_BURST_NS;
 	places_init(&s->mappings, UNWIND_MAX_MAPPINGS);
 	table_files_init(s);
 	table_rows_init(s);
@@ -362,16 +360,6 @@ static int64_t thread_cpu_ns(void)
 	return (int64_t)t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
-static void refill(struct table_store *s, int64_t now_ns)
-{
-	int64_t passed = MIN(now_ns - s->budget_at, 100 * BUDGET_BURST_NS / BUDGET_PERCENT);
-
-	if (passed > 0) {
-		s->budget_ns = MIN(s->budget_ns + passed * BUDGET_PERCENT / 100, BUDGET_BURST_NS);
-		s->budget_at = now_ns;
-	}
-}
-
 static void have_none(struct table_store *s, uint32_t file, enum table_refusal why)
 {
 	s->space.files[file].state = UNWIND_FILE_NONE;
@@ -490,8 +478,8 @@ int table_store_load(struct table_store *s, const struct process *p, const struc
 
 	if (s->space.files[file].state != UNWIND_FILE_UNKNOWN)
 		return 0;
-	refill(s, now_ns);
-	if (now_ns < s->files.data[file].retry_ns || s->budget_ns <= 0) {
+	if (now_ns < s->files.data[file].retry_ns ||
+	    !budget_left(&s->making, now_ns, BUDGET_SHARE, BUDGET_BURST_NS)) {
 		s->stats.refused[TABLE_REFUSED_BUDGET]++;
 		return -EAGAIN;
 	}
@@ -503,7 +491,7 @@ int table_store_load(struct table_store *s, const struct process *p, const struc
 	int r = load(s, p, m, file, now_ns);
 	int64_t used = thread_cpu_ns() - start;
 
-	s->budget_ns -= used;
+	budget_spend(&s->making, used);
 	s->stats.load_ns += used;
 	return r;
 }

@@ -6,6 +6,7 @@
 #ifndef GLIM_UNWIND_TABLE_STORE_PRIV_H
 #define GLIM_UNWIND_TABLE_STORE_PRIV_H
 
+#include "symbol/budget.h"
 #include "symbol/debug_file.h"
 #include "unwind/native/eh_frame.h"
 #include "unwind/native/places.h"
@@ -85,7 +86,7 @@ struct table_store {
 	VEC(struct unwind_mapping) scratch;
 	VEC(struct table_given) given; /* oldest first, from given_done on */
 	size_t given_done;
-	int64_t budget_ns, budget_at;
+	struct budget making;
 };
 
 /* --- table_files.c -----------------------------------------------------------------------------*/

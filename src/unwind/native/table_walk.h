@@ -17,6 +17,7 @@
 #define GLIM_UNWIND_TABLE_WALK_H
 
 #include "unwind/native/unwind_table_abi.h"
+#include "unwind/unwind_abi.h"
 
 #define TABLE_INLINE static inline __attribute__((always_inline))
 enum {
@@ -35,7 +36,7 @@ struct table_walk {
 	uint8_t exact;	 /* pc is of an interrupted instruction, not a return address */
 	uint8_t first;	 /* registers are those of this frame */
 	uint8_t lost;	 /* registers whose value is not known */
-	uint8_t end;	 /* enum unwind_table_end */
+	uint8_t end;	 /* enum unwind_native_end */
 	uint8_t derived; /* a rule was used that instructions say, no table */
 	/* The stack as it was read: callers' frames are often in it, too. */
 	uint32_t window_words;
@@ -119,30 +120,30 @@ TABLE_INLINE uint8_t table_find_row(struct table_walk *w, uint64_t pc)
 	const unwind_row *its_rows;
 
 	if (!its_file || !at_page)
-		return UNWIND_TABLE_NOT_LOADED;
+		return UNWIND_NATIVE_NOT_LOADED;
 	its_file->hits++;
 	if (its_file->state != UNWIND_FILE_READY)
-		return its_file->state == UNWIND_FILE_NONE ? UNWIND_TABLE_NO_TABLE
-							   : UNWIND_TABLE_NOT_LOADED;
+		return its_file->state == UNWIND_FILE_NONE ? UNWIND_NATIVE_NO_TABLE
+							   : UNWIND_NATIVE_NOT_LOADED;
 	if (number >= its_file->pages)
-		return UNWIND_TABLE_NO_RULE;
+		return UNWIND_NATIVE_NO_TABLE;
 	at_page += (its_file->first_page + number) & (UNWIND_MAX_PAGES - 1);
 	if (!at_page->count)
-		return UNWIND_TABLE_NO_RULE;
+		return UNWIND_NATIVE_NO_TABLE;
 	part = (offset >> UNWIND_PART_SHIFT) & (UNWIND_PAGE_PARTS - 1);
 	first = at_page->starts[part];
 	count = (at_page->starts[part + 1] - first + 1) & 0xffff;
 	first += at_page->first;
 	its_rows = TABLE_CHUNK(at_page->chunk);
 	if (!its_rows)
-		return UNWIND_TABLE_NOT_LOADED;
+		return UNWIND_NATIVE_NOT_LOADED;
 #define TABLE_ROW(i) its_rows[i]
 	TABLE_SEARCH(at, first, count, key, TABLE_ROW);
 #undef TABLE_ROW
 	at = its_rows[(first + at) & 0xffff];
 	w->rule = (uint16_t)at;
 	w->row_address = (uint32_t)(at >> 16);
-	return UNWIND_TABLE_GOING;
+	return UNWIND_NATIVE_NONE;
 }
 
 /* The rule of this pc among those that share a row. */
@@ -197,22 +198,22 @@ TABLE_INLINE uint8_t table_go_stack(struct table_walk *w, const struct unwind_ru
 		bad |= table_follow(w, 8);
 		bad |= table_follow(w, UNWIND_GO_STACK_END);
 		w->word -= depth;
-		return bad ? UNWIND_TABLE_UNREAD : UNWIND_TABLE_GOING;
+		return bad ? UNWIND_NATIVE_UNREAD : UNWIND_NATIVE_NONE;
 	}
 	if (rule->cfa == UNWIND_CFA_GO_CALLBACK && w->go_stack) {
 		w->word = w->go_stack;
-		return UNWIND_TABLE_GOING;
+		return UNWIND_NATIVE_NONE;
 	}
 	if (!w->thread_base)
-		return UNWIND_TABLE_LOST;
+		return UNWIND_NATIVE_LOST;
 	w->word = w->thread_base;
 	bad = table_follow(w, rule->rbx_offset * 8);
 	bad |= table_follow(w, UNWIND_GO_M);
 	bad |= table_follow(w, rule->cfa_add * 8);
 	if (!bad && !w->word)
-		return UNWIND_TABLE_COMPLETE;
+		return UNWIND_NATIVE_COMPLETE;
 	bad |= table_follow(w, UNWIND_GO_SCHED);
-	return bad ? UNWIND_TABLE_UNREAD : UNWIND_TABLE_GOING;
+	return bad ? UNWIND_NATIVE_UNREAD : UNWIND_NATIVE_NONE;
 }
 
 TABLE_INLINE uint8_t table_go_cfa(struct table_walk *w, const struct unwind_rule *rule,
@@ -225,11 +226,11 @@ TABLE_INLINE uint8_t table_go_cfa(struct table_walk *w, const struct unwind_rule
 		return why;
 	if (rule->cfa == UNWIND_CFA_GO_CALLBACK) {
 		if (TABLE_READ(&w->go_stack, sizeof(w->go_stack), stack))
-			return UNWIND_TABLE_UNREAD;
+			return UNWIND_NATIVE_UNREAD;
 		w->go_stack |= !w->go_stack; /* no stack, and none to begin with again */
 	}
 	*ret = stack + (int64_t)rule->cfa_offset;
-	return UNWIND_TABLE_GOING;
+	return UNWIND_NATIVE_NONE;
 }
 
 /* The CFA into *ret; returns why not, or 0. */
@@ -244,15 +245,15 @@ TABLE_INLINE uint8_t table_cfa(struct table_walk *w, const struct unwind_rule *r
 		if (why)
 			return why;
 		return (cfa & 7) || cfa < TABLE_USER_START || cfa >= TABLE_USER_END
-			       ? UNWIND_TABLE_BAD_CFA
-			       : UNWIND_TABLE_GOING;
+			       ? UNWIND_NATIVE_BAD_CFA
+			       : UNWIND_NATIVE_NONE;
 	}
 	if (!table_register(w, rule->base))
-		return UNWIND_TABLE_LOST;
+		return UNWIND_NATIVE_LOST;
 	cfa = w->word + (int64_t)rule->cfa_offset;
 	if (rule->cfa == UNWIND_CFA_MEMORY) {
 		if (TABLE_READ(&w->word, sizeof(w->word), cfa))
-			return UNWIND_TABLE_UNREAD;
+			return UNWIND_NATIVE_UNREAD;
 		cfa = w->word + (int64_t)rule->cfa_add;
 	} else if (rule->cfa == UNWIND_CFA_PLT && (int64_t)(w->pc & 15) >= rule->cfa_add) {
 		cfa += 8;
@@ -263,9 +264,9 @@ TABLE_INLINE uint8_t table_cfa(struct table_walk *w, const struct unwind_rule *r
 	if ((rule->ra & UNWIND_SIGNAL) || rule->cfa == UNWIND_CFA_SWITCH)
 		lowest = TABLE_USER_START;
 	if ((cfa & 7) || cfa < lowest || cfa >= TABLE_USER_END)
-		return UNWIND_TABLE_BAD_CFA;
+		return UNWIND_NATIVE_BAD_CFA;
 	*ret = cfa;
-	return UNWIND_TABLE_GOING;
+	return UNWIND_NATIVE_NONE;
 }
 
 /* Have the words around the CFA in the window, where they can be read. */
@@ -306,11 +307,11 @@ TABLE_INLINE uint8_t table_saved(struct table_walk *w, uint64_t cfa, uint32_t pl
 		base = w->sp;
 	if (place == UNWIND_PLACE_RBP) {
 		if (w->lost & TABLE_LOST_RBP)
-			return UNWIND_TABLE_LOST;
+			return UNWIND_NATIVE_LOST;
 		base = w->rbp;
 	}
-	return table_word(w, base + (uint64_t)offset * 8) ? UNWIND_TABLE_UNREAD
-							  : UNWIND_TABLE_GOING;
+	return table_word(w, base + (uint64_t)offset * 8) ? UNWIND_NATIVE_UNREAD
+							  : UNWIND_NATIVE_NONE;
 }
 
 /* rbp or rbx of the caller; what cannot be had is lost, which ends the walk only when a rule needs
@@ -335,12 +336,12 @@ TABLE_INLINE uint8_t table_return(struct table_walk *w, const struct unwind_rule
 
 	if (place == UNWIND_PLACE_SOURCE) {
 		w->word = w->source;
-		return table_follow(w, rule->ra_offset * 8) ? UNWIND_TABLE_UNREAD
-							    : UNWIND_TABLE_GOING;
+		return table_follow(w, rule->ra_offset * 8) ? UNWIND_NATIVE_UNREAD
+							    : UNWIND_NATIVE_NONE;
 	}
 	if (place == UNWIND_PLACE_REGISTER)
-		return table_register(w, (uint8_t)rule->ra_offset) ? UNWIND_TABLE_GOING
-								   : UNWIND_TABLE_LOST;
+		return table_register(w, (uint8_t)rule->ra_offset) ? UNWIND_NATIVE_NONE
+								   : UNWIND_NATIVE_LOST;
 	return table_saved(w, cfa, place, rule->ra_offset);
 }
 
@@ -351,16 +352,16 @@ TABLE_INLINE uint8_t table_apply(struct table_walk *w, const struct unwind_rule 
 	uint8_t why;
 
 	if (rule->cfa == UNWIND_CFA_NONE)
-		return UNWIND_TABLE_NO_RULE;
+		return UNWIND_NATIVE_NO_TABLE;
 	if (rule->cfa == UNWIND_CFA_UNSUPPORTED)
-		return UNWIND_TABLE_UNSUPPORTED;
+		return UNWIND_NATIVE_UNSUPPORTED;
 	if (rule->ra == UNWIND_PLACE_UNDEFINED)
-		return UNWIND_TABLE_COMPLETE;
+		return UNWIND_NATIVE_COMPLETE;
 	if (rule->cfa == UNWIND_CFA_CLONE) {
 		if (!w->first)
-			return UNWIND_TABLE_LOST;
+			return UNWIND_NATIVE_LOST;
 		if (!w->registers[UNWIND_RAX])
-			return UNWIND_TABLE_COMPLETE;
+			return UNWIND_NATIVE_COMPLETE;
 	}
 	why = table_cfa(w, rule, &cfa);
 	if (why)
@@ -379,9 +380,9 @@ TABLE_INLINE uint8_t table_apply(struct table_walk *w, const struct unwind_rule 
 	w->derived |= rule->ra & UNWIND_DERIVED;
 	w->first = 0;
 	if (!pc)
-		return UNWIND_TABLE_ZERO;
-	return pc < TABLE_USER_START || pc >= TABLE_USER_END ? UNWIND_TABLE_OUTSIDE
-							     : UNWIND_TABLE_GOING;
+		return UNWIND_NATIVE_COMPLETE;
+	return pc < TABLE_USER_START || pc >= TABLE_USER_END ? UNWIND_NATIVE_OUTSIDE
+							     : UNWIND_NATIVE_NONE;
 }
 
 /* w holds pc, sp, rbp, rbx, registers and the process's run of mappings, and zeroes up to its
@@ -402,13 +403,13 @@ TABLE_INLINE void table_step(struct table_walk *w)
 	uint8_t why;
 
 	if (!table_find_mapping(w, pc)) {
-		w->end = UNWIND_TABLE_NO_MAPPING;
+		w->end = UNWIND_NATIVE_NO_MAPPING;
 		return;
 	}
 	why = table_find_row(w, pc);
 	if (!why) {
 		rule = table_find_rule(w, pc);
-		why = rule ? table_apply(w, rule) : UNWIND_TABLE_NOT_LOADED;
+		why = rule ? table_apply(w, rule) : UNWIND_NATIVE_NOT_LOADED;
 	}
 	w->end = why;
 }

@@ -171,21 +171,4 @@ _Static_assert(sizeof(struct unwind_process) == 8, "shared with BPF");
 /* Registers whose value a walk does not know. */
 enum { TABLE_LOST_RBP = 1, TABLE_LOST_RBX = 2 };
 
-/* How a walk by tables ended. Values are sent: append only. */
-enum unwind_table_end {
-	UNWIND_TABLE_GOING = 0,
-	UNWIND_TABLE_COMPLETE = 1, /* the outermost frame: its rule says so */
-	UNWIND_TABLE_ZERO = 2,	   /* return address 0: the outermost frame of code without rules */
-	UNWIND_TABLE_NO_MAPPING = 3,  /* pc in no mapping that is known */
-	UNWIND_TABLE_NOT_LOADED = 4,  /* its file's table is not there yet */
-	UNWIND_TABLE_NO_TABLE = 5,    /* the file has none */
-	UNWIND_TABLE_NO_RULE = 6,     /* the table does not describe this code */
-	UNWIND_TABLE_UNSUPPORTED = 7, /* it does, in a way that has no rule */
-	UNWIND_TABLE_LOST = 8,	      /* the rule needs a register whose value is not known */
-	UNWIND_TABLE_UNREAD = 9,      /* stack memory could not be read */
-	UNWIND_TABLE_BAD_CFA =
-		10, /* caller's stack pointer: unaligned, not above, no user address */
-	UNWIND_TABLE_OUTSIDE = 11, /* return address is no user address */
-};
-
 #endif

@@ -299,7 +299,7 @@ static void check(struct session *s)
 		s->into_c += !strcmp(name, "runtime.asmcgocall") && !*callee;
 		s->into_go += !strcmp(name, "crosscall2");
 	}
-	if (s->end != UNWIND_TABLE_COMPLETE)
+	if (s->end != UNWIND_NATIVE_COMPLETE)
 		show(s, s->frames, "not complete");
 	if (*name_of(s, s->frames - 1) && !is_root(name_of(s, s->frames - 1)))
 		show(s, s->frames, "no root");

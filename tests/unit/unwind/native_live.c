@@ -208,7 +208,7 @@ static bool is_torn(const struct session *s)
 {
 	const struct mapping *m = process_find_mapping(&s->process, s->pcs[0]);
 
-	return s->loose && s->end != UNWIND_TABLE_COMPLETE && m && strstr(m->path, "/libgcc_s");
+	return s->loose && s->end != UNWIND_NATIVE_COMPLETE && m && strstr(m->path, "/libgcc_s");
 }
 
 /* Only an interrupted function may be missing on the list: it is at its start or end. */
@@ -224,7 +224,7 @@ static void check(struct session *s)
 		s->torn++;
 		return;
 	}
-	if (s->end != UNWIND_TABLE_COMPLETE)
+	if (s->end != UNWIND_NATIVE_COMPLETE)
 		show(s, noted, len, "not complete");
 	for (size_t i = s->frames; i-- > 0;) {
 		uint64_t function = function_of(s, i);

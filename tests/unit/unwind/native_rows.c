@@ -185,12 +185,12 @@ static void compare_frame(struct compared *c, Dwarf_Frame *frame, const struct u
 
 	uint8_t end = table_apply(&w, rule);
 
-	if (end == UNWIND_TABLE_UNSUPPORTED) {
+	if (end == UNWIND_NATIVE_UNSUPPORTED) {
 		c->unsupported++;
 		return;
 	}
 	assert_false(t.unknown);
-	if ((end == UNWIND_TABLE_COMPLETE) != !has_ra)
+	if ((end == UNWIND_NATIVE_COMPLETE) != !has_ra)
 		fail_at("end", address, end, has_ra);
 	if (!has_ra) {
 		c->ends++;

@@ -88,7 +88,7 @@ static void take_step(struct table_walk *t, uint64_t pc)
 		known |= pages.data[i].start == p.start;
 	if (!known)
 		vec_push(&pages, p);
-	if (table_find_row(&again, pc) == UNWIND_TABLE_GOING)
+	if (table_find_row(&again, pc) == UNWIND_NATIVE_NONE)
 		take_row(p.origin, again.row_address << 16 | again.rule);
 }
 

@@ -543,17 +543,17 @@ static void test_assembly(void **state)
 
 	start_tables(&p);
 	walk();
-	assert_int_equal(walked.end, UNWIND_TABLE_COMPLETE);
+	assert_int_equal(walked.end, UNWIND_NATIVE_COMPLETE);
 	assert_false(walked.derived);
 	size_t frames = pcs_len;
 
 	fp_outer(walk);
-	assert_int_equal(walked.end, UNWIND_TABLE_COMPLETE);
+	assert_int_equal(walked.end, UNWIND_NATIVE_COMPLETE);
 	assert_true(walked.derived);
 	assert_int_equal(pcs_len, frames + 1);
 	assert_true(is_on_stack(fp_outer, 16));
 	bare_outer(walk);
-	assert_int_equal(walked.end, UNWIND_TABLE_COMPLETE);
+	assert_int_equal(walked.end, UNWIND_NATIVE_COMPLETE);
 	assert_int_equal(pcs_len, frames + 3);
 	assert_true(is_on_stack(fp_outer, 16));
 	assert_true(is_on_stack(bare_outer, 32));
@@ -583,7 +583,7 @@ static void test_restorer(void **state)
 	assert_int_equal(syscall(SYS_rt_sigaction, SIGUSR1, &action, &old, 8), 0);
 	raise(SIGUSR1);
 	assert_int_equal(syscall(SYS_rt_sigaction, SIGUSR1, &old, NULL, 8), 0);
-	assert_int_equal(walked.end, UNWIND_TABLE_COMPLETE);
+	assert_int_equal(walked.end, UNWIND_NATIVE_COMPLETE);
 	assert_true(is_on_stack(restorer, 9));
 	assert_true(is_on_stack(test_restorer, 512));
 	stop_tables(&p);

@@ -91,7 +91,7 @@ static __attribute__((noinline)) int walk_self(uint8_t *ret_end)
 			 : "=&r"(w.pc), "=m"(w.sp), "=m"(w.rbp), "=m"(w.rbx),
 			   "=m"(w.registers[UNWIND_RBP]), "=m"(w.registers[10]));
 	if (!tables_process(getpid(), &w.process)) {
-		*ret_end = UNWIND_TABLE_NO_MAPPING;
+		*ret_end = UNWIND_NATIVE_NO_MAPPING;
 		return 0;
 	}
 	table_start(&w);
@@ -124,17 +124,17 @@ static void test_walk(void **state)
 
 	tables_init(PLENTY, UNWIND_MAX_CHUNKS);
 	read_process(getpid(), &p);
-	assert_int_equal(end_of_walk(), UNWIND_TABLE_NO_MAPPING);
+	assert_int_equal(end_of_walk(), UNWIND_NATIVE_NO_MAPPING);
 	assert_int_equal(table_store_process(tables.store, &p, tables.now), 0);
-	assert_int_equal(end_of_walk(), UNWIND_TABLE_NOT_LOADED);
+	assert_int_equal(end_of_walk(), UNWIND_NATIVE_NOT_LOADED);
 	tables_add_process(&p);
-	assert_int_equal(end_of_walk(), UNWIND_TABLE_COMPLETE);
+	assert_int_equal(end_of_walk(), UNWIND_NATIVE_COMPLETE);
 	int few = walk_deeper(0, &end);
 
 	assert_int_equal(walk_deeper(100, &end) - few, 100);
-	assert_int_equal(end, UNWIND_TABLE_COMPLETE);
+	assert_int_equal(end, UNWIND_NATIVE_COMPLETE);
 	table_store_forget(tables.store, getpid(), tables.now);
-	assert_int_equal(end_of_walk(), UNWIND_TABLE_NO_MAPPING);
+	assert_int_equal(end_of_walk(), UNWIND_NATIVE_NO_MAPPING);
 	process_fini(&p);
 	tables_fini();
 }
@@ -178,7 +178,7 @@ static void test_fork(void **state)
 
 	tables_add_process(&p);
 	assert_int_equal(stats().loaded, loaded);
-	assert_int_equal(end_of_walk(), UNWIND_TABLE_COMPLETE);
+	assert_int_equal(end_of_walk(), UNWIND_NATIVE_COMPLETE);
 	process_fini(&child);
 	process_fini(&p);
 	tables_fini();
@@ -384,19 +384,19 @@ static void test_eviction(void **state)
 	tables_add_process(&p);
 	assert_int_equal(stats().bytes, all);
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(end_of_walk(), UNWIND_TABLE_COMPLETE);
+		assert_int_equal(end_of_walk(), UNWIND_NATIVE_COMPLETE);
 	table_store_tick(tables.store, tables.now);
 	assert_true(stats().evicted > 0);
 	assert_true(stats().bytes < all);
 	/* What walks need was kept. */
-	assert_int_equal(end_of_walk(), UNWIND_TABLE_COMPLETE);
+	assert_int_equal(end_of_walk(), UNWIND_NATIVE_COMPLETE);
 	/* Nobody asked for the others: they do not push out what is used. */
 	for (size_t i = 0; i < p.mappings.len; i++) {
 		table_store_load(tables.store, &p, &p.mappings.data[i], tables.now);
-		assert_int_equal(end_of_walk(), UNWIND_TABLE_COMPLETE);
+		assert_int_equal(end_of_walk(), UNWIND_NATIVE_COMPLETE);
 	}
 	settle();
-	assert_int_equal(end_of_walk(), UNWIND_TABLE_COMPLETE);
+	assert_int_equal(end_of_walk(), UNWIND_NATIVE_COMPLETE);
 	assert_true(stats().bytes <= all - 4);
 	/* Until they are used more. */
 	for (uint32_t i = 0; i < UNWIND_MAX_FILES; i++)
@@ -465,7 +465,7 @@ static void test_budget(void **state)
 	assert_true(loads > 1);
 	assert_true(used >= NSEC_PER_SEC && used < 3 * NSEC_PER_SEC);
 	assert_int_equal(table_store_load(tables.store, &p, m, tables.now), -EAGAIN);
-	tables.now += used * 100 / 15;
+	tables.now += used * 7;
 	assert_int_equal(table_store_load(tables.store, &p, m, tables.now), 0);
 	process_fini(&p);
 	tables_fini();

@@ -118,11 +118,11 @@ static void check_parent(pid_t pid)
 
 	walk(pid, pid, &first);
 	assert_true(first.len > 3);
-	assert_int_equal(first.end, UNWIND_TABLE_COMPLETE);
+	assert_int_equal(first.end, UNWIND_NATIVE_COMPLETE);
 	for (;; steps++) {
 		step(pid);
 		walk(pid, pid, &now);
-		assert_int_equal(now.end, UNWIND_TABLE_COMPLETE);
+		assert_int_equal(now.end, UNWIND_NATIVE_COMPLETE);
 		if (now.len < first.len)
 			break;
 		assert_int_equal(now.len, first.len);
@@ -142,7 +142,7 @@ static void check_child(pid_t pid, pid_t tid)
 
 	for (; steps < STEPS; steps++) {
 		walk(pid, tid, &now);
-		assert_int_equal(now.end, UNWIND_TABLE_COMPLETE);
+		assert_int_equal(now.end, UNWIND_NATIVE_COMPLETE);
 		if (now.len > 1)
 			break;
 		step(tid);
