@@ -251,8 +251,8 @@ static void read_stack(const struct session *s)
 	python_reader_stats(r, &stats);
 	assert_int_equal(stats.stacks, 5);
 	assert_int_equal(stats.torn, 0);
-	/* Once for what was not copied yet, and until each call was proven. */
-	assert_in_range(stats.again, 2, 8);
+	/* For what was not copied yet; and for copies that were interrupted. */
+	assert_true(stats.again >= 1);
 	python_reader_free(r);
 }
 
