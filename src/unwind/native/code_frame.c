@@ -7,6 +7,12 @@ enum {
 
 const struct code_frame code_frame_at_entry = {.height = 8};
 
+static void forget_frame(struct code_frame *s, uint8_t base)
+{
+	if (s->frame_base == base)
+		s->frame = s->frame_base = 0;
+}
+
 static void forget_register(struct code_frame *s, uint8_t which)
 {
 	uint16_t *place = which == X86_WRITES_RBP ? &s->rbp_at : &s->rbx_at;
@@ -14,8 +20,7 @@ static void forget_register(struct code_frame *s, uint8_t which)
 	if (!*place)
 		*place = LOST;
 	s->dirty |= which;
-	if (which == X86_WRITES_RBP)
-		s->frame = 0;
+	forget_frame(s, which == X86_WRITES_RBP ? UNWIND_RBP : UNWIND_RBX);
 }
 
 /* A register that was saved above the stack pointer is there no more. */
@@ -47,8 +52,7 @@ void code_frame_push(struct code_frame *s, uint8_t reg)
 
 static void restore(struct code_frame *s, uint16_t *place, uint8_t which, int32_t from)
 {
-	if (which == X86_WRITES_RBP)
-		s->frame = 0;
+	forget_frame(s, which == X86_WRITES_RBP ? UNWIND_RBP : UNWIND_RBX);
 	if (from && *place != LOST && *place * 8 == from) {
 		*place = 0;
 		s->dirty &= (uint8_t)~which;
@@ -73,8 +77,19 @@ static void pop(struct code_frame *s, uint8_t reg)
 
 static void leave(struct code_frame *s)
 {
-	set_height(s, s->frame ? s->frame : 0);
+	set_height(s, s->frame_base == UNWIND_RBP ? s->frame : 0);
 	pop(s, UNWIND_RBP);
+}
+
+static void set_frame(struct code_frame *s, uint8_t base, int32_t number)
+{
+	bool has_better = s->frame_base == UNWIND_RBP && base == UNWIND_RBX;
+
+	forget_register(s, base == UNWIND_RBP ? X86_WRITES_RBP : X86_WRITES_RBX);
+	if (has_better || !s->height || s->height + (int64_t)MAX_HEIGHT <= number)
+		return;
+	s->frame = s->height - number;
+	s->frame_base = s->frame ? base : 0;
 }
 
 void code_frame_apply(struct code_frame *s, const struct x86_insn *insn)
@@ -90,13 +105,11 @@ void code_frame_apply(struct code_frame *s, const struct x86_insn *insn)
 		if (s->height)
 			set_height(s, (int64_t)s->height - insn->number);
 		break;
-	case X86_RSP_FROM_RBP:
-		set_height(s, s->frame ? (int64_t)s->frame - insn->number : 0);
+	case X86_RSP_FROM_FRAME:
+		set_height(s, s->frame_base == insn->reg ? (int64_t)s->frame - insn->number : 0);
 		break;
-	case X86_RBP_FROM_RSP:
-		forget_register(s, X86_WRITES_RBP);
-		if (s->height && s->height + (int64_t)MAX_HEIGHT > insn->number)
-			s->frame = s->height - insn->number;
+	case X86_FRAME_FROM_RSP:
+		set_frame(s, insn->reg, insn->number);
 		break;
 	case X86_LEAVE:
 		leave(s);
@@ -121,8 +134,9 @@ bool code_frame_may_return(const struct code_frame *s)
 
 bool code_frame_equal(const struct code_frame *a, const struct code_frame *b)
 {
-	return a->height == b->height && a->frame == b->frame && a->rbp_at == b->rbp_at &&
-	       a->rbx_at == b->rbx_at && a->kind == b->kind && a->dirty == b->dirty;
+	return a->height == b->height && a->frame == b->frame && a->frame_base == b->frame_base &&
+	       a->rbp_at == b->rbp_at && a->rbx_at == b->rbx_at && a->kind == b->kind &&
+	       a->dirty == b->dirty;
 }
 
 struct code_frame code_frame_meet(const struct code_frame *a, const struct code_frame *b)
@@ -131,8 +145,8 @@ struct code_frame code_frame_meet(const struct code_frame *a, const struct code_
 
 	if (a->height != b->height || a->kind != b->kind)
 		s.height = 0;
-	if (a->frame != b->frame || a->kind != b->kind)
-		s.frame = 0;
+	if (a->frame != b->frame || a->frame_base != b->frame_base || a->kind != b->kind)
+		s.frame = s.frame_base = 0;
 	if (a->rbp_at != b->rbp_at)
 		s.rbp_at = LOST;
 	if (a->rbx_at != b->rbx_at)
@@ -153,6 +167,7 @@ struct unwind_rule code_frame_rule(const struct code_frame *s)
 {
 	struct unwind_rule rule = {.cfa = UNWIND_CFA_NONE};
 	uint8_t rbp, rbx;
+	bool by_frame;
 
 	if (s->kind == CODE_OUTERMOST)
 		return (struct unwind_rule){.base = UNWIND_RSP, .ra = UNWIND_PLACE_UNDEFINED};
@@ -173,8 +188,9 @@ struct unwind_rule code_frame_rule(const struct code_frame *s)
 		return rule;
 	rule.cfa = UNWIND_CFA_REGISTER;
 	/* The frame pointer makes fewer rules: it stays while the stack moves. */
-	rule.base = s->frame ? UNWIND_RBP : UNWIND_RSP;
-	rule.cfa_offset = s->frame ? s->frame : s->height;
+	by_frame = s->frame && (s->frame_base == UNWIND_RBP || !s->height);
+	rule.base = by_frame ? s->frame_base : UNWIND_RSP;
+	rule.cfa_offset = by_frame ? s->frame : s->height;
 	rule.ra = UNWIND_PLACE_CFA | UNWIND_DERIVED;
 	rule.ra_offset = -1;
 	set_place(s->rbp_at, &rbp, &rule.rbp_offset);

@@ -14,10 +14,11 @@ enum code_frame_kind {
 };
 struct code_frame {
 	int32_t height;		 /* CFA = rsp + height; 0: not known */
-	int32_t frame;		 /* CFA = rbp + frame; 0: not known */
+	int32_t frame;		 /* CFA = frame_base + frame; 0: not known */
 	uint16_t rbp_at, rbx_at; /* 0: in the register; UINT16_MAX: lost */
 	uint8_t kind;
-	uint8_t dirty; /* X86_WRITES_RBP, X86_WRITES_RBX: the register holds something else */
+	uint8_t frame_base; /* UNWIND_RBP, or UNWIND_RBX as in hand-written code */
+	uint8_t dirty;	    /* X86_WRITES_RBP, X86_WRITES_RBX: the register holds something else */
 };
 
 /* A function was called just now. */

@@ -14,8 +14,8 @@
 #include "base/buf.h"
 #include "unwind/native/unwind_table.h"
 
-/* Goes up when the layout changes. */
-enum { TABLE_IMAGE_VERSION = 2 };
+/* Goes up when the layout changes, or what is found in the same file. */
+enum { TABLE_IMAGE_VERSION = 3 };
 
 /* What tells one file from all others; compared as bytes, so no padding. */
 struct table_image_key {

@@ -288,6 +288,17 @@ static void set_number(struct x86_insn *i, enum x86_kind kind, int64_t n)
 	i->writes = 0;
 }
 
+static bool is_frame(uint8_t reg)
+{
+	return reg == RBP || reg == RBX;
+}
+
+static void set_frame(struct x86_insn *i, enum x86_kind kind, uint8_t reg, int64_t n)
+{
+	set_number(i, kind, n);
+	i->reg = dwarf_register(reg);
+}
+
 /* Opcodes with a register of their own, and jumps. */
 static void tell_short(const struct decoder *d, uint8_t op, uint64_t next, struct x86_insn *i)
 {
@@ -349,9 +360,11 @@ static void tell_lea(const struct decoder *d, uint64_t next, struct x86_insn *i)
 	} else if (wide && to == RSP && is_based_on(d, RSP)) {
 		set_number(i, X86_ADD_RSP, d->displacement);
 	} else if (wide && to == RSP && is_based_on(d, RBP)) {
-		set_number(i, X86_RSP_FROM_RBP, d->displacement);
-	} else if (wide && to == RBP && is_based_on(d, RSP)) {
-		set_number(i, X86_RBP_FROM_RSP, d->displacement);
+		set_frame(i, X86_RSP_FROM_FRAME, RBP, d->displacement);
+	} else if (wide && to == RSP && is_based_on(d, RBX)) {
+		set_frame(i, X86_RSP_FROM_FRAME, RBX, d->displacement);
+	} else if (wide && is_frame(to) && is_based_on(d, RSP)) {
+		set_frame(i, X86_FRAME_FROM_RSP, to, d->displacement);
 	}
 }
 
@@ -367,10 +380,10 @@ static void tell_long(const struct decoder *d, uint8_t op, uint64_t next, struct
 			i->writes = 0;
 		else if (op != 0x80 && wide && rm == RSP && (which == 0 || which == 5))
 			set_number(i, X86_ADD_RSP, which ? -d->immediate : d->immediate);
-	} else if ((op == 0x89 || op == 0x8b) && wide && to == RSP && from == RBP) {
-		set_number(i, X86_RSP_FROM_RBP, 0);
-	} else if ((op == 0x89 || op == 0x8b) && wide && to == RBP && from == RSP) {
-		set_number(i, X86_RBP_FROM_RSP, 0);
+	} else if ((op == 0x89 || op == 0x8b) && wide && to == RSP && is_frame(from)) {
+		set_frame(i, X86_RSP_FROM_FRAME, from, 0);
+	} else if ((op == 0x89 || op == 0x8b) && wide && is_frame(to) && from == RSP) {
+		set_frame(i, X86_FRAME_FROM_RSP, to, 0);
 	} else if (op == 0x8d) {
 		tell_lea(d, next, i);
 	} else if (op == 0x8f) {

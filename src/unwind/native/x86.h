@@ -9,11 +9,11 @@
 
 enum x86_kind {
 	X86_OTHER = 0,
-	X86_PUSH,	  /* of register reg */
-	X86_POP,	  /* to register reg */
-	X86_ADD_RSP,	  /* rsp += number */
-	X86_RSP_FROM_RBP, /* rsp = rbp + number */
-	X86_RBP_FROM_RSP, /* rbp = rsp + number */
+	X86_PUSH,	    /* of register reg */
+	X86_POP,	    /* to register reg */
+	X86_ADD_RSP,	    /* rsp += number */
+	X86_RSP_FROM_FRAME, /* rsp = reg + number; reg is rbp or rbx */
+	X86_FRAME_FROM_RSP, /* reg = rsp + number */
 	X86_LEAVE,
 	X86_CALL,   /* of address, 0 where that is not known */
 	X86_JUMP,   /* the same */

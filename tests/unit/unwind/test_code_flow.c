@@ -325,6 +325,30 @@ static void test_thread_start(void **state)
 		   {24, UNWIND_CFA_REGISTER, UNWIND_RSP, 8});
 }
 
+/* Hand-written code keeps its stack pointer in rbx, where it aligns the stack. */
+static void test_frame_in_rbx(void **state)
+{
+	const uint8_t code[] = {
+		0x48, 0x83, 0xec, 0x10, /* 0 sub $16,%rsp */
+		0x48, 0x89, 0x1c, 0x24, /* 4 mov %rbx,(%rsp) */
+		0x48, 0x89, 0xe3,	/* 8 mov %rsp,%rbx */
+		0x48, 0x83, 0xe4, 0xc0, /* 11 and $-64,%rsp */
+		0x90,			/* 15 nop */
+		0x48, 0x89, 0xdc,	/* 16 mov %rbx,%rsp */
+		0x48, 0x8b, 0x1c, 0x24, /* 19 mov (%rsp),%rbx */
+		0x48, 0x83, 0xc4, 0x10, /* 23 add $16,%rsp */
+		0xc3,			/* 27 ret */
+	};
+
+	CHECK_CODE(code, {0, UNWIND_CFA_REGISTER, UNWIND_RSP, 8},
+		   {4, UNWIND_CFA_REGISTER, UNWIND_RSP, 24},
+		   {11, UNWIND_CFA_REGISTER, UNWIND_RSP, 24},
+		   {15, UNWIND_CFA_REGISTER, UNWIND_RBX, 24},
+		   {16, UNWIND_CFA_REGISTER, UNWIND_RBX, 24},
+		   {19, UNWIND_CFA_REGISTER, UNWIND_RSP, 24},
+		   {27, UNWIND_CFA_REGISTER, UNWIND_RSP, 8});
+}
+
 /* Nothing is said of functions that do not fit together. */
 static void test_not_understood(void **state)
 {
@@ -594,7 +618,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lengths),	     cmocka_unit_test(test_against_tables),
 		cmocka_unit_test(test_start),	     cmocka_unit_test(test_signal_return),
-		cmocka_unit_test(test_thread_start), cmocka_unit_test(test_not_understood),
+		cmocka_unit_test(test_thread_start),
+		cmocka_unit_test(test_frame_in_rbx), cmocka_unit_test(test_not_understood),
 		cmocka_unit_test(test_debug_files),  cmocka_unit_test(test_assembly),
 		cmocka_unit_test(test_restorer),
 	};
