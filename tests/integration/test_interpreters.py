@@ -89,8 +89,8 @@ def test_inside_a_c_program(glim, run, tmp_path, name, kind):
     program = tmp_path / "server"
     build(PYTHONS[name], kind, program)
     p = run([program], env={"PYTHONHOME": str(PYTHONS[name]), "PYTHONDONTWRITEBYTECODE": "1"})
-    p.wait_line("^first$")
     p.wait_line("^second$")
+    p.wait_line("^first$")
     wanted = {("first", "work", "spin"), ("second", "work", "spin")}
     see(glim, "server", wanted, "-p", p.pid)
     see(glim, "server", wanted, "-a")

@@ -14,6 +14,7 @@ import recorders
 CPU_MS = 500
 REACH = 0.995  # at some 500 samples a case, one or two may be of a thread's start, or of code that is gone
 # The reader: a caller that went on to its next call while it was read, of calls of a microsecond.
+TRIES = 3  # what is wrong is wrong each time
 TORN = 0.002
 ALL = pythons.interpreters()
 KERNEL = pythons.rotation(pythons.CASES, [python for python in ALL if (3, 8) <= python.version < (3, 14)])
@@ -51,14 +52,16 @@ def seen(tmp_path_factory):
 def test_the_kernel_sees_true_stacks(seen, case, python, tmp_path):
     run, folded = seen["%s %s" % (python.name, case.name)]
     result = judge(run, folded)
-    if result.failures(REACH):  # a loaded machine: once more, by itself
+    for _ in range(TRIES - 1):  # a loaded machine: again, by itself
+        if not result.failures(REACH):
+            break
         run, folded = next(iter(record([(case, python)], tmp_path).values()))
         result = judge(run, folded)
     hold(run, result)
 
 
 def hold_attached(case, python, profiler, tmp_path, torn):
-    for _ in range(2):  # a loaded machine: once more
+    for _ in range(TRIES):  # a loaded machine
         program = pythons.Program(case, python, tmp_path, recorders.suffix())
         run, samples = attached.run(program, attached.BY_NAME[profiler], recorders.HZ, CPU_MS, tmp_path / "out")
         result = python_score.score_run(run, samples, recorders.HZ, True)

@@ -42,7 +42,9 @@ def test_stacks_are_the_true_ones(seen, name, tmp_path):
     run, folded = seen[name]
     result = score.score_run(run, folded, recorders.HZ)
     # On a loaded machine the first samples of a program may wait too long: it gets a recording of its own.
-    if result.failures(CASES_REACH):
+    for _ in range(2):
+        if not result.failures(CASES_REACH):
+            break
         run, folded = record({name: build(name, tmp_path)}, tmp_path)[name]
         result = score.score_run(run, folded, recorders.HZ)
     assert result.samples > CPU_MS * recorders.HZ / 1000 * 0.5
