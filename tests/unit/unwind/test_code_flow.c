@@ -616,12 +616,11 @@ static void test_restorer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lengths),	     cmocka_unit_test(test_against_tables),
-		cmocka_unit_test(test_start),	     cmocka_unit_test(test_signal_return),
-		cmocka_unit_test(test_thread_start),
-		cmocka_unit_test(test_frame_in_rbx), cmocka_unit_test(test_not_understood),
-		cmocka_unit_test(test_debug_files),  cmocka_unit_test(test_assembly),
-		cmocka_unit_test(test_restorer),
+		cmocka_unit_test(test_lengths),	       cmocka_unit_test(test_against_tables),
+		cmocka_unit_test(test_start),	       cmocka_unit_test(test_signal_return),
+		cmocka_unit_test(test_thread_start),   cmocka_unit_test(test_frame_in_rbx),
+		cmocka_unit_test(test_not_understood), cmocka_unit_test(test_debug_files),
+		cmocka_unit_test(test_assembly),       cmocka_unit_test(test_restorer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
