@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """What the agent costs: a load of many processes, a server, the agent, and its price.
 
+Then what a sample costs in the kernel: every CPU is busy with one C program that stands so many frames
+deep, sampled at 499 Hz.
+
 With GLIM_BENCH_OTEL=PROGRAM the OpenTelemetry eBPF profiler is measured in the same run, under the
 same load, for the same time, sending to a receiver on this machine."""
 import argparse
@@ -25,6 +28,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 GLIM = os.environ.get("GLIM", os.path.join(ROOT, "build", "glim"))
 MIB = 1 << 20
+DEPTHS = [10, 30, 110]  # calls
+DEEP_HZ, DEEP_WARM_UP_S, DEEP_S = 499, 4, 4
 
 
 def start(argv, **kwargs):
@@ -41,12 +46,17 @@ def end(process, timeout=20):
         return process.wait()
 
 
-@contextlib.contextmanager
-def load(count, folder):
-    """count processes: 4 busy, 40 light, one that starts others, the rest idle; half Python, half C."""
+def build_load(folder):
     c = os.path.join(folder, "load")
     subprocess.run(["cc", "-O2", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-o", c,
                     os.path.join(HERE, "load", "load.c")], check=True)
+    return c
+
+
+@contextlib.contextmanager
+def load(count, folder):
+    """count processes: 4 busy, 40 light, one that starts others, the rest idle; half Python, half C."""
+    c = build_load(folder)
     kinds = ["busy"] * 4 + ["light"] * 40
     kinds += ["idle"] * max(0, count - 1 - len(kinds))
     processes = [start([os.path.join(HERE, "load", "churn.sh")])]
@@ -141,23 +151,77 @@ def measure_glim(options, folder):
     return row
 
 
-def measure_otel(program, options, folder):
+@contextlib.contextmanager
+def otel_profiler(program, hz, folder):
+    """(the profiler, its log, the receiver that it sends to)"""
     python = os.path.join(ROOT, "build-venv-bench", "bin", "python")
     receiver = start([python, os.path.join(HERE, "otlp_receiver.py")], stdout=subprocess.PIPE, text=True)
     port = int(receiver.stdout.readline())
     log = os.path.join(folder, "otel.log")
     with open(log, "wb") as out:
         profiler = start([program, "-collection-agent", "127.0.0.1:%d" % port, "-disable-tls",
-                          "-samples-per-second", str(options.hz)], stdout=out, stderr=subprocess.STDOUT)
+                          "-samples-per-second", str(hz)], stdout=out, stderr=subprocess.STDOUT)
     try:
-        row = price(profiler, log, options.warm_up, options.seconds)
+        yield profiler, log, receiver
     finally:
         end(profiler)
         end(receiver)
-        counts = json.loads(receiver.stdout.read().strip() or "{}")
+
+
+def measure_otel(program, options, folder):
+    with otel_profiler(program, options.hz, folder) as (profiler, log, receiver):
+        row = price(profiler, log, options.warm_up, options.seconds)
+    counts = json.loads(receiver.stdout.read().strip() or "{}")
     row["samples"] = counts.get("samples", 0)
     row["complete"] = None
     return row
+
+
+@contextlib.contextmanager
+def glim_recorder(folder):
+    log = os.path.join(folder, "record.log")
+    with open(log, "wb") as out:
+        recorder = start([GLIM, "record", "-a", "-F", str(DEEP_HZ), "-o", os.path.join(folder, "deep.folded")],
+                         stdout=out, stderr=subprocess.STDOUT)
+    try:
+        yield recorder, log
+    finally:
+        end(recorder)
+
+
+def sample_ns(profiler, log):
+    return price(profiler, log, DEEP_WARM_UP_S, DEEP_S)["bpf_ns_a_run"]
+
+
+def deep_costs(otel, folder):
+    """{profiler: {depth: BPF ns a sample}}"""
+    costs = {"glim": {}, **({"opentelemetry": {}} if otel else {})}
+    c = build_load(folder)
+    for depth in DEPTHS:
+        programs = [start([c, "deep", str(depth)]) for _ in range(os.cpu_count())]
+        try:
+            with glim_recorder(folder) as (recorder, log):
+                costs["glim"][depth] = sample_ns(recorder, log)
+            if otel:
+                with otel_profiler(otel, DEEP_HZ, folder) as (profiler, log, _):
+                    costs["opentelemetry"][depth] = sample_ns(profiler, log)
+        finally:
+            for p in programs:
+                p.kill()
+                p.wait()
+    return costs
+
+
+def deep_table(costs):
+    names = list(costs)
+    lines = ["%-30s" % "" + "".join("%16s" % n for n in names)]
+    for depth in DEPTHS:
+        lines.append("%-30s" % ("BPF, ns a sample, %d calls" % depth) +
+                     "".join("%16.0f" % costs[n][depth] for n in names))
+    first, last = DEPTHS[0], DEPTHS[-1]
+    lines.append("%-30s" % "BPF, ns a frame" + "".join(
+        "%16.0f" % ((costs[n][last] - costs[n][first]) / (last - first)) for n in names))
+    return "\n".join(lines)
 
 
 ROWS = [
@@ -211,13 +275,17 @@ def main():
         results["glim"] = measure_glim(options, folder)
         if otel:
             results["opentelemetry"] = measure_otel(otel, options, folder)
+    with tempfile.TemporaryDirectory(prefix="glim-bench-") as folder, measure.BpfStats():
+        deep = deep_costs(otel, folder)
     about = {"kernel": platform.release(), "cpus": os.cpu_count(), "processes": count, "hz": options.hz,
              "seconds": options.seconds}
     if options.json:
-        print(json.dumps({"about": about, "results": results}, indent="\t"))
+        print(json.dumps({"about": about, "results": results, "ns_a_sample": deep}, indent="\t"))
     else:
         print("%(processes)d processes, %(hz)d Hz, %(cpus)d CPUs, Linux %(kernel)s, %(seconds)d s each\n" % about)
         print(table(results))
+        print("\nevery CPU busy with one C program, %d Hz\n" % DEEP_HZ)
+        print(deep_table(deep))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 /* A process for benchmarks: `load idle` wakes once a second, `load light` works 1 % of the time,
- * `load busy` works all the time, some 30 calls deep. Built by bench/load.py with frame pointers.
+ * `load busy` works all the time, some 30 calls deep; `load deep N` works N calls deep and nowhere
+ * else. Built by bench/load.py with frame pointers.
  */
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -36,6 +38,14 @@ __attribute__((noinline)) static uint64_t descend(unsigned int depth)
 	return below + spin(20);
 }
 
+__attribute__((noinline, noreturn)) static void dive(unsigned int depth)
+{
+	if (depth)
+		dive(depth - 1);
+	for (;;)
+		sink += spin(1000000);
+}
+
 static void work(uint64_t ns)
 {
 	uint64_t end = now_ns() + ns;
@@ -55,6 +65,8 @@ int main(int argc, char **argv)
 {
 	const char *kind = argc > 1 ? argv[1] : "idle";
 
+	if (!strcmp(kind, "deep") && argc > 2)
+		dive((unsigned int)strtoul(argv[2], NULL, 10));
 	for (;;) {
 		if (!strcmp(kind, "busy")) {
 			work(100000000);
