@@ -19,7 +19,7 @@ static void begin(const char *name)
 					"def work():\n"
 					"    while True:\n"
 					"        spin(20000)\n"
-					"        time.sleep(0)\n"
+					"        time.sleep(0.0005)\n"
 					"def %s():\n"
 					"    work()\n"
 					"sys.stdout.write('%s\\n')\n"
