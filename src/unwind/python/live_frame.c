@@ -180,7 +180,7 @@ static uint64_t climb(const struct frame_image *m, const struct chain *c, int i)
 	bool tells_end = lives[life_of(m->version)].life == STACK_POINTER;
 	uint64_t frame = c->frames[i], next = next_place(m, c, i), found = 0;
 	struct frame_link link = c->links[i];
-	bool calls_loop;
+	bool only_by_c;
 
 	for (int calls = 0; calls < MAX_CALLS; calls++) {
 		uint64_t bytes;
@@ -188,10 +188,10 @@ static uint64_t climb(const struct frame_image *m, const struct chain *c, int i)
 		if (link.state == FRAME_RUNS || (tells_end && link.state == FRAME_CALLS))
 			found = frame;
 		/* Not what it called while this was copied: it ran until then. */
-		calls_loop = !tells_end && link.state == FRAME_RUNS;
+		only_by_c = !tells_end && link.state == FRAME_RUNS;
 		if (!next || frame_link_read(m, next, &link) || link.own_object ||
 		    link.is_boundary || link.state == FRAME_DEAD ||
-		    !is_called_by(m, &link, frame, calls_loop))
+		    !is_called_by(m, &link, frame, only_by_c))
 			break;
 		frame = next;
 		bytes = bytes_of(m, link.code);

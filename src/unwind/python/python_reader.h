@@ -1,9 +1,9 @@
 /* unwind/python/python_reader.h - the stacks of Python threads, read from outside while they run.
  *
  * Needs no more than memory that can be read, never stops anything, and walks with the same code as
- * the kernel's program. A stack is shown when it was proven to exist, or when all of its calls were
- * (stack_belief.h); else only its outer part that is certain, which then ends in
- * UNWIND_PYTHON_TORN.
+ * the kernel's program. What its frames tell of themselves (live_frame.h) says which stack there
+ * was while memory was copied; of what that leaves open only the outer part that is certain is
+ * shown, which then ends in UNWIND_PYTHON_TORN.
  *
  * Memory: a reader belongs to its maker; threads and their entries live until the next call.
  * Threads: one at a time. */

@@ -55,6 +55,21 @@ static struct frame_image image_of(enum stack_image *image)
 	};
 }
 
+static int read_link(enum stack_image image, uint64_t frame, struct frame_link *ret)
+{
+	const struct frame_image m = image_of(&image);
+
+	return frame_link_read(&m, frame, ret);
+}
+
+/* A frame in the image before, and in the one after. */
+static int read_links(uint64_t frame, struct frame_link *before, struct frame_link *after)
+{
+	int code = read_link(STACK_BEFORE, frame, before);
+
+	return code ? code : read_link(STACK_AFTER, frame, after);
+}
+
 static bool same_link(const struct frame_link *a, const struct frame_link *b)
 {
 	return a->code == b->code && a->previous == b->previous;
@@ -62,11 +77,11 @@ static bool same_link(const struct frame_link *a, const struct frame_link *b)
 
 /* A neighbour of the frame that runs was copied together with it; but a copy can be interrupted:
  * what called in the same call of the loop cannot run, too. */
-static void check_neighbour(const struct frame_image *image, uint64_t frame)
+static void check_neighbour(uint64_t frame)
 {
 	const struct frame_link callee = current.callee;
 
-	if (frame_link_read(image, frame, &current.callee))
+	if (read_link(current.image, frame, &current.callee))
 		current.callee = (struct frame_link){};
 	current.torn |= callee.code && !callee.is_boundary && !callee.ends_call &&
 			current.callee.state == FRAME_RUNS;
@@ -99,11 +114,12 @@ static enum stack_image image_at_call(uint64_t frame, const struct frame_link *b
 	struct map64 *calls = &current.walk->calls;
 	uint64_t before = call_key(current.callee_code, b);
 	uint64_t after = call_key(current.callee_code, a);
+	bool knows_before = map64_get(calls, before), knows_after = map64_get(calls, after);
 
 	if (!current.callee_code)
 		return current.image;
-	if (before != after && !map64_get(calls, before) != !map64_get(calls, after))
-		return map64_get(calls, after) ? STACK_AFTER : STACK_BEFORE;
+	if (knows_before != knows_after)
+		return knows_after ? STACK_AFTER : STACK_BEFORE;
 	if (before == after && current.callee_in_both) {
 		if (calls->len >= MAX_CALLS) {
 			map64_fini(calls);
@@ -120,23 +136,22 @@ static enum stack_image image_at_call(uint64_t frame, const struct frame_link *b
  * called. */
 static enum stack_image image_of_far(uint64_t frame)
 {
-	enum stack_image before = STACK_BEFORE, after = STACK_AFTER, ret;
-	struct frame_image images[] = {image_of(&before), image_of(&after)};
 	struct frame_link b, a;
+	enum stack_image ret;
 
-	if (frame_link_read(&images[0], frame, &b) || frame_link_read(&images[1], frame, &a))
+	if (read_links(frame, &b, &a))
 		return current.image;
 	if (a.own_object && b.own_object && (a.state == FRAME_DEAD) != (b.state == FRAME_DEAD)) {
 		/* Only the outermost frame has no caller, and that does not come and go. */
 		current.torn |= !(a.state == FRAME_DEAD ? b : a).previous;
 		current.callee_in_both = false;
-		ret = a.state == FRAME_DEAD ? before : after;
+		ret = a.state == FRAME_DEAD ? STACK_BEFORE : STACK_AFTER;
 	} else {
 		current.torn |= !same_link(&a, &b) || (a.own_object && a.state == FRAME_DEAD);
 		ret = image_at_call(frame, &b, &a);
 		current.callee_in_both = true;
 	}
-	current.callee_code = (ret == after ? a : b).code;
+	current.callee_code = (ret == STACK_AFTER ? a : b).code;
 	return ret;
 }
 
@@ -149,9 +164,7 @@ static enum stack_image image_of_frame(uint64_t frame)
 		return current.image;
 	}
 	if (!each && frame - current.running + NEAR < 2 * NEAR) {
-		struct frame_image image = image_of(&current.image);
-
-		check_neighbour(&image, frame);
+		check_neighbour(frame);
 		return current.image;
 	}
 	current.callee = (struct frame_link){};
@@ -218,10 +231,9 @@ static bool find_running(uint64_t frame)
 /* Does a frame stand at a call of this code, in an image? */
 static bool stands_at_call(uint64_t frame, uint64_t callee_code, enum stack_image image)
 {
-	struct frame_image m = image_of(&image);
 	struct frame_link link;
 
-	return !frame_link_read(&m, frame, &link) && link.state != FRAME_DEAD &&
+	return !read_link(image, frame, &link) && link.state != FRAME_DEAD &&
 	       map64_get(&current.walk->calls, call_key(callee_code, &link));
 }
 
@@ -229,13 +241,10 @@ static bool stands_at_call(uint64_t frame, uint64_t callee_code, enum stack_imag
  * the one frame that stands where its code is known to be called from. */
 static bool find_caller_of_left(uint64_t frame)
 {
-	enum stack_image before = STACK_BEFORE, after = STACK_AFTER;
-	struct frame_image images[] = {image_of(&before), image_of(&after)};
 	struct frame_link b, a;
 	unsigned int found = 0;
 
-	if (frame_link_read(&images[0], frame, &b) || frame_link_read(&images[1], frame, &a) ||
-	    !a.own_object || a.code != b.code)
+	if (read_links(frame, &b, &a) || !a.own_object || a.code != b.code)
 		return false;
 	for (uint64_t i = 0; i < CALLERS; i++) {
 		const uint64_t *caller = map64_get(&current.walk->callers, hash_mix(a.code, i));
@@ -334,15 +343,10 @@ static void vote_for_root(struct stack_thread *t, uint64_t frame)
 /* Is the outermost frame, which nobody called, alive? One that is over has no caller, too. */
 static bool is_root_alive(uint64_t frame)
 {
-	for (enum stack_image image = STACK_BEFORE; image < STACK_IMAGES; image++) {
-		struct frame_image m = image_of(&image);
-		struct frame_link link;
+	struct frame_link b, a;
 
-		if (frame_link_read(&m, frame, &link) ||
-		    (link.own_object && link.state == FRAME_DEAD))
-			return false;
-	}
-	return true;
+	return !read_links(frame, &b, &a) && !(b.own_object && b.state == FRAME_DEAD) &&
+	       !(a.own_object && a.state == FRAME_DEAD);
 }
 
 /* Does the stack end where it can? Where frames do not tell whether they are over, where most
