@@ -221,7 +221,7 @@ static bool add_location(struct reader *r, struct profile *p, uint32_t location,
 static size_t collect_frames(struct reader *r, struct profile *p, const struct otlp_stack *s,
 			     uint32_t frames[static FORMAT_MAX_DEPTH])
 {
-	const uint32_t *locations = r->dict.indices.data + s->first;
+	const uint32_t *locations = s->count ? &r->dict.indices.data[s->first] : NULL;
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < s->count; i++) {
