@@ -14,6 +14,7 @@
 	X(server, "keep profiles and show them in a browser")                                      \
 	X(record, "profile into a file")                                                           \
 	X(top, "show live where the time goes")                                                    \
+	X(mem, "the memory of each line of a Python program")                                      \
 	X(dump, "the stacks of a Python process as they are now")                                  \
 	X(report, "say where the time of a profile file went, or convert it")                      \
 	X(diff, "say what changed between two profile files")                                      \

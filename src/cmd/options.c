@@ -79,6 +79,7 @@ struct line {
 	char **argv;
 	int at; /* the argument being looked at */
 	bool *set;
+	bool over; /* only operands from here on */
 };
 
 static int assign(const struct option_table *t, struct line *l, const struct option_spec *s,
@@ -96,6 +97,7 @@ static int assign(const struct option_table *t, struct line *l, const struct opt
 	}
 	*s->value = attached;
 	l->set[s - t->specs] = true;
+	l->over |= s->last;
 	return 0;
 }
 
@@ -166,6 +168,8 @@ static int parse_line(const struct option_table *t, struct line *l, int *ret_sta
 			*ret_status = r;
 			return -1;
 		}
+		if (l->over)
+			return operands_last(l, operands, l->at + 1);
 	}
 	return operands_last(l, operands, l->argc);
 }
@@ -252,7 +256,7 @@ int options_parse(const struct option_table *t, int argc, char **argv, struct ar
 		  int *ret_status)
 {
 	bool set[MAX_OPTIONS] = {};
-	struct line l = {argc, argv, 0, set};
+	struct line l = {argc, argv, 0, set, false};
 	const struct option_spec *config = find_long(t, "config", 6);
 	int operand, r;
 

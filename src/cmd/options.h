@@ -16,6 +16,7 @@ struct option_spec {
 	const char *takes;  /* what its value is, as the help says it: "URL"; NULL: a switch */
 	const char *text;   /* for the help */
 	const char **value; /* where the value goes; a switch that is on becomes "yes" */
+	bool last;	    /* what stands behind its value are operands, whatever it is */
 };
 struct option_table {
 	const char *command;

@@ -1,0 +1,188 @@
+/* glim mem: the memory of each line of a Python program. */
+#include "cmd/cmd.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/utf8.h"
+#include "cmd/launch.h"
+#include "cmd/options.h"
+#include "memory/memory_folder.h"
+#include "memory/memory_watch.h"
+
+enum { MAX_ONLY = 1 };
+
+struct mem_options {
+	const char *module, *python, *only, *allocated, *precision, *output;
+};
+struct mem {
+	const struct mem_options *o;
+	char **command;
+	struct memory_folder folder;
+	struct memory_watch watch;
+	struct launch launch;
+	struct memory_run run;
+};
+
+/* ---- the program ---- */
+
+/* Wait for its end and look at it meanwhile. Ctrl-C goes to the program too, which decides what to
+ * make of it; who ends us means the program. */
+static void watch(struct mem *m)
+{
+	sigset_t set;
+	cleanup_close int signals = -1;
+	struct pollfd fds[2];
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	fds[0] = (struct pollfd){.fd = m->launch.ended, .events = POLLIN};
+	fds[1] = (struct pollfd){.fd = signals, .events = POLLIN};
+	while (!(fds[0].revents & POLLIN)) {
+		struct signalfd_siginfo s;
+
+		if (poll(fds, 2, m->watch.interval_ms) < 0 && errno != EINTR)
+			break;
+		while (signals >= 0 && read(signals, &s, sizeof(s)) == sizeof(s))
+			if (s.ssi_signo == SIGTERM || s.ssi_signo == SIGHUP)
+				kill(m->launch.pid, (int)s.ssi_signo);
+		memory_watch_look(&m->watch);
+	}
+}
+
+static int run(struct mem *m, int *ret_status, struct err *e)
+{
+	int code;
+
+	memory_folder_enter(&m->folder);
+	code = launch_open(m->command, -1, &m->launch, e);
+	memory_folder_leave();
+	if (!code)
+		code = launch_go(&m->launch, e);
+	if (code) {
+		if (m->launch.pid > 0)
+			*ret_status = launch_wait(&m->launch);
+		return err_prefix(e, "%s", m->command[0]);
+	}
+	watch(m);
+	*ret_status = launch_wait(&m->launch);
+	return 0;
+}
+
+/* ---- what is shown ---- */
+
+static void put_function(const struct memory_function *f)
+{
+	printf("Filename: %s\n\nLine #    Mem usage    Increment  Occurrences   Line\n", f->file);
+	for (size_t i = 0; i < f->nlines; i++) {
+		const struct memory_line *l = &f->lines[i];
+
+		printf("%6u %9.3f MiB %8.3f MiB  %10llu   %s\n", l->line,
+		       (double)l->usage / 1048576, (double)l->increment / 1048576,
+		       (unsigned long long)l->occurrences, f->name);
+	}
+	putchar('\n');
+}
+
+static int show(struct mem *m, struct err *e)
+{
+	int code = memory_run_read(m->folder.path, &m->run, e);
+
+	if (code)
+		return code;
+	memory_watch_give(&m->watch, &m->run);
+	for (size_t i = 0; i < m->run.processes.len; i++) {
+		const struct memory_process *p = &m->run.processes.data[i];
+
+		if (p->problem)
+			fprintf(stderr, "glim mem: process %d: %s\n", (int)p->pid, p->problem);
+		for (size_t j = 0; j < p->nfunctions; j++)
+			put_function(&p->functions[j]);
+	}
+	return 0;
+}
+
+static int mem(struct mem *m)
+{
+	struct err e = {};
+	int status = 0;
+	int code = memory_folder_open(m->o->allocated ? MEMORY_ALLOCATED : 0, &m->o->only,
+				      m->o->only ? 1 : 0, &m->folder, &e);
+
+	if (!code) {
+		memory_watch_init(&m->watch, m->folder.path, m->o->allocated);
+		code = run(m, &status, &e);
+	}
+	if (!code)
+		code = show(m, &e);
+	if (code)
+		fprintf(stderr, "glim mem: %s\n", e.msg);
+	launch_close(&m->launch);
+	memory_run_fini(&m->run);
+	memory_watch_fini(&m->watch);
+	memory_folder_close(&m->folder);
+	return status ? status : code ? 1 : 0;
+}
+
+/* ---- options ---- */
+
+/* The command: as it stands behind "--", or Python with a script or a module. */
+static char **make_command(const struct mem_options *o, int argc, char **argv, int operand,
+			   struct arena *a)
+{
+	bool whole = operand > 1 && !strcmp(argv[operand - 1], "--") && !o->module;
+	char **command = arena_array(a, char *, (size_t)(argc - operand) + 4);
+	size_t n = 0;
+
+	if (!whole)
+		command[n++] = arena_strdup(a, o->python ? o->python : "python3");
+	if (o->module) {
+		command[n++] = arena_strdup(a, "-m");
+		command[n++] = arena_strdup(a, o->module);
+	}
+	for (int i = operand; i < argc; i++)
+		command[n++] = argv[i];
+	return command;
+}
+
+int cmd_mem(int argc, char **argv)
+{
+	struct mem_options o = {};
+	struct arena memory = {};
+	const struct option_spec specs[] = {
+		{"module", 'm', "MODULE", "run a module as a script, as python -m does", &o.module,
+		 .last = true},
+		{"python", 0, "EXE", "the interpreter of a script or module (python3)", &o.python},
+		{"only", 0, "PATTERN", "files or functions to measure (your own code)", &o.only},
+		{"allocated", 0, NULL, "count allocated bytes, not resident memory", &o.allocated},
+		{"output", 'o', "FILE", "where to (standard output)", &o.output},
+	};
+	const struct option_table table = {
+		.command = "mem",
+		.usage = "[OPTION...] SCRIPT [ARGUMENT...] | -m MODULE [ARGUMENT...] | -- COMMAND "
+			 "[ARGUMENT...]",
+		.about = "Runs a Python program and shows the memory of each line of each function "
+			 "of yours. The program needs no change; its exit status is passed on.",
+		.examples = "  glim mem script.py\n",
+		.specs = specs,
+		.n = ARRAY_SIZE(specs)};
+	struct mem m = {.o = &o, .launch = {.go = -1, .failed = -1, .ended = -1}};
+	int status = 2, operand = options_parse(&table, argc, argv, &memory, &status);
+
+	if (operand >= 0 && operand == argc && !o.module) {
+		status = cmd_usage_error("mem", "say what to run: a script, -m MODULE, or -- "
+						"COMMAND");
+	} else if (operand >= 0) {
+		m.command = make_command(&o, argc, argv, operand, &memory);
+		status = mem(&m);
+	}
+	arena_fini(&memory);
+	return status;
+}

@@ -1,0 +1,112 @@
+#include "memory/memory_watch.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "memory/target/memory_abi.h"
+
+enum { FIRST_INTERVAL_MS = 10, MAX_POINTS = 8192, MAX_PROCESSES = 256 };
+
+void memory_watch_init(struct memory_watch *w, const char *folder, bool allocated)
+{
+	*w = (struct memory_watch){.folder = folder,
+				   .allocated = allocated,
+				   .interval_ms = FIRST_INTERVAL_MS,
+				   .page = (uint64_t)sysconf(_SC_PAGESIZE)};
+}
+
+void memory_watch_fini(struct memory_watch *w)
+{
+	vec_fini(&w->points);
+}
+
+/* -1: it is gone. */
+static int64_t resident(const struct memory_watch *w, pid_t pid)
+{
+	char path[64], text[128], *end;
+	cleanup_close int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	if (n <= 0)
+		return -1;
+	text[n] = 0;
+	strtoull(text, &end, 10);
+	/* Of a zombie all is 0. */
+	n = (ssize_t)(strtoull(end, NULL, 10) * w->page);
+	return n ? n : -1;
+}
+
+static int64_t allocated(const struct memory_watch *w, int folder, const char *name)
+{
+	cleanup_close int fd = w->allocated ? openat(folder, name, O_RDONLY | O_CLOEXEC) : -1;
+	int64_t v;
+
+	if (fd < 0 ||
+	    pread(fd, &v, sizeof(v), offsetof(struct memory_header_abi, allocated)) != sizeof(v))
+		return -1;
+	return v;
+}
+
+/* Two looks become one, with the higher point of each process: a peak is never lost. */
+static void thin_out(struct memory_watch *w)
+{
+	struct memory_watch_point *p = w->points.data;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->points.len; i++) {
+		size_t same = kept;
+
+		p[i].look /= 2;
+		while (same && p[same - 1].look == p[i].look && p[same - 1].pid != p[i].pid)
+			same--;
+		if (!same || p[same - 1].look != p[i].look)
+			p[kept++] = p[i];
+		else if (p[i].resident > p[same - 1].resident)
+			p[same - 1] = p[i];
+	}
+	w->points.len = kept;
+	w->looks = (w->looks + 1) / 2;
+	w->interval_ms *= 2;
+}
+
+void memory_watch_look(struct memory_watch *w)
+{
+	DIR *d = opendir(w->folder);
+	struct dirent *entry;
+	size_t n = 0;
+
+	while (d && n < MAX_PROCESSES && (entry = readdir(d))) {
+		long pid = strtol(entry->d_name, NULL, 10);
+		struct memory_watch_point p = {.pid = (pid_t)pid,
+					       .look = w->looks,
+					       .realtime_ns = (uint64_t)clock_real_ns()};
+
+		if (pid <= 0 || pid > INT32_MAX)
+			continue;
+		p.resident = resident(w, p.pid);
+		if (p.resident < 0)
+			continue;
+		p.allocated = allocated(w, dirfd(d), entry->d_name);
+		vec_push(&w->points, p);
+		n++;
+	}
+	if (d)
+		closedir(d);
+	w->looks++;
+	if (w->points.len > MAX_POINTS)
+		thin_out(w);
+}
+
+void memory_watch_give(const struct memory_watch *w, struct memory_run *run)
+{
+	for (size_t i = 0; i < w->points.len; i++) {
+		const struct memory_watch_point *p = &w->points.data[i];
+
+		memory_run_point(run, p->pid, p->realtime_ns, p->resident, p->allocated);
+	}
+}

@@ -1,0 +1,133 @@
+/* memory/target/library.h - the library that `glim mem` loads into the program.
+ *
+ * It comes by LD_PRELOAD into every process of the run and does nothing unless there is a Python.
+ * Parts: store.c (the file that Glim reads), python.c (functions of the interpreter, and coming
+ * into it), codes.c (which code is measured), trace.c (line by line), allocator.c (bytes given out
+ * and taken back), library.c (begin, fork, end). It is linked with nothing, so that glibc of any
+ * age and musl can load it: what it calls is found in the program.
+ * Threads: what the trace function touches is guarded by the GIL; the rest says so. Nothing here
+ * ever ends the program, writes to its terminal, or changes errno. */
+#ifndef GLIM_MEMORY_LIBRARY_H
+#define GLIM_MEMORY_LIBRARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "memory/target/memory_abi.h"
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* ---- library.c ---- */
+
+extern struct memory_config_abi config;
+void library_problem(enum memory_problem problem);
+uint64_t library_now(void); /* CLOCK_REALTIME, nanoseconds */
+
+/* ---- store.c ---- */
+
+/* The header of the file, a place of its own where there is no file. */
+extern struct memory_header_abi *header;
+int store_open(const char *folder);
+/* A zeroed record, NULL where there is no room. Threads: any. */
+void *store_record(uint32_t kind, size_t bytes);
+/* In a child: a file of its own, whose records stand at the same addresses with their numbers at
+ * zero. */
+void store_fork(void);
+/* Memory of the library's own, zeroed, for ever; NULL where there is none. Threads: any. */
+void *store_memory(size_t bytes);
+/* Pages that the library itself made resident. */
+extern int64_t store_pages;
+
+/* ---- python.c ---- */
+
+typedef struct object PyObject; /* opaque: the names of Python's own headers */
+
+typedef int trace_function(PyObject *object, PyObject *frame, int what, PyObject *argument);
+/* X(type, name, arguments): functions of every Python from 2.7 on. */
+#define PYTHON_FUNCTIONS(X)                                                                        \
+	X(int, Py_IsInitialized, (void))                                                           \
+	X(int, Py_AddPendingCall, (int (*)(void *), void *))                                       \
+	X(const char *, Py_GetVersion, (void))                                                     \
+	X(void, Py_IncRef, (PyObject *))                                                           \
+	X(void, Py_DecRef, (PyObject *))                                                           \
+	X(void, PyEval_SetTrace, (trace_function *, PyObject *))                                   \
+	X(int, PyFrame_GetLineNumber, (PyObject *))                                                \
+	X(PyObject *, PyObject_GetAttrString, (PyObject *, const char *))                          \
+	X(int, PyObject_SetAttrString, (PyObject *, const char *, PyObject *))                     \
+	X(PyObject *, PyObject_Call, (PyObject *, PyObject *, PyObject *))                         \
+	X(PyObject *, PyObject_GetIter, (PyObject *))                                              \
+	X(PyObject *, PyIter_Next, (PyObject *))                                                   \
+	X(int, PyCallable_Check, (PyObject *))                                                     \
+	X(long, PyLong_AsLong, (PyObject *))                                                       \
+	X(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))                              \
+	X(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))                               \
+	X(PyObject *, PySys_GetObject, (const char *))                                             \
+	X(PyObject *, PyDict_GetItemString, (PyObject *, const char *))                            \
+	X(PyObject *, PyCFunction_NewEx, (void *, PyObject *, PyObject *))                         \
+	X(PyObject *, PyTuple_New, (intptr_t))                                                     \
+	X(intptr_t, PyTuple_Size, (PyObject *))                                                    \
+	X(PyObject *, PyTuple_GetItem, (PyObject *, intptr_t))                                     \
+	X(int, PyTuple_SetItem, (PyObject *, intptr_t, PyObject *))                                \
+	X(PyObject *, PyImport_ImportModule, (const char *))
+/* Those that only some have. */
+#define PYTHON_OPTIONAL(X)                                                                         \
+	X(PyObject *, PyFrame_GetCode, (PyObject *))                                               \
+	X(const char *, PyUnicode_AsUTF8, (PyObject *))                                            \
+	X(char *, PyString_AsString, (PyObject *))                                                 \
+	X(char *, PyBytes_AsString, (PyObject *))                                                  \
+	X(intptr_t, PyBytes_Size, (PyObject *))                                                    \
+	X(intptr_t, PyString_Size, (PyObject *))                                                   \
+	X(void, PyMem_GetAllocator, (int, void *))                                                 \
+	X(void, PyMem_SetAllocator, (int, void *))
+struct python {
+#define X(type, name, arguments) type(*name) arguments;
+	PYTHON_FUNCTIONS(X)
+	PYTHON_OPTIONAL(X)
+#undef X
+	PyObject *none;
+	uint32_t version;    /* 0xMMmm */
+	uint16_t frame_line; /* where a frame keeps its line while it is traced, 0: ask */
+};
+extern struct python python;
+
+/* Look for an interpreter in this process; true where there is one, which is then waited for. */
+bool python_find(void);
+/* An interpreter is there and runs no code of ours yet. */
+extern bool python_waiting;
+/* Ask it to let us in, once it can. Called from allocations. Threads: any. */
+void python_poll(void);
+/* The text of a str or of bytes, NULL where it is none. */
+const char *python_text(PyObject *o);
+/* The attribute as a number, or fallback. */
+long python_number(PyObject *o, const char *attribute, long fallback);
+
+/* ---- codes.c ---- */
+
+/* What is known of a code object. */
+struct code {
+	PyObject *object;		      /* held */
+	struct memory_function_abi *function; /* NULL: not to be measured */
+	struct memory_line_abi *lines;
+	uint32_t first_line, nlines;
+	uint32_t number; /* of the function */
+	uint32_t active; /* activations, of all threads */
+	bool stops;	 /* a generator or a coroutine: it goes on where it stopped */
+};
+/* Find out where the user's own code is. */
+void codes_init(void);
+/* Never NULL. */
+struct code *codes_find(PyObject *code);
+/* @profile: it is to be measured wherever it is from. */
+void codes_decorate(PyObject *code);
+
+/* ---- trace.c ---- */
+
+/* Measure the lines of this thread from now on. */
+void trace_begin(void);
+/* The thread ends, or is traced by the program. */
+void trace_drop(void);
+/* In a child: amounts are others than before. */
+void trace_fork(void);
+
+#endif
