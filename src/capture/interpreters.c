@@ -9,7 +9,7 @@ void interpreters_init(struct interpreters *i, const struct memory *m, const str
 {
 	*i = (struct interpreters){.memory = *m, .python = *py};
 	i->has_objects = !py->process.layout.free_threaded &&
-			 !python_objects_init(&i->objects, &i->memory, py->version);
+			 !python_text_objects_init(&i->objects, &i->memory, py->version, false);
 }
 
 void interpreters_fini(struct interpreters *i)

@@ -3,12 +3,16 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "unwind/python/process_name.h"
 
 enum {
 	/* Code objects remembered a process; beyond it the table starts anew. */
 	MAX_CODES = 20000,
 	MAX_CHILDREN = 16384,
 };
+/* A child is given its name some milliseconds after its first sample, or never. */
+#define NAME_WAIT_MIN (10 * 1000 * 1000LL)
+#define NAME_WAIT_MAX (5 * NSEC_PER_SEC)
 /* Wait before mappings are read again: doubled each time it did not help. */
 #define REFRESH_WAIT_MIN (20 * 1000 * 1000LL)
 #define REFRESH_WAIT_MAX (10 * NSEC_PER_SEC)
@@ -32,6 +36,7 @@ static void target_free(struct target *t)
 	forget_names(t);
 	codes_clear(t);
 	vec_fini(&t->codes);
+	free(t->given_name);
 	hash_index_fini(&t->code_index);
 	if (t->readable)
 		process_fini(&t->process);
@@ -186,6 +191,22 @@ bool target_mapped(struct target *t, const struct mapping_event *e)
 		return false;
 	process_map(&t->process, &new);
 	return true;
+}
+
+const char *target_given_name(struct target *t, int64_t now_ns)
+{
+	const struct memory memory = memory_of_process(process_tid(&t->process));
+	cleanup_buf struct buf name = {};
+
+	if (!t->has_python || t->name_wait_ns > NAME_WAIT_MAX || now_ns < t->name_ns)
+		return t->given_name;
+	t->name_wait_ns = t->name_wait_ns ? t->name_wait_ns * 2 : NAME_WAIT_MIN;
+	t->name_ns = now_ns + t->name_wait_ns;
+	if (!python_process_name(&memory, &t->python, &name)) {
+		free(t->given_name);
+		t->given_name = mem_strdup(buf_cstr(&name));
+	}
+	return t->given_name;
 }
 
 static const struct code_entry *find_code(const struct target *t, uint64_t address, uint32_t check)

@@ -41,6 +41,8 @@ struct target {
 	VEC(struct code_entry) codes;
 	struct hash_index code_index;
 	struct python_qualnames *qualnames; /* NULL: not asked for, or not kept */
+	char *given_name;		    /* target_given_name */
+	int64_t name_ns, name_wait_ns;	    /* when it is read again */
 };
 struct targets {
 	VEC(struct target *) list;
@@ -67,6 +69,9 @@ const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t
 				     bool *ret_changed);
 /* The process mapped something; true when that was news. */
 bool target_mapped(struct target *t, const struct mapping_event *e);
+/* What multiprocessing calls a process that it started, from strangers; NULL where nothing is
+ * known. Read a few times in the process's first seconds, and kept. */
+const char *target_given_name(struct target *t, int64_t now_ns);
 /* The code object's text, read at the first call. The result says in failed whether there is one;
  * it lives until the next call. */
 const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,

@@ -462,21 +462,27 @@ static struct profile_label make_label(struct profile *p, const char *key, uint3
 	return (struct profile_label){profile_string(p, key), value};
 }
 
-static uint32_t label_set(struct window *w, const struct probe_sample *s, const struct target *t,
+static struct profile_label name_label(struct profile *p, const char *key, const char *name)
+{
+	return make_label(p, key, printable_string(p, name, strlen(name)));
+}
+
+static uint32_t label_set(struct window *w, const struct probe_sample *s, struct target *t,
 			  const struct window_facts *facts)
 {
 	struct profile *p = w->profile;
-	struct profile_label all[GO_LABELS_MAX + 5];
+	struct profile_label all[GO_LABELS_MAX + 6];
+	const char *name = t ? target_given_name(t, (int64_t)s->time_ns) : NULL;
 	char pid[16];
 	size_t n = t && t->has_go ? labels_of_goroutine(&w->labels, p, s, &t->go, all) : 0;
 
 	snprintf(pid, sizeof(pid), "%u", s->pid);
 	all[n++] = make_label(p, "process", comm_string(p, s->process_comm));
 	all[n++] = make_label(p, "pid", profile_string(p, pid));
-	all[n++] =
-		make_label(p, "thread",
-			   facts->thread ? printable_string(p, facts->thread, strlen(facts->thread))
-					 : comm_string(p, s->thread_comm));
+	if (name)
+		all[n++] = name_label(p, "multiprocessing", name);
+	all[n++] = facts->thread ? name_label(p, "thread", facts->thread)
+				 : make_label(p, "thread", comm_string(p, s->thread_comm));
 	if (facts->gil)
 		all[n++] = make_label(p, "gil", profile_string(p, facts->gil));
 	if (facts->state)

@@ -103,10 +103,12 @@ struct dump {
 	bool has_python;
 	struct python python;
 	struct python_objects objects;
-	bool has_objects;	    /* false: of 2.7 and without a GIL only stacks are known */
+	bool has_objects;	    /* false: of 2.7 only names are known, */
+	bool has_names;		    /* and without a GIL only stacks */
 	struct dump_native *native; /* NULL: not asked for */
 	struct python_qualnames *qualnames;
 	const char *command, *program; /* the command line; the interpreter's file, or NULL */
+	const char *name;	       /* that multiprocessing gave it, or NULL */
 	bool has_gil;		       /* who holds it is known */
 	VEC(struct dump_thread) threads;
 	VEC(struct dump_deadlock) deadlocks;

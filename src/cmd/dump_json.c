@@ -224,6 +224,7 @@ void dump_put_json(const struct dump *d, struct buf *out)
 	json_object_begin(&j);
 	put_int(&j, "pid", d->pid);
 	put_text(&j, "command", d->command);
+	put_text(&j, "multiprocessing", d->name);
 	put_text(&j, "python", d->program ? text : NULL);
 	put_text(&j, "program", d->program);
 	json_key(&j, "threads");

@@ -8,6 +8,7 @@
 #include "process/activity.h"
 #include "unwind/python/gil.h"
 #include "unwind/python/layout.h"
+#include "unwind/python/process_name.h"
 #include "unwind/python/thread_names.h"
 
 enum {
@@ -65,6 +66,14 @@ static void read_command(struct dump *d)
 	d->command = arena_strndup(&d->arena, b.len ? (char *)b.data : "", b.len);
 }
 
+static void read_name(struct dump *d)
+{
+	cleanup_buf struct buf name = {};
+
+	if (!python_process_name(&d->memory, &d->python, &name))
+		d->name = arena_strdup(&d->arena, buf_cstr(&name));
+}
+
 static int no_python(const struct dump *d, bool expected, struct err *e)
 {
 	if (d->core && core_missing(d->core))
@@ -107,8 +116,9 @@ static int find_python(struct dump *d, struct err *e)
 		return err_set(e, -ENOTSUP,
 			       "it runs Python %u.%u, which this version of glim does not know",
 			       d->python.version >> 24, d->python.version >> 16 & 0xff);
-	d->has_objects = !d->python.process.layout.free_threaded &&
-			 !python_objects_init(&d->objects, &d->memory, d->python.version);
+	d->has_names = !d->python.process.layout.free_threaded &&
+		       !python_text_objects_init(&d->objects, &d->memory, d->python.version, false);
+	d->has_objects = d->has_names && python_object_layout_of(d->python.version);
 	if (d->options.locals && !d->has_objects)
 		return err_set(e, -ENOTSUP,
 			       "it runs Python %u.%u%s, whose variables glim cannot read: leave "
@@ -227,9 +237,10 @@ static void interpreter_read(struct dump *d, uint64_t address, struct interprete
 	i->gil = (struct python_gil){};
 	i->has_gil = !python_gil_read(&d->memory, &d->python, address, &i->gil);
 	d->has_gil |= i->has_gil;
+	if (d->has_names)
+		python_thread_names_read(&i->names, &d->objects, address);
 	if (!d->has_objects)
 		return;
-	python_thread_names_read(&i->names, &d->objects, address);
 	dump_read_tasks(d, address);
 	dump_read_greenlets(d, address);
 }
@@ -374,6 +385,8 @@ int dump_read(const struct dump_options *o, struct dump *d, struct err *e)
 	if (r < 0)
 		return r;
 	read_command(d);
+	if (d->has_python)
+		read_name(d);
 	if (d->options.source)
 		dump_read_sources(d);
 	return 0;

@@ -25,7 +25,13 @@ static void put_head(const struct dump *d, struct buf *out)
 {
 	if (d->core)
 		buf_puts(out, "Core of ");
-	buf_printf(out, d->core ? "process %d: " : "Process %d: ", (int)d->pid);
+	buf_printf(out, d->core ? "process %d" : "Process %d", (int)d->pid);
+	if (d->name) {
+		buf_puts(out, " \"");
+		put(out, d->name);
+		buf_putc(out, '"');
+	}
+	buf_puts(out, ": ");
 	put(out, *d->command ? d->command : d->process.comm);
 	buf_putc(out, '\n');
 	if (d->program)

@@ -152,6 +152,19 @@ static uint32_t label(const struct window *w, uint32_t labels, const char *key)
 	return v ? strtab_puts(&w->table->strings, v) : 0;
 }
 
+/* "python3 (ForkPoolWorker-2)", where multiprocessing named it. */
+static uint32_t process_of(const struct window *w, uint32_t labels)
+{
+	const char *process = profile_label_value(w->profile, labels, "process");
+	const char *name = profile_label_value(w->profile, labels, "multiprocessing");
+	cleanup_free char *both = NULL;
+
+	if (!process || !name)
+		return process ? strtab_puts(&w->table->strings, process) : 0;
+	both = mem_asprintf("%s (%s)", process, name);
+	return strtab_puts(&w->table->strings, both);
+}
+
 /* Of whom a sample is: as labels say it. */
 struct owner {
 	struct live_key process, thread;
@@ -164,7 +177,7 @@ static struct owner owner_of(const struct window *w, uint32_t labels)
 	const char *state = profile_label_value(w->profile, labels, "state");
 	struct owner o = {};
 
-	o.process.name = o.thread.module = label(w, labels, "process");
+	o.process.name = o.thread.module = process_of(w, labels);
 	o.process.pid = o.thread.pid = label(w, labels, "pid");
 	o.thread.name = label(w, labels, "thread");
 	o.holds_gil = gil && !strcmp(gil, "held");

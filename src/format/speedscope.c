@@ -8,8 +8,8 @@
 #include "profile/functions.h"
 
 /* The labels that part a profile into those of the viewer's list. */
-static const char *const parting[] = {"host", "process", "pid", "thread"};
-enum { PARTING = ARRAY_SIZE(parting) };
+enum { HOST, PROCESS, PID, GIVEN, THREAD, PARTING };
+static const char *const parting[PARTING] = {"host", "process", "pid", "multiprocessing", "thread"};
 
 struct weight {
 	uint32_t group;
@@ -231,18 +231,21 @@ static void put_extra(const struct writer *w, const struct group *g, struct json
 	json_object_end(j);
 }
 
-/* "python3 (1234) MainThread", with the host before it where there is one. */
+/* "python3 (1234) MainThread", with the host before it where there is one, and behind the number
+ * what multiprocessing calls the process. */
 static void put_name(const struct group *g, struct json *j)
 {
 	cleanup_buf struct buf name = {};
-	const char *host = g->labels[0], *process = g->labels[1], *pid = g->labels[2],
-		   *thread = g->labels[3];
+	const char *host = g->labels[HOST], *process = g->labels[PROCESS], *pid = g->labels[PID],
+		   *given = g->labels[GIVEN], *thread = g->labels[THREAD];
 
 	if (host)
 		buf_printf(&name, "%s: ", host);
 	buf_puts(&name, process && *process ? process : "unknown");
 	if (pid)
 		buf_printf(&name, " (%s)", pid);
+	if (given)
+		buf_printf(&name, " %s", given);
 	if (thread && (!process || strcmp(thread, process)))
 		buf_printf(&name, " %s", thread);
 	put_text(j, "name", buf_cstr(&name));

@@ -6,6 +6,7 @@
 #include "unwind/python/layout.h"
 #include "unwind/python/qualname.h"
 #include "unwind/python/repr.h"
+#include "unwind/python/process_name.h"
 #include "unwind/python/thread_names.h"
 
 /* What the process has: the input, at this address. */
@@ -46,6 +47,20 @@ static void name_code(const struct memory *m, uint8_t version)
 	python_qualnames_free(q);
 }
 
+/* Names, which are read of 2.7, too. */
+static void read_names(const struct memory *m, uint32_t version)
+{
+	const struct python py = {.version = version, .process.interpreters = BASE};
+	struct python_thread_names names = {};
+	cleanup_buf struct buf name = {};
+	struct python_objects o;
+
+	CHECK(!python_text_objects_init(&o, m, version, false));
+	python_thread_names_read(&names, &o, BASE);
+	python_thread_names_fini(&names);
+	python_process_name(m, &py, &name);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -53,7 +68,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct python_repr_limits limits = {
 		.characters = 64, .elements = 20, .depth = 4, .bytes = 2000};
 	static struct python_coroutine_frame frames[MAX_FRAMES];
-	struct python_thread_names names = {};
 	struct python_tasks tasks = {};
 	struct python_awaiters awaiters = {};
 	struct python_objects o;
@@ -79,7 +93,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	python_awaiters_fini(&awaiters);
 	python_tasks_read(&tasks, &o, BASE);
 	python_tasks_fini(&tasks);
-	python_thread_names_read(&names, &o, BASE);
-	python_thread_names_fini(&names);
+	read_names(&in.memory, data[0] % 7 ? o.version : 0x02070000);
 	return 0;
 }

@@ -264,6 +264,24 @@ int python_attribute(const struct python_objects *o, uint64_t object, const char
 	return r < 0 ? r : find_key(o, &d, name, ret);
 }
 
+int python_text_attribute(const struct python_objects *o, uint64_t object, const char *name,
+			  size_t max, struct buf *out)
+{
+	const enum python_kind text =
+		o->layout->dict_style == PYTHON_DICT_TABLE ? PYTHON_BYTES : PYTHON_STR;
+	struct python_object value;
+	uint64_t at;
+	int r = python_attribute(o, object, name, &at);
+
+	if (!r)
+		r = python_object_read(o, at, &value);
+	if (!r && value.kind != text)
+		r = -EINVAL;
+	if (!r && python_str(o, at, max, out) < 0)
+		r = -EFAULT;
+	return r;
+}
+
 int python_module_dict(const struct python_objects *o, uint64_t interpreter, const char *module,
 		       uint64_t *ret)
 {

@@ -168,8 +168,12 @@ int python_int(const struct python_objects *o, uint64_t address, int64_t *ret)
 	uint32_t digits[DIGITS] = {};
 	bool negative;
 	unsigned __int128 value = 0;
-	int n = python_int_digits(o, address, digits, DIGITS, &negative);
+	int n;
 
+	/* 2.7, Include/intobject.h: ob_ival. */
+	if (o->layout->dict_style == PYTHON_DICT_TABLE)
+		return memory_read(o->memory, address + o->layout->object_size, ret, sizeof(*ret));
+	n = python_int_digits(o, address, digits, DIGITS, &negative);
 	if (n < 0)
 		return n;
 	if (n > DIGITS)
@@ -209,6 +213,8 @@ int64_t python_str(const struct python_objects *o, uint64_t address, size_t max,
 	uint32_t state, width;
 	int r;
 
+	if (l->dict_style == PYTHON_DICT_TABLE)
+		return python_bytes(o, address, MIN(max, (size_t)MAX_TEXT), out);
 	if (l->str_state + sizeof(state) > sizeof(header))
 		return -EINVAL;
 	r = memory_read(o->memory, address, header, l->str_state + sizeof(state));

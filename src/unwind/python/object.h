@@ -61,7 +61,7 @@ int python_int_digits(const struct python_objects *o, uint64_t address, uint32_t
 		      bool *ret_negative);
 int python_float(const struct python_objects *o, uint64_t address, double *ret);
 /* Append the first max characters of a str as UTF-8 (bytes of a bytes object, as they are), or all;
- * returns how many there are. */
+ * returns how many there are. The str of 2.7 is bytes. */
 int64_t python_str(const struct python_objects *o, uint64_t address, size_t max, struct buf *out);
 int64_t python_bytes(const struct python_objects *o, uint64_t address, size_t max, struct buf *out);
 /* Addresses of the first max elements of a tuple, list or set; returns how many of them there are.
@@ -90,6 +90,9 @@ int python_dict_next(const struct python_objects *o, struct python_dict *d, uint
 int python_dict_find(const struct python_objects *o, uint64_t dict, const char *key, uint64_t *ret);
 int python_attribute(const struct python_objects *o, uint64_t object, const char *name,
 		     uint64_t *ret);
+/* Append the first max characters of an attribute that is a str; -EINVAL: it is none. */
+int python_text_attribute(const struct python_objects *o, uint64_t object, const char *name,
+			  size_t max, struct buf *out);
 /* The namespace of an imported module, a dict. */
 int python_module_dict(const struct python_objects *o, uint64_t interpreter, const char *module,
 		       uint64_t *ret);

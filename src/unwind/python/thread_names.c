@@ -43,25 +43,11 @@ static int find_table(struct python_thread_names *n, const struct python_objects
 	return 0;
 }
 
-static int read_name(const struct python_objects *o, uint64_t thread, struct buf *out)
-{
-	struct python_object name;
-	uint64_t at;
-	int r = python_attribute(o, thread, "_name", &at);
-
-	if (!r)
-		r = python_object_read(o, at, &name);
-	if (!r && name.kind != PYTHON_STR)
-		r = -EINVAL;
-	if (!r && python_str(o, at, MAX_NAME, out) < 0)
-		r = -EFAULT;
-	return r;
-}
-
 int python_thread_names_read(struct python_thread_names *n, const struct python_objects *o,
 			     uint64_t interpreter)
 {
 	cleanup_buf struct buf name = {};
+	const char *name_of;
 	struct python_dict d;
 	uint64_t key, thread;
 	int64_t id;
@@ -71,10 +57,12 @@ int python_thread_names_read(struct python_thread_names *n, const struct python_
 		r = python_dict_open(o, n->table, &d);
 	if (r < 0)
 		return r;
+	name_of = o->layout->dict_style == PYTHON_DICT_TABLE ? "_Thread__name" : "_name";
 	while (n->all.len < MAX_THREADS && (r = python_dict_next(o, &d, &key, &thread)) > 0) {
 		name.len = 0;
 		/* A thread that ends right now has no name. */
-		if (python_int(o, key, &id) || read_name(o, thread, &name))
+		if (python_int(o, key, &id) ||
+		    python_text_attribute(o, thread, name_of, MAX_NAME, &name))
 			continue;
 		vec_push(&n->all, (struct python_thread_name){.id = (uint64_t)id,
 							      .name = mem_strdup(buf_cstr(&name))});
