@@ -15,7 +15,7 @@
 enum { MAX_ONLY = 1 };
 
 struct mem_options {
-	const char *module, *python, *only, *allocated, *precision, *output;
+	const char *module, *python, *only, *allocated, *peak, *leaks, *precision, *output;
 };
 struct mem {
 	const struct mem_options *o;
@@ -109,15 +109,19 @@ static int show(struct mem *m, struct err *e)
 	return 0;
 }
 
+static unsigned int flags(const struct mem_options *o)
+{
+	return o->peak || o->leaks ? MEMORY_BLOCKS : o->allocated ? MEMORY_ALLOCATED : 0;
+}
+
 static int mem(struct mem *m)
 {
 	struct err e = {};
 	int status = 0;
-	int code = memory_folder_open(m->o->allocated ? MEMORY_ALLOCATED : 0, &m->o->only,
-				      m->o->only ? 1 : 0, &m->folder, &e);
+	int code = memory_folder_open(flags(m->o), &m->o->only, m->o->only ? 1 : 0, &m->folder, &e);
 
 	if (!code) {
-		memory_watch_init(&m->watch, m->folder.path, m->o->allocated);
+		memory_watch_init(&m->watch, m->folder.path, flags(m->o));
 		code = run(m, &status, &e);
 	}
 	if (!code)
@@ -162,6 +166,8 @@ int cmd_mem(int argc, char **argv)
 		{"python", 0, "EXE", "the interpreter of a script or module (python3)", &o.python},
 		{"only", 0, "PATTERN", "files or functions to measure (your own code)", &o.only},
 		{"allocated", 0, NULL, "count allocated bytes, not resident memory", &o.allocated},
+		{"peak", 0, NULL, "who held what at the peak of allocated bytes", &o.peak},
+		{"leaks", 0, NULL, "what was never freed", &o.leaks},
 		{"output", 'o', "FILE", "where to (standard output)", &o.output},
 	};
 	const struct option_table table = {

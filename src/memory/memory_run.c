@@ -62,6 +62,17 @@ static int add_function(struct memory_file *f, const struct memory_record_abi *r
 	return 0;
 }
 
+static int add_stacks(struct memory_file *f, const struct memory_record_abi *r)
+{
+	const struct memory_stacks_abi *a = (const void *)r;
+
+	if (r->bytes != sizeof(*a))
+		return -EBADMSG;
+	for (size_t i = 0; i < MEMORY_STACKS_IN_ONE && f->stacks.len < f->header->stacks; i++)
+		vec_push(&f->stacks, &a->stacks[i]);
+	return 0;
+}
+
 /* Functions of the same place are one. */
 static int compare_places(const void *a, const void *b)
 {
@@ -230,6 +241,7 @@ static void take_header(struct memory_run *run, const struct memory_header_abi *
 static void file_fini(struct memory_file *f)
 {
 	vec_fini(&f->functions);
+	vec_fini(&f->stacks);
 }
 
 int memory_run_add(struct memory_run *run, const void *p, size_t n, struct err *e)
@@ -245,11 +257,14 @@ int memory_run_add(struct memory_run *run, const void *p, size_t n, struct err *
 		return err_set(e, -EBADMSG, "this is no file of the memory library");
 	f.size = h->used;
 	while ((r = next_record(&f, &at)))
-		if (r->kind == MEMORY_FUNCTION && add_function(&f, r))
-			return err_set(e, -EBADMSG, "a function in it makes no sense");
+		if ((r->kind == MEMORY_FUNCTION && add_function(&f, r)) ||
+		    (r->kind == MEMORY_STACKS && add_stacks(&f, r)))
+			return err_set(e, -EBADMSG, "a function or a stack in it makes no sense");
 	if (at != f.size)
 		return err_set(e, -EBADMSG, "a record in it makes no sense");
 	take_header(run, h, &process);
+	if (h->flags & MEMORY_BLOCKS && memory_run_stacks(run, &f, &process))
+		return err_set(e, -EBADMSG, "a stack in it makes no sense");
 	join_functions(run, &f, &process);
 	vec_push(&run->processes, process);
 	return 0;

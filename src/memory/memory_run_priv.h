@@ -14,11 +14,16 @@ struct memory_raw_function {
 struct memory_file {
 	const struct memory_header_abi *header;
 	const char *data;
-	size_t size; /* that counts */
-	VEC(struct memory_raw_function) functions;
+	size_t size;				   /* that counts */
+	VEC(struct memory_raw_function) functions; /* by their number until they are joined */
+	VEC(const struct memory_stack_abi *) stacks;
 };
 
 /* It stops at the end of the range. */
 int64_t memory_sum(int64_t a, int64_t b);
+
+/* Make the profiles of a process; -EBADMSG where its nodes make no sense. */
+int memory_run_stacks(const struct memory_run *run, const struct memory_file *f,
+		      struct memory_process *to);
 
 #endif

@@ -201,12 +201,15 @@ static void make_function(struct code *c, const char *file, const char *name)
 {
 	long first = python_number(c->object, "co_firstlineno", 1);
 	long last;
+	bool stacks = config.flags & MEMORY_BLOCKS; /* only its name counts */
 	size_t nfile = text_size(file), nname = text_size(name), nlines;
 	struct memory_function_abi *f;
 
 	first = first < 1 ? 1 : first;
-	last = last_line(c->object, first, 0);
-	nlines = last - first < MEMORY_MAX_LINES ? (size_t)(last - first) + 1 : MEMORY_MAX_LINES;
+	last = stacks ? first : last_line(c->object, first, 0);
+	nlines = stacks				   ? 0
+		 : last - first < MEMORY_MAX_LINES ? (size_t)(last - first) + 1
+						   : MEMORY_MAX_LINES;
 	f = store_record(MEMORY_FUNCTION, sizeof(*f) + nlines * sizeof(*c->lines) + nfile + nname);
 	if (!f) {
 		header->lost_functions++;
@@ -232,7 +235,9 @@ static void decide(struct code *c, bool force)
 {
 	PyObject *type, *value, *traceback, *file, *name = NULL;
 	const char *path, *text;
+	bool quiet;
 
+	quiet = allocator_quiet(true);
 	python.PyErr_Fetch(&type, &value, &traceback);
 	file = python.PyObject_GetAttrString(c->object, "co_filename");
 	if (python.version >= 0x030b)
@@ -242,14 +247,16 @@ static void decide(struct code *c, bool force)
 	path = file ? python_text(file) : NULL;
 	text = name ? python_text(name) : NULL;
 	if (path && text &&
-	    (force || (!is_comprehension(text) &&
-		       (config.only_bytes ? is_asked_for(path, text) : of_the_user(path)))))
+	    (force || config.flags & MEMORY_BLOCKS ||
+	     (!is_comprehension(text) &&
+	      (config.only_bytes ? is_asked_for(path, text) : of_the_user(path)))))
 		make_function(c, path, text);
 	if (file)
 		python.Py_DecRef(file);
 	if (name)
 		python.Py_DecRef(name);
 	python.PyErr_Restore(type, value, traceback);
+	allocator_quiet(quiet);
 }
 
 /* ---- all of them ---- */
@@ -332,4 +339,19 @@ void codes_decorate(PyObject *code)
 		decide(c, true);
 	if (c->function)
 		c->function->flags |= MEMORY_DECORATED;
+}
+
+struct code *codes_of_frame(PyObject *frame)
+{
+	/* Include/frameobject.h of 2.7 to 3.8: behind the head of a variable object and f_back. */
+	enum { FRAME_CODE = 32 };
+	struct code *c;
+	PyObject *code;
+
+	if (!python.PyFrame_GetCode)
+		return codes_find(*(PyObject **)((char *)frame + FRAME_CODE));
+	code = python.PyFrame_GetCode(frame);
+	c = codes_find(code);
+	python.Py_DecRef(code);
+	return c;
 }

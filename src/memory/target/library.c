@@ -99,6 +99,8 @@ __attribute__((visibility("default"))) pid_t fork(void)
 		int error = errno;
 
 		store_fork();
+		allocator_fork();
+		stacks_fork();
 		trace_fork();
 		errno = error;
 	}

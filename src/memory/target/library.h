@@ -52,6 +52,7 @@ typedef int trace_function(PyObject *object, PyObject *frame, int what, PyObject
 	X(void, Py_IncRef, (PyObject *))                                                           \
 	X(void, Py_DecRef, (PyObject *))                                                           \
 	X(void, PyEval_SetTrace, (trace_function *, PyObject *))                                   \
+	X(void, PyEval_SetProfile, (trace_function *, PyObject *))                                 \
 	X(int, PyFrame_GetLineNumber, (PyObject *))                                                \
 	X(PyObject *, PyObject_GetAttrString, (PyObject *, const char *))                          \
 	X(int, PyObject_SetAttrString, (PyObject *, const char *, PyObject *))                     \
@@ -86,8 +87,9 @@ struct python {
 	PYTHON_OPTIONAL(X)
 #undef X
 	PyObject *none;
-	uint32_t version;    /* 0xMMmm */
-	uint16_t frame_line; /* where a frame keeps its line while it is traced, 0: ask */
+	uint32_t version;	    /* 0xMMmm */
+	uint16_t frame_line;	    /* where a frame keeps its line while it is traced, 0: ask */
+	uint16_t frame_instruction; /* the same for its instruction, 0: elsewhere (stacks.c) */
 };
 extern struct python python;
 
@@ -118,8 +120,41 @@ struct code {
 void codes_init(void);
 /* Never NULL. */
 struct code *codes_find(PyObject *code);
+struct code *codes_of_frame(PyObject *frame);
 /* @profile: it is to be measured wherever it is from. */
 void codes_decorate(PyObject *code);
+
+/* ---- allocator.c ---- */
+
+struct amount {
+	int64_t level; /* what differences are made of */
+	int64_t high;  /* the most of it since the last look */
+	int64_t usage; /* of the process */
+};
+/* Count from now on. With the GIL. */
+bool allocator_begin(void);
+/* What is there now stays counted: the program is over. */
+void allocator_end(void);
+/* Of the blocks that this thread was given. */
+struct amount allocator_amount(void);
+/* What this thread asks for is the library's own, and does not count. Returns what was so before.
+ */
+bool allocator_quiet(bool quiet);
+void allocator_fork(void);
+
+/* ---- stacks.c ---- */
+
+bool stacks_init(void);
+/* Know the frames of this thread from now on; it ends, or is profiled by the program. With the GIL.
+ */
+void stacks_begin(void);
+void stacks_drop(void);
+/* A block of n bytes for who runs now; returns the node that holds it. Threads: any. */
+uint32_t stacks_give(size_t n);
+/* The node gave it back; it has it again. */
+void stacks_take(uint32_t node, uint64_t n);
+void stacks_back(uint32_t node, uint64_t n);
+void stacks_fork(void);
 
 /* ---- trace.c ---- */
 

@@ -59,6 +59,22 @@ long python_number(PyObject *o, const char *attribute, long fallback)
 	return number;
 }
 
+static void begin(void)
+{
+	if (config.flags & MEMORY_BLOCKS)
+		stacks_begin();
+	else
+		trace_begin();
+}
+
+static void drop(void)
+{
+	if (config.flags & MEMORY_BLOCKS)
+		stacks_drop();
+	else
+		trace_drop();
+}
+
 /* ---- functions that stand in the place of Python's own ---- */
 
 static PyObject *get(PyObject *o, const char *name)
@@ -91,9 +107,9 @@ static PyObject *thread_main(PyObject *function, PyObject *arguments, PyObject *
 {
 	PyObject *result;
 
-	trace_begin();
+	begin();
 	result = python.PyObject_Call(function, arguments, keywords);
-	trace_drop();
+	drop();
 	return result;
 }
 
@@ -123,7 +139,8 @@ static PyObject *start_thread(PyObject *original, PyObject *arguments, PyObject 
 	return result;
 }
 
-/* sys.settrace: the program's own function comes first; when it is taken away, ours comes back. */
+/* sys.settrace, or sys.setprofile where that is ours: the program's own function comes first; when
+ * it is taken away, ours comes back. */
 static PyObject *set_trace(PyObject *original, PyObject *function)
 {
 	PyObject *arguments = python.PyTuple_New(1), *result;
@@ -136,9 +153,9 @@ static PyObject *set_trace(PyObject *original, PyObject *function)
 	python.Py_DecRef(arguments);
 	if (!result)
 		return NULL;
-	trace_drop();
+	drop();
 	if (function == python.none)
-		trace_begin();
+		begin();
 	else
 		header->trace_taken++;
 	return result;
@@ -166,6 +183,8 @@ static void add_functions(void)
 	static struct method settrace = {"settrace", set_trace, METHOD_ONE,
 					 "settrace(function)\n\nSet the global debug tracing "
 					 "function."};
+	static struct method setprofile = {"setprofile", set_trace, METHOD_ONE,
+					   "setprofile(function)\n\nSet the profiling function."};
 	static struct method thread_methods[] = {
 		{"start_new_thread", start_thread, METHOD_ARGUMENTS | METHOD_KEYWORDS, NULL},
 		{"start_joinable_thread", start_thread, METHOD_ARGUMENTS | METHOD_KEYWORDS, NULL},
@@ -178,7 +197,10 @@ static void add_functions(void)
 
 	if (builtins && function)
 		python.PyObject_SetAttrString(builtins, "profile", function);
-	replace("sys", "settrace", &settrace);
+	if (config.flags & MEMORY_BLOCKS)
+		replace("sys", "setprofile", &setprofile);
+	else
+		replace("sys", "settrace", &settrace);
 	for (size_t i = 0; i < 2; i++) {
 		char copy[32] = "_";
 
@@ -206,11 +228,13 @@ static void find_version(void)
 	python.version = major << 8 | minor;
 	header->python = python.version;
 	/* f_lineno, right while the frame is traced; later versions say it at once when asked.
-	 * Include/frameobject.h of 2.7.18, 3.6.15, 3.7.16, 3.8.18, 3.9.18 */
+	 * f_lasti. Include/frameobject.h of 2.7.18, 3.6.15, 3.7.16, 3.8.18, 3.9.18, 3.10.13 */
 	if (python.version == 0x0207 || python.version == 0x0306)
-		python.frame_line = 124;
+		python.frame_line = 124, python.frame_instruction = 120;
 	else if (python.version >= 0x0307 && python.version <= 0x0309)
-		python.frame_line = 108;
+		python.frame_line = 108, python.frame_instruction = 104;
+	else if (python.version == 0x030a)
+		python.frame_instruction = 96;
 }
 
 /* From here on the program itself may run at any moment: its module was made. */
@@ -219,6 +243,51 @@ static bool is_ready(void)
 	PyObject *modules = python.PySys_GetObject("modules");
 
 	return modules && python.PyDict_GetItemString(modules, "__main__");
+}
+
+/* The first that asked atexit is called last: the program is over, what it holds will go with the
+ * interpreter. */
+static PyObject *at_exit(PyObject *unused, PyObject *arguments)
+{
+	header->end_ns = library_now();
+	header->state = MEMORY_ENDED;
+	allocator_end();
+	python.Py_IncRef(python.none);
+	return python.none;
+}
+
+static void ask_for_end(void)
+{
+	static struct method method = {"at_exit", at_exit, METHOD_ARGUMENTS, NULL};
+	PyObject *module = python.PyImport_ImportModule("atexit");
+	PyObject *function = module ? get(module, "register") : NULL;
+	PyObject *arguments = function ? python.PyTuple_New(1) : NULL, *result = NULL;
+
+	if (arguments) {
+		python.PyTuple_SetItem(arguments, 0, python.PyCFunction_NewEx(&method, NULL, NULL));
+		result = python.PyObject_Call(function, arguments, NULL);
+	}
+	PyObject *const held[] = {module, function, arguments, result};
+
+	for (size_t i = 0; i < sizeof(held) / sizeof(*held); i++)
+		if (held[i])
+			python.Py_DecRef(held[i]);
+}
+
+static void start(void)
+{
+	unsigned int counts = config.flags & (MEMORY_ALLOCATED | MEMORY_BLOCKS);
+
+	if ((config.flags & MEMORY_BLOCKS && !stacks_init()) || (counts && !allocator_begin())) {
+		library_problem(MEMORY_PROBLEM_ALLOCATORS);
+		return;
+	}
+	ask_for_end();
+	codes_init();
+	add_functions();
+	python.PyErr_Restore(NULL, NULL, NULL);
+	header->state = MEMORY_TRACING;
+	begin();
 }
 
 /* Called by the main thread, which has the GIL, between two instructions. */
@@ -234,11 +303,7 @@ static int come_in(void *unused)
 	} else if (!is_ready()) {
 		__atomic_store_n(&python_waiting, true, __ATOMIC_RELEASE);
 	} else {
-		codes_init();
-		add_functions();
-		python.PyErr_Restore(NULL, NULL, NULL);
-		header->state = MEMORY_TRACING;
-		trace_begin();
+		start();
 	}
 	return 0;
 }

@@ -3,7 +3,6 @@
  * generators charge what they add to the right line. */
 #include "memory/target/library.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,16 +84,13 @@ static int64_t resident(void)
 	return last;
 }
 
-struct amount {
-	int64_t level; /* what differences are made of */
-	int64_t high;  /* the most of it since the last event */
-	int64_t usage; /* of the process */
-};
-
 static inline struct amount measure(void)
 {
-	int64_t now = resident();
+	int64_t now;
 
+	if (config.flags & MEMORY_ALLOCATED)
+		return allocator_amount();
+	now = resident();
 	return (struct amount){now, now, now};
 }
 
@@ -217,21 +213,6 @@ static void pop(struct thread *t, const struct amount *m)
 
 /* ---- events ---- */
 
-static inline struct code *code_of(PyObject *frame)
-{
-	/* Include/frameobject.h of 2.7 to 3.8: behind the head of a variable object and f_back. */
-	enum { FRAME_CODE = 32 };
-	struct code *c;
-	PyObject *code;
-
-	if (!python.PyFrame_GetCode)
-		return codes_find(*(PyObject **)((char *)frame + FRAME_CODE));
-	code = python.PyFrame_GetCode(frame);
-	c = codes_find(code);
-	python.Py_DecRef(code);
-	return c;
-}
-
 static inline uint32_t line_of(PyObject *frame)
 {
 	if (python.frame_line)
@@ -255,7 +236,7 @@ static struct activation *find(struct thread *t, PyObject *frame)
 
 static void on_call(struct thread *t, PyObject *frame)
 {
-	struct code *c = code_of(frame);
+	struct code *c = codes_of_frame(frame);
 	struct activation *a;
 	struct amount m;
 	uint32_t line;
@@ -293,7 +274,7 @@ static void on_line(struct thread *t, PyObject *frame)
 	if (frame == t->skipped)
 		return;
 	if (unlikely(!a || a->frame != frame)) {
-		struct code *c = code_of(frame);
+		struct code *c = codes_of_frame(frame);
 
 		if (!c->function) {
 			t->skipped = frame;
@@ -319,16 +300,16 @@ static void on_return(struct thread *t, PyObject *frame)
 	struct amount m;
 
 	t->skipped = NULL;
-	if (!a || (a->frame != frame && (!code_of(frame)->function || !find(t, frame))))
+	if (!a || (a->frame != frame && (!codes_of_frame(frame)->function || !find(t, frame))))
 		return;
 	m = measure();
 	pop(t, &m);
 }
 
+/* Between two instructions of Python nobody looks at errno. */
 static int trace(PyObject *object, PyObject *frame, int what, PyObject *argument)
 {
 	struct thread *t = self;
-	int error = errno;
 
 	if (unlikely(!t))
 		return 0;
@@ -345,7 +326,6 @@ static int trace(PyObject *object, PyObject *frame, int what, PyObject *argument
 	default:
 		break;
 	}
-	errno = error;
 	return 0;
 }
 
@@ -353,7 +333,7 @@ static int trace(PyObject *object, PyObject *frame, int what, PyObject *argument
 
 void trace_begin(void)
 {
-	if (statm < 0)
+	if (statm < 0 && !(config.flags & MEMORY_ALLOCATED))
 		statm = open_statm();
 	if (!self && unused_threads) {
 		self = unused_threads;
@@ -387,7 +367,6 @@ void trace_fork(void)
 	statm = -1;
 	if (!t)
 		return;
-	statm = open_statm();
 	m = measure();
 	for (size_t i = 0; i < t->depth; i++) {
 		struct activation *a = &t->activations[i];
