@@ -136,3 +136,30 @@ void json_none(struct json *j)
 	value(j);
 	buf_puts(j->out, "null");
 }
+
+void json_member_text(struct json *j, const char *key, const char *s)
+{
+	json_key(j, key);
+	if (s)
+		json_text(j, s);
+	else
+		json_none(j);
+}
+
+void json_member_int(struct json *j, const char *key, int64_t v)
+{
+	json_key(j, key);
+	json_int(j, v);
+}
+
+void json_member_double(struct json *j, const char *key, double v)
+{
+	json_key(j, key);
+	json_double(j, v);
+}
+
+void json_member_bool(struct json *j, const char *key, bool v)
+{
+	json_key(j, key);
+	json_bool(j, v);
+}

@@ -27,4 +27,10 @@ void json_double(struct json *j, double v);
 void json_bool(struct json *j, bool v);
 void json_none(struct json *j);
 
+/* A member of an object: key and value. Text that is NULL is null. */
+void json_member_text(struct json *j, const char *key, const char *s);
+void json_member_int(struct json *j, const char *key, int64_t v);
+void json_member_double(struct json *j, const char *key, double v);
+void json_member_bool(struct json *j, const char *key, bool v);
+
 #endif

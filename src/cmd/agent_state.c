@@ -80,18 +80,6 @@ void agent_state_unlock(const char *base, int fd)
 	close(fd);
 }
 
-static void put_string(struct json *j, const char *key, const char *v)
-{
-	json_key(j, key);
-	json_text(j, v);
-}
-
-static void put_int(struct json *j, const char *key, uint64_t v)
-{
-	json_key(j, key);
-	json_int(j, (int64_t)v);
-}
-
 static void put_time(struct json *j, const char *key, int64_t ns)
 {
 	json_key(j, key);
@@ -103,35 +91,35 @@ static void put_time(struct json *j, const char *key, int64_t ns)
 
 static void put_capture(struct json *j, const struct capture_stats *c)
 {
-	put_int(j, "samples", c->samples);
+	json_member_int(j, "samples", c->samples);
 	json_key(j, "outcomes");
 	json_object_begin(j);
 	for (unsigned int i = 0; i < OUTCOME_COUNT; i++)
 		if (c->outcomes[i] || i == OUTCOME_COMPLETE)
-			put_int(j, outcome_text(i), c->outcomes[i]);
+			json_member_int(j, outcome_text(i), c->outcomes[i]);
 	json_object_end(j);
-	put_int(j, "lost_ring", c->lost_ring);
-	put_int(j, "lost_scratch", c->lost_scratch);
-	put_int(j, "cpus", c->cpus);
-	put_int(j, "cpus_unsampled", c->cpus_unsampled);
-	put_int(j, "processes", c->processes);
-	put_int(j, "python_processes", c->python_processes);
-	put_int(j, "map_bytes", c->map_bytes);
-	put_int(j, "bpf_run_ns", c->bpf_run_ns);
-	put_int(j, "bpf_runs", c->bpf_runs);
+	json_member_int(j, "lost_ring", c->lost_ring);
+	json_member_int(j, "lost_scratch", c->lost_scratch);
+	json_member_int(j, "cpus", c->cpus);
+	json_member_int(j, "cpus_unsampled", c->cpus_unsampled);
+	json_member_int(j, "processes", c->processes);
+	json_member_int(j, "python_processes", c->python_processes);
+	json_member_int(j, "map_bytes", c->map_bytes);
+	json_member_int(j, "bpf_run_ns", c->bpf_run_ns);
+	json_member_int(j, "bpf_runs", c->bpf_runs);
 }
 
 static void put_push(struct json *j, const struct push_stats *p)
 {
-	put_int(j, "sent", p->sent);
-	put_int(j, "bytes_sent", p->bytes_sent);
-	put_int(j, "retried", p->retried);
-	put_int(j, "dropped_full", p->dropped_full);
-	put_int(j, "dropped_refused", p->dropped_refused);
-	put_int(j, "queued", p->queued);
-	put_int(j, "queued_bytes", p->queued_bytes);
+	json_member_int(j, "sent", p->sent);
+	json_member_int(j, "bytes_sent", p->bytes_sent);
+	json_member_int(j, "retried", p->retried);
+	json_member_int(j, "dropped_full", p->dropped_full);
+	json_member_int(j, "dropped_refused", p->dropped_refused);
+	json_member_int(j, "queued", p->queued);
+	json_member_int(j, "queued_bytes", p->queued_bytes);
 	put_time(j, "last_ok", p->last_ok_ns);
-	put_string(j, "last_error", p->last_error);
+	json_member_text(j, "last_error", p->last_error);
 }
 
 int agent_state_write(const char *path, const struct agent_state *s, struct err *e)
@@ -140,16 +128,15 @@ int agent_state_write(const char *path, const struct agent_state *s, struct err 
 	struct json j = {.out = &b};
 
 	json_object_begin(&j);
-	put_string(&j, "version", GLIM_VERSION);
-	put_int(&j, "pid", (uint64_t)getpid());
-	put_string(&j, "server", s->who.server);
-	put_string(&j, "service", s->who.service);
-	put_string(&j, "host", s->who.host);
-	put_int(&j, "hz", s->hz);
+	json_member_text(&j, "version", GLIM_VERSION);
+	json_member_int(&j, "pid", getpid());
+	json_member_text(&j, "server", s->who.server);
+	json_member_text(&j, "service", s->who.service);
+	json_member_text(&j, "host", s->who.host);
+	json_member_int(&j, "hz", s->hz);
 	put_time(&j, "started", s->started_ns);
 	put_time(&j, "updated", clock_real_ns());
-	json_key(&j, "cpu_seconds");
-	json_double(&j, (double)clock_cpu_ns() / NSEC_PER_SEC);
+	json_member_double(&j, "cpu_seconds", (double)clock_cpu_ns() / NSEC_PER_SEC);
 	json_key(&j, "capture");
 	json_object_begin(&j);
 	put_capture(&j, &s->capture);

@@ -90,10 +90,8 @@ static void put_json_side(struct json *j, const char *key, const struct diff_sid
 {
 	json_key(j, key);
 	json_object_begin(j);
-	json_key(j, "self");
-	json_int(j, s->self);
-	json_key(j, "total");
-	json_int(j, s->total);
+	json_member_int(j, "self", s->self);
+	json_member_int(j, "total", s->total);
 	json_object_end(j);
 }
 
@@ -102,14 +100,10 @@ static void put_json(const struct comparison *c, struct buf *out)
 	struct json j = {.out = out};
 
 	json_object_begin(&j);
-	json_key(&j, "type");
-	json_text(&j, c->diff.joined->type);
-	json_key(&j, "unit");
-	json_text(&j, c->diff.joined->unit);
-	json_key(&j, "before");
-	json_int(&j, c->diff.before);
-	json_key(&j, "after");
-	json_int(&j, c->diff.after);
+	json_member_text(&j, "type", c->diff.joined->type);
+	json_member_text(&j, "unit", c->diff.joined->unit);
+	json_member_int(&j, "before", c->diff.before);
+	json_member_int(&j, "after", c->diff.after);
 	json_key(&j, "rows");
 	json_array_begin(&j);
 	for (size_t i = 0; i < MIN(c->rows.len, (size_t)c->max); i++) {
@@ -117,12 +111,10 @@ static void put_json(const struct comparison *c, struct buf *out)
 		const struct profile_function *f = &c->diff.functions.list.data[row->function].f;
 
 		json_object_begin(&j);
-		json_key(&j, "function");
-		json_text(&j, functions_name(&c->diff.functions, row->function));
-		json_key(&j, "file");
-		json_text(&j, profile_text(c->diff.joined, f->file));
-		json_key(&j, "change");
-		json_double(&j, diff_change(&c->diff, row, c->total, c->o->absolute));
+		json_member_text(&j, "function", functions_name(&c->diff.functions, row->function));
+		json_member_text(&j, "file", profile_text(c->diff.joined, f->file));
+		json_member_double(&j, "change",
+				   diff_change(&c->diff, row, c->total, c->o->absolute));
 		put_json_side(&j, "before", &row->before);
 		put_json_side(&j, "after", &row->after);
 		json_object_end(&j);

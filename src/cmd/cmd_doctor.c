@@ -66,22 +66,18 @@ static void print_text(const finding_vec *v)
 
 static void json_stats(struct json *j, const struct capture_stats *s)
 {
-	json_key(j, "samples");
-	json_int(j, (int64_t)s->samples);
-	json_key(j, "lost");
-	json_int(j, (int64_t)(s->lost_ring + s->lost_scratch));
+	json_member_int(j, "samples", (int64_t)s->samples);
+	json_member_int(j, "lost", (int64_t)(s->lost_ring + s->lost_scratch));
 	json_key(j, "outcomes");
 	json_object_begin(j);
 	for (unsigned int i = 0; i < OUTCOME_COUNT; i++) {
-		json_key(j, outcome_text(i));
-		json_int(j, (int64_t)s->outcomes[i]);
+		json_member_int(j, outcome_text(i), (int64_t)s->outcomes[i]);
 	}
 	json_object_end(j);
 	json_key(j, "remarks");
 	json_object_begin(j);
 	for (unsigned int i = 0; i < REMARK_COUNT; i++) {
-		json_key(j, remark_text(i));
-		json_int(j, (int64_t)s->remarks[i]);
+		json_member_int(j, remark_text(i), (int64_t)s->remarks[i]);
 	}
 	json_object_end(j);
 }
@@ -92,10 +88,8 @@ static void print_json(const finding_vec *v, const struct capture_stats *s)
 	struct json j = {.out = &b};
 
 	json_object_begin(&j);
-	json_key(&j, "version");
-	json_text(&j, GLIM_VERSION);
-	json_key(&j, "ok");
-	json_bool(&j, !count(v, FINDING_FAIL));
+	json_member_text(&j, "version", GLIM_VERSION);
+	json_member_bool(&j, "ok", !count(v, FINDING_FAIL));
 	json_stats(&j, s);
 	json_key(&j, "checks");
 	json_array_begin(&j);
@@ -103,14 +97,10 @@ static void print_json(const finding_vec *v, const struct capture_stats *s)
 		const struct finding *f = &v->data[i];
 
 		json_object_begin(&j);
-		json_key(&j, "name");
-		json_text(&j, f->name);
-		json_key(&j, "status");
-		json_text(&j, marks[f->mark].word);
-		json_key(&j, "detail");
-		json_text(&j, f->detail);
-		json_key(&j, "cure");
-		json_text(&j, f->cure);
+		json_member_text(&j, "name", f->name);
+		json_member_text(&j, "status", marks[f->mark].word);
+		json_member_text(&j, "detail", f->detail);
+		json_member_text(&j, "cure", f->cure);
 		json_object_end(&j);
 	}
 	json_array_end(&j);

@@ -206,25 +206,8 @@ static void text_labels(const struct report *r, const label_rows *rows, struct t
 /* --- JSON --------------------------------------------------------------------------------------
  */
 
-static void put_text(struct json *j, const char *key, const char *text)
-{
-	json_key(j, key);
-	json_text(j, text);
-}
-
-static void put_int(struct json *j, const char *key, int64_t v)
-{
-	json_key(j, key);
-	json_int(j, v);
-}
-
 static void json_function(struct json *j, const struct report *r, const struct top_row *row)
 {
-	static const char *const kinds[] = {[FRAME_NATIVE] = "native",
-					    [FRAME_KERNEL] = "kernel",
-					    [FRAME_PYTHON] = "python",
-					    [FRAME_MARK] = "mark"};
-
 	if (row->function == TOP_OUTERMOST) {
 		json_key(j, "function");
 		json_none(j);
@@ -232,14 +215,13 @@ static void json_function(struct json *j, const struct report *r, const struct t
 	}
 	const struct profile_function *f = &r->functions.list.data[row->function].f;
 
-	put_text(j, "function", functions_name(&r->functions, row->function));
-	put_text(j, "file", profile_text(r->p, f->file));
-	put_text(j, "module", profile_text(r->p, f->module));
-	put_int(j, "start_line", f->start_line);
+	json_member_text(j, "function", functions_name(&r->functions, row->function));
+	json_member_text(j, "file", profile_text(r->p, f->file));
+	json_member_text(j, "module", profile_text(r->p, f->module));
+	json_member_int(j, "start_line", f->start_line);
 	if (r->o->lines)
-		put_int(j, "line", row->line);
-	put_text(j, "kind",
-		 f->kind < ARRAY_SIZE(kinds) && kinds[f->kind] ? kinds[f->kind] : "unknown");
+		json_member_int(j, "line", row->line);
+	json_member_text(j, "kind", frame_kind_name(f->kind));
 }
 
 static void json_report(const struct report *r, const label_rows *labels, struct buf *out)
@@ -247,26 +229,26 @@ static void json_report(const struct report *r, const label_rows *labels, struct
 	struct json j = {.out = out};
 
 	json_object_begin(&j);
-	put_text(&j, "type", r->p->type);
-	put_text(&j, "unit", r->p->unit);
-	put_int(&j, "total", r->total);
-	put_int(&j, "samples", r->samples);
-	put_int(&j, "time_ns", r->p->time_ns);
-	put_int(&j, "duration_ns", r->p->duration_ns);
+	json_member_text(&j, "type", r->p->type);
+	json_member_text(&j, "unit", r->p->unit);
+	json_member_int(&j, "total", r->total);
+	json_member_int(&j, "samples", r->samples);
+	json_member_int(&j, "time_ns", r->p->time_ns);
+	json_member_int(&j, "duration_ns", r->p->duration_ns);
 	json_key(&j, "rows");
 	json_array_begin(&j);
 	for (size_t i = 0; i < MIN(labels->len, (size_t)r->max); i++) {
 		json_object_begin(&j);
-		put_text(&j, r->o->by, labels->data[i].value);
-		put_int(&j, "total", labels->data[i].total);
-		put_int(&j, "samples", labels->data[i].samples);
+		json_member_text(&j, r->o->by, labels->data[i].value);
+		json_member_int(&j, "total", labels->data[i].total);
+		json_member_int(&j, "samples", labels->data[i].samples);
 		json_object_end(&j);
 	}
 	for (size_t i = 0; i < MIN(r->rows.len, (size_t)r->max); i++) {
 		json_object_begin(&j);
 		json_function(&j, r, &r->rows.data[i]);
-		put_int(&j, "self", r->rows.data[i].self);
-		put_int(&j, "total", r->rows.data[i].total);
+		json_member_int(&j, "self", r->rows.data[i].self);
+		json_member_int(&j, "total", r->rows.data[i].total);
 		json_object_end(&j);
 	}
 	json_array_end(&j);

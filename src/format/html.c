@@ -15,18 +15,6 @@ extern const struct embed_file standalone_files[];
 enum { NODES_MAX = 200000 };
 #define MIN_SHARE 2e-5
 
-static void put_text(struct json *j, const char *key, const char *text)
-{
-	json_key(j, key);
-	json_text(j, text);
-}
-
-static void put_number(struct json *j, const char *key, double v)
-{
-	json_key(j, key);
-	json_double(j, v);
-}
-
 /* What a tree is of, and what the page says of it. */
 static void put_facts(struct json *j, const struct profile *p, const struct tree *t,
 		      const char *service)
@@ -35,19 +23,18 @@ static void put_facts(struct json *j, const struct profile *p, const struct tree
 
 	if (__builtin_add_overflow(p->time_ns, p->duration_ns, &end))
 		end = p->time_ns;
-	put_text(j, "service", service);
-	put_text(j, "type", p->type);
-	put_text(j, "unit", p->unit);
-	put_number(j, "from", (double)p->time_ns / NSEC_PER_SEC);
-	put_number(j, "until", (double)end / NSEC_PER_SEC);
+	json_member_text(j, "service", service);
+	json_member_text(j, "type", p->type);
+	json_member_text(j, "unit", p->unit);
+	json_member_double(j, "from", (double)p->time_ns / NSEC_PER_SEC);
+	json_member_double(j, "until", (double)end / NSEC_PER_SEC);
 	/* Amounts are said as time, not as cores: a recording is looked at by itself. */
-	put_number(j, "seconds", 0);
-	json_key(j, "total");
-	json_int(j, t->total);
-	json_key(j, "samples");
-	json_int(j, samples);
-	put_number(j, "period", samples > 0 ? (double)t->total / (double)samples : 0);
-	put_number(j, "truncated_stacks", t->total > 0 ? (double)t->cut / (double)t->total : 0);
+	json_member_double(j, "seconds", 0);
+	json_member_int(j, "total", t->total);
+	json_member_int(j, "samples", samples);
+	json_member_double(j, "period", samples > 0 ? (double)t->total / (double)samples : 0);
+	json_member_double(j, "truncated_stacks",
+			   t->total > 0 ? (double)t->cut / (double)t->total : 0);
 }
 
 /* Up to the marker, which what follows takes the place of. */
@@ -106,12 +93,9 @@ int html_write_diff(const struct diff *d, bool absolute, struct buf *out, struct
 
 	json_object_begin(&j);
 	put_facts(&j, d->joined, &t, "both recordings");
-	json_key(&j, "total_before");
-	json_int(&j, d->before);
-	json_key(&j, "samples_before");
-	json_int(&j, diff_count_before(d));
-	json_key(&j, "absolute");
-	json_bool(&j, absolute);
+	json_member_int(&j, "total_before", d->before);
+	json_member_int(&j, "samples_before", diff_count_before(d));
+	json_member_bool(&j, "absolute", absolute);
 	flame_columns_put(&j, &t);
 	json_object_end(&j);
 	buf_puts(out, rest);

@@ -129,18 +129,6 @@ static void collect(struct writer *w)
 /* --- the file ----------------------------------------------------------------------------------
  */
 
-static void put_text(struct json *j, const char *key, const char *text)
-{
-	json_key(j, key);
-	json_text(j, text);
-}
-
-static void put_int(struct json *j, const char *key, int64_t v)
-{
-	json_key(j, key);
-	json_int(j, v);
-}
-
 /* The viewer has one field for the place: the source file, else the program or library. */
 static void put_frame(struct json *j, const struct profile *p, uint32_t frame, struct buf *name)
 {
@@ -153,10 +141,11 @@ static void put_frame(struct json *j, const struct profile *p, uint32_t frame, s
 	json_key(j, "name");
 	json_text_n(j, (const char *)name->data, name->len);
 	if (function->file || (function->name && function->module))
-		put_text(j, "file",
-			 profile_text(p, function->file ? function->file : function->module));
+		json_member_text(j, "file",
+				 profile_text(p,
+					      function->file ? function->file : function->module));
 	if (function->file && f->line)
-		put_int(j, "line", f->line);
+		json_member_int(j, "line", f->line);
 	json_object_end(j);
 }
 
@@ -215,13 +204,13 @@ static void put_extra(const struct writer *w, const struct group *g, struct json
 {
 	json_key(j, "glim");
 	json_object_begin(j);
-	put_text(j, "type", w->p->type);
-	put_int(j, "period", w->p->period);
+	json_member_text(j, "type", w->p->type);
+	json_member_int(j, "period", w->p->period);
 	json_key(j, "labels");
 	json_object_begin(j);
 	for (size_t i = 0; i < PARTING; i++)
 		if (g->labels[i])
-			put_text(j, parting[i], g->labels[i]);
+			json_member_text(j, parting[i], g->labels[i]);
 	json_object_end(j);
 	json_key(j, "counts");
 	json_array_begin(j);
@@ -248,17 +237,17 @@ static void put_name(const struct group *g, struct json *j)
 		buf_printf(&name, " %s", given);
 	if (thread && (!process || strcmp(thread, process)))
 		buf_printf(&name, " %s", thread);
-	put_text(j, "name", buf_cstr(&name));
+	json_member_text(j, "name", buf_cstr(&name));
 }
 
 static void put_profile(const struct writer *w, const struct group *g, struct json *j)
 {
 	json_object_begin(j);
-	put_text(j, "type", "sampled");
+	json_member_text(j, "type", "sampled");
 	put_name(g, j);
-	put_text(j, "unit", strcmp(w->p->unit, "count") ? w->p->unit : "none");
-	put_int(j, "startValue", 0);
-	put_int(j, "endValue", g->total);
+	json_member_text(j, "unit", strcmp(w->p->unit, "count") ? w->p->unit : "none");
+	json_member_int(j, "startValue", 0);
+	json_member_int(j, "endValue", g->total);
 	put_samples(w, g, j);
 	put_extra(w, g, j);
 	json_object_end(j);
@@ -275,8 +264,8 @@ static int speedscope_write(const struct profile *p, struct buf *out, struct err
 		return r;
 	collect(&w);
 	json_object_begin(&j);
-	put_text(&j, "$schema", SPEEDSCOPE_SCHEMA);
-	put_text(&j, "exporter", "glim " GLIM_VERSION);
+	json_member_text(&j, "$schema", SPEEDSCOPE_SCHEMA);
+	json_member_text(&j, "exporter", "glim " GLIM_VERSION);
 	json_key(&j, "shared");
 	json_object_begin(&j);
 	put_frames(&w, &j);

@@ -1,5 +1,16 @@
 #include "profile/profile.h"
 
+const char *frame_kind_name(uint32_t kind)
+{
+	static const char *const names[] = {[FRAME_NATIVE] = "native",
+					    [FRAME_KERNEL] = "kernel",
+					    [FRAME_PYTHON] = "python",
+					    [FRAME_MARK] = "mark",
+					    [FRAME_PROCESS] = "process"};
+
+	return kind < ARRAY_SIZE(names) && names[kind] ? names[kind] : "unknown";
+}
+
 const char *outcome_text(unsigned int outcome)
 {
 	static const char *const text[] = {

@@ -25,6 +25,9 @@ enum frame_kind {
 	FRAME_PROCESS = 5, /* not code: the process that a stack belongs to (only in trees) */
 };
 
+/* "native", "kernel", "python", "mark" or "process"; "unknown" for another number. */
+const char *frame_kind_name(uint32_t kind);
+
 /* A sample is whole, or it is cut for one reason. Stored and sent: append only.
  * X(NAME, number, text) - text is the label value and the name of the mark frame. */
 #define OUTCOMES(X)                                                                                \

@@ -76,10 +76,8 @@ static int respond_account(struct response *res, int status, const struct store_
 	json_object_begin(&j);
 	json_key(&j, "account");
 	json_object_begin(&j);
-	json_key(&j, "email");
-	json_text(&j, a->email);
-	json_key(&j, "role");
-	json_text(&j, a->owner ? "owner" : "member");
+	json_member_text(&j, "email", a->email);
+	json_member_text(&j, "role", a->owner ? "owner" : "member");
 	json_object_end(&j);
 	json_object_end(&j);
 	return 0;
@@ -138,12 +136,9 @@ int status_get(struct request *req, struct response *res)
 	struct json j = respond_json(res, 200);
 
 	json_object_begin(&j);
-	json_key(&j, "version");
-	json_text(&j, GLIM_VERSION);
-	json_key(&j, "signup");
-	json_text(&j, !n ? "first" : s->cfg.signup_open ? "open" : "closed");
-	json_key(&j, "token_required");
-	json_bool(&j, !n && s->token_required);
+	json_member_text(&j, "version", GLIM_VERSION);
+	json_member_text(&j, "signup", !n ? "first" : s->cfg.signup_open ? "open" : "closed");
+	json_member_bool(&j, "token_required", !n && s->token_required);
 	json_object_end(&j);
 	return 0;
 }

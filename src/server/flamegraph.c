@@ -7,12 +7,6 @@
 
 enum { WIDTH_DEFAULT = 1200, WIDTH_MAX = 100000, NODES_MAX = 1000000 };
 
-static void put_number(struct json *j, const char *name, double v)
-{
-	json_key(j, name);
-	json_double(j, v);
-}
-
 static int respond_tree(struct response *res, const struct store_query *q, const struct profile *p,
 			const struct tree *t, double covered)
 {
@@ -20,22 +14,17 @@ static int respond_tree(struct response *res, const struct store_query *q, const
 	struct json j = respond_json(res, 200);
 
 	json_object_begin(&j);
-	json_key(&j, "service");
-	json_text(&j, q->service);
-	json_key(&j, "type");
-	json_text(&j, q->type);
-	json_key(&j, "unit");
-	json_text(&j, p->unit);
-	put_number(&j, "from", (double)q->from / NSEC_PER_SEC);
-	put_number(&j, "until", (double)q->until / NSEC_PER_SEC);
-	put_number(&j, "seconds", covered);
-	json_key(&j, "total");
-	json_int(&j, t->total);
-	json_key(&j, "samples");
-	json_int(&j, samples);
-	json_key(&j, "period");
-	json_int(&j, samples > 0 ? t->total / samples : p->period);
-	put_number(&j, "truncated_stacks", t->total > 0 ? (double)t->cut / (double)t->total : 0);
+	json_member_text(&j, "service", q->service);
+	json_member_text(&j, "type", q->type);
+	json_member_text(&j, "unit", p->unit);
+	json_member_double(&j, "from", (double)q->from / NSEC_PER_SEC);
+	json_member_double(&j, "until", (double)q->until / NSEC_PER_SEC);
+	json_member_double(&j, "seconds", covered);
+	json_member_int(&j, "total", t->total);
+	json_member_int(&j, "samples", samples);
+	json_member_int(&j, "period", samples > 0 ? t->total / samples : p->period);
+	json_member_double(&j, "truncated_stacks",
+			   t->total > 0 ? (double)t->cut / (double)t->total : 0);
 	flame_columns_put(&j, t);
 	json_object_end(&j);
 	return 0;

@@ -21,14 +21,10 @@ static void put_time(struct json *j, const char *name, int64_t ns)
 /* The fields of a key without its braces. */
 static void put_key(struct json *j, const struct store_key *k)
 {
-	json_key(j, "id");
-	json_int(j, k->id);
-	json_key(j, "name");
-	json_text(j, k->name);
-	json_key(j, "scope");
-	json_text(j, scope_names[k->scope]);
-	json_key(j, "prefix");
-	json_text(j, k->prefix);
+	json_member_int(j, "id", k->id);
+	json_member_text(j, "name", k->name);
+	json_member_text(j, "scope", scope_names[k->scope]);
+	json_member_text(j, "prefix", k->prefix);
 	put_time(j, "created", k->created);
 	put_time(j, "last_used", k->last_used);
 }
@@ -81,8 +77,7 @@ int key_add(struct request *req, struct response *res)
 
 	json_object_begin(&j);
 	put_key(&j, &k);
-	json_key(&j, "key");
-	json_text(&j, secret);
+	json_member_text(&j, "key", secret);
 	json_object_end(&j);
 	return 0;
 }

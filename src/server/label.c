@@ -55,15 +55,12 @@ int label_values(struct request *req, struct response *res)
 	json_array_begin(&j);
 	for (size_t i = 0; i < n; i++) {
 		json_object_begin(&j);
-		json_key(&j, "value");
-		json_text(&j, values[i].value);
-		json_key(&j, "weight");
-		json_double(&j, values[i].weight);
+		json_member_text(&j, "value", values[i].value);
+		json_member_double(&j, "weight", values[i].weight);
 		json_object_end(&j);
 	}
 	json_array_end(&j);
-	json_key(&j, "truncated");
-	json_bool(&j, truncated);
+	json_member_bool(&j, "truncated", truncated);
 	json_object_end(&j);
 	return 0;
 }

@@ -74,10 +74,8 @@ int respond_error(struct response *res, int status, const char *fmt, ...)
 	json_object_begin(&j);
 	json_key(&j, "error");
 	json_object_begin(&j);
-	json_key(&j, "code");
-	json_text(&j, error_code(status));
-	json_key(&j, "message");
-	json_text(&j, msg);
+	json_member_text(&j, "code", error_code(status));
+	json_member_text(&j, "message", msg);
 	json_object_end(&j);
 	json_object_end(&j);
 	return 0;

@@ -50,8 +50,7 @@ static void put_series(struct json *j, const char *by, const struct store_series
 		json_key(j, "labels");
 		json_object_begin(j);
 		if (by) {
-			json_key(j, by);
-			json_text(j, s->value);
+			json_member_text(j, by, s->value);
 		}
 		json_object_end(j);
 		json_key(j, "values");
@@ -70,12 +69,9 @@ static int respond_series(struct response *res, const char *metric, const char *
 	struct json j = respond_json(res, 200);
 
 	json_object_begin(&j);
-	json_key(&j, "metric");
-	json_text(&j, metric);
-	json_key(&j, "unit");
-	json_text(&j, unit_of(metric));
-	json_key(&j, "step");
-	json_int(&j, set->step / NSEC_PER_SEC);
+	json_member_text(&j, "metric", metric);
+	json_member_text(&j, "unit", unit_of(metric));
+	json_member_int(&j, "step", set->step / NSEC_PER_SEC);
 	json_key(&j, "times");
 	json_array_begin(&j);
 	for (size_t i = 0; i < set->nsteps; i++)

@@ -50,8 +50,7 @@ int service_add(struct request *req, struct response *res)
 	struct json j = respond_json(res, 201);
 
 	json_object_begin(&j);
-	json_key(&j, "name");
-	json_text(&j, service.name);
+	json_member_text(&j, "name", service.name);
 	json_object_end(&j);
 	return 0;
 }
@@ -210,14 +209,10 @@ static void put_service(struct json *j, const struct store_service *s, const str
 	put_time(j, "first_seen", s->first_seen);
 	put_time(j, "last_seen", s->last_seen);
 	put_text(j, "first_host", s->first_host);
-	json_key(j, "cores");
-	json_double(j, f->cores);
-	json_key(j, "memory");
-	json_double(j, f->memory);
-	json_key(j, "hosts");
-	json_int(j, f->hosts);
-	json_key(j, "processes");
-	json_int(j, f->processes);
+	json_member_double(j, "cores", f->cores);
+	json_member_double(j, "memory", f->memory);
+	json_member_int(j, "hosts", f->hosts);
+	json_member_int(j, "processes", f->processes);
 	put_text(j, "top", f->top);
 	json_key(j, "spark");
 	json_array_begin(j);

@@ -31,8 +31,7 @@ int health_get(struct request *req, struct response *res)
 	struct json j = respond_json(res, 200);
 
 	json_object_begin(&j);
-	json_key(&j, "status");
-	json_text(&j, "ok");
+	json_member_text(&j, "status", "ok");
 	json_object_end(&j);
 	return 0;
 }

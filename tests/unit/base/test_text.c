@@ -170,11 +170,15 @@ static void test_json_nesting(void **state)
 	json_array_end(&j);
 	json_key(&j, "a\"b");
 	json_bool(&j, true);
-	json_key(&j, "no");
-	json_bool(&j, false);
+	json_member_bool(&j, "no", false);
+	json_member_int(&j, "n", -2);
+	json_member_double(&j, "d", 0.5);
+	json_member_text(&j, "s", "");
+	json_member_text(&j, "t", NULL);
 	json_object_end(&j);
 	assert_string_equal(buf_cstr(&b), "{\"empty\":[],\"list\":[1,{},[null],\"x\"],"
-					  "\"a\\\"b\":true,\"no\":false}");
+					  "\"a\\\"b\":true,\"no\":false,\"n\":-2,\"d\":0.5,"
+					  "\"s\":\"\",\"t\":null}");
 }
 
 static void test_json_numbers(void **state)
