@@ -1,15 +1,16 @@
-// Builds the page (index.html, app.js, app.css, favicon.svg), or the page that is one file, into which
-// the program writes a profile (standalone.html). The names are stable because the program embeds
-// them; the output depends on nothing but the sources and the locked packages.
+// Builds the page (index.html, app.js, app.css, favicon.svg), or a page that is one file, into which
+// the program writes a profile (standalone.html) or the memory of lines (memory_page.html). The names are
+// stable because the program embeds them; the output depends on nothing but the sources and the locked
+// packages.
 //
-//	node build.mjs [page|standalone [OUT]]	the page into dist/ unless told otherwise
+//	node build.mjs [page|standalone|memory_page [OUT]]	the page into dist/ unless told otherwise
 import { build } from "esbuild";
 import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const LIMITS = { page: 150_000, standalone: 60_000 }; // gzip bytes of everything together
+const LIMITS = { page: 150_000, standalone: 60_000, memory_page: 30_000 }; // gzip bytes of everything together
 const root = dirname(fileURLToPath(import.meta.url));
 
 function bundle(entryPoints, more) {
@@ -38,19 +39,19 @@ async function page(out) {
 }
 
 /* Script and style go into the page; @TITLE@ and @DATA@ are the program's. */
-async function standalone(out) {
-	const { outputFiles } = await bundle({ standalone: "src/standalone.tsx" }, { outdir: out, write: false });
+async function inOneFile(name, out) {
+	const { outputFiles } = await bundle({ [name]: `src/${name}.tsx` }, { outdir: out, write: false });
 	const text = (end) => outputFiles.find((f) => f.path.endsWith(end)).text.trim();
 	const script = text(".js").replaceAll("</script", "<\\/script").replaceAll("<!--", "<\\!--");
 	const html = await readFile(join(root, "src/standalone.html"), "utf8");
-	await writeFile(join(out, "standalone.html"), html.replace("@STYLE@", () => text(".css")).replace("@SCRIPT@", () => script));
-	return ["standalone.html"];
+	await writeFile(join(out, `${name}.html`), html.replace("@STYLE@", () => text(".css")).replace("@SCRIPT@", () => script));
+	return [`${name}.html`];
 }
 
 async function make(name, out) {
 	await rm(out, { recursive: true, force: true });
 	await mkdir(out, { recursive: true });
-	const files = await (name === "page" ? page : standalone)(out);
+	const files = await (name === "page" ? page(out) : inOneFile(name, out));
 	let sum = 0;
 	for (const file of files) {
 		const size = gzipSync(await readFile(join(out, file)), { level: 9 }).length;

@@ -1,0 +1,188 @@
+// What the program wrote into the page: processes, their functions, lines of source. Lines of all functions
+// of a file are put together; nothing here draws.
+
+export interface Line {
+	line: number;
+	occurrences: number;
+	usage: number; /* bytes of the process, the most after the line */
+	increment: number; /* with callees */
+	own: number; /* without */
+	peak: number; /* above its start, within the line */
+}
+export interface Func {
+	file: string;
+	function: string;
+	first_line: number;
+	last_line: number;
+	marked: boolean;
+	calls: number;
+	entered: number;
+	lines: Line[];
+}
+export interface Holder {
+	bytes: number;
+	blocks: number;
+	stack: { function: string; file: string; line: number }[];
+}
+export interface Peak {
+	bytes: number;
+	seconds: number;
+	file?: string;
+	function?: string;
+	line?: number;
+}
+export interface Process {
+	pid: number;
+	parent: number;
+	command: string;
+	python: string;
+	measure: "resident" | "allocated";
+	start: number;
+	end: number | null;
+	events: number;
+	peak: Peak;
+	peak_resident: number | null;
+	functions: Func[];
+	timeline: { seconds: number[]; resident: (number | null)[]; allocated: (number | null)[] };
+	at_peak?: Holder[];
+	leaks?: Holder[];
+	remarks: string[];
+}
+export interface Source {
+	file: string;
+	changed: boolean;
+	missing: string; /* why there are no lines; empty: there are */
+	lines: string[];
+}
+export interface Run {
+	start: number;
+	processes: Process[];
+	sources: Source[];
+	damaged: number;
+}
+
+export interface File {
+	name: string;
+	source: Source | undefined;
+	lines: Map<number, Line>;
+	heads: Map<number, Func>; /* by first line */
+	functions: number;
+	growth: number; /* of its lines' own, what grew */
+}
+
+/* Two functions share a line. What runs within it (a lambda, a generator expression) is among the callees of the
+ * line around it: its growth with callees is in that already, and how often it ran is another question. */
+function join(a: Line | undefined, b: Line, within: boolean): Line {
+	return a ? {
+		line: b.line, occurrences: a.occurrences + (within ? 0 : b.occurrences), usage: Math.max(a.usage, b.usage),
+		increment: a.increment + (within ? 0 : b.increment), own: a.own + b.own, peak: Math.max(a.peak, b.peak),
+	} : b;
+}
+
+const WITHIN = /<(genexpr|lambda)>$/;
+
+/* The files of a process, the one that grew most first. */
+export function filesOf(p: Process, sources: readonly Source[]): File[] {
+	const files = new Map<string, File>();
+	const order = [...p.functions].sort((a, b) => Number(WITHIN.test(a.function)) - Number(WITHIN.test(b.function)));
+	for (const f of order) {
+		let file = files.get(f.file);
+		if (!file) {
+			file = { name: f.file, source: sources.find((s) => s.file === f.file), lines: new Map(), heads: new Map(),
+				functions: 0, growth: 0 };
+			files.set(f.file, file);
+		}
+		file.functions++;
+		if (!file.heads.has(f.first_line))
+			file.heads.set(f.first_line, f);
+		const within = WITHIN.test(f.function);
+		for (const l of f.lines) {
+			file.lines.set(l.line, join(file.lines.get(l.line), l, within));
+			file.growth += Math.max(0, l.own);
+		}
+	}
+	return [...files.values()].sort((a, b) => b.growth - a.growth || (a.name < b.name ? -1 : 1));
+}
+
+export interface Top {
+	file: string;
+	line: number;
+	bytes: number;
+}
+
+/* The n lines with most of something, as long as it is more than nothing. */
+export function topLines(files: readonly File[], of: (l: Line) => number, n: number): Top[] {
+	const all: Top[] = [];
+	for (const file of files)
+		for (const l of file.lines.values())
+			if (of(l) > 0)
+				all.push({ file: file.name, line: l.line, bytes: of(l) });
+	return all.sort((a, b) => b.bytes - a.bytes).slice(0, n);
+}
+
+/* The n lines that hold most. */
+export function topHolders(holders: readonly Holder[], n: number): Top[] {
+	const lines = new Map<string, Top>();
+	for (const h of holders) {
+		const leaf = h.stack[0];
+		const key = leaf ? `${leaf.file}:${leaf.line}` : "";
+		const top = lines.get(key) ?? { file: leaf?.file ?? "", line: leaf?.line ?? 0, bytes: 0 };
+		top.bytes += h.bytes;
+		lines.set(key, top);
+	}
+	return [...lines.values()].sort((a, b) => b.bytes - a.bytes).slice(0, n);
+}
+
+export type Row = { line: number } | { from: number; until: number };
+
+const AROUND = 2;
+const LEAST_FOLD = 4;
+
+/* Rows to show: measured lines, first lines of functions, wanted ones and what stands around them; the rest
+ * between them is folded, unless it is opened. Without a source there is nothing around. */
+export function rowsOf(file: File, wanted: (line: number) => boolean, opened: ReadonlySet<number>): Row[] {
+	const count = file.source?.lines.length ?? 0;
+	if (count === 0)
+		return [...file.lines.keys()].sort((a, b) => a - b).map((line) => ({ line }));
+	const show = new Uint8Array(count + 2);
+	const near = (line: number) => show.fill(1, Math.max(1, line - AROUND), Math.min(count, line + AROUND) + 1);
+	for (const line of [...file.lines.keys(), ...file.heads.keys()])
+		near(line);
+	for (let i = 1; i <= count; i++)
+		if (wanted(i))
+			near(i);
+	const rows: Row[] = [];
+	for (let i = 1; i <= count; i++) {
+		let end = i;
+		while (end <= count && !show[end])
+			end++;
+		if (end - i >= LEAST_FOLD && !opened.has(i)) {
+			rows.push({ from: i, until: end - 1 });
+			i = end - 1;
+			continue;
+		}
+		for (end = Math.max(end, i + 1); i < end; i++)
+			rows.push({ line: i });
+		i--;
+	}
+	for (const line of [...file.lines.keys()].filter((l) => l > count).sort((a, b) => a - b))
+		rows.push({ line });
+	return rows;
+}
+
+/* What a search box means: /regex/ or words; null: nothing, undefined: no regular expression. */
+export function matcher(text: string): ((s: string) => boolean) | null | undefined {
+	if (text === "")
+		return null;
+	const regex = /^\/(.+?)\/?$/.exec(text);
+	if (!regex) {
+		const low = text.toLowerCase();
+		return (s) => s.toLowerCase().includes(low);
+	}
+	try {
+		const r = new RegExp(regex[1] as string, "i");
+		return (s) => r.test(s);
+	} catch {
+		return undefined;
+	}
+}

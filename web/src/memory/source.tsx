@@ -1,0 +1,89 @@
+// A file of source with what its lines did: growth as heat, and the figures.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { bytes, count } from "../format/number";
+import type { File, Line } from "./data";
+import { rowsOf } from "./data";
+import { colour } from "./python";
+
+export interface Place {
+	file: string;
+	line: number;
+}
+
+/* Growth with its sign; nothing where there is none, so that the eye finds what there is. */
+function signed(b: number): string {
+	return b === 0 ? "" : b > 0 ? `+${bytes(b)}` : `\u2212${bytes(-b)}`;
+}
+
+function Figures({ l, most }: { l: Line; most: number }) {
+	const share = most > 0 ? Math.min(1, Math.abs(l.own) / most) : 0;
+	return (
+		<>
+			<span class="mem-heat" role="presentation">
+				{share > 0 && <i class={l.own < 0 ? "mem-less" : "mem-more"} style={{ width: `${Math.max(2, share * 100)}%` }} />}
+			</span>
+			<span class="num" role="cell">{signed(l.own)}</span>
+			<span class="num dim" role="cell">{l.increment === l.own ? "" : signed(l.increment)}</span>
+			<span class="num dim mem-wide" role="cell">{l.peak > Math.max(0, l.increment) ? bytes(l.peak) : ""}</span>
+			<span class="num dim mem-wide" role="cell">{bytes(l.usage)}</span>
+			<span class="num dim" role="cell">{count(l.occurrences)}</span>
+		</>
+	);
+}
+
+interface Props {
+	file: File;
+	most: number; /* what a full bar is */
+	match: ((s: string) => boolean) | null;
+	at: Place | null;
+}
+
+export function SourceFile({ file, most, match, at }: Props) {
+	const [opened, setOpened] = useState<ReadonlySet<number>>(new Set());
+	const text = file.source?.lines ?? [];
+	const coloured = useMemo(() => colour(text), [file]);
+	const here = at?.file === file.name ? at.line : 0;
+	const hit = (line: number) => match !== null && match(text[line - 1] ?? "");
+	const rows = useMemo(() => rowsOf(file, (line) => line === here || hit(line), opened), [file, opened, match, here]);
+	const current = useRef<HTMLDivElement>(null);
+	useEffect(() => current.current?.scrollIntoView({ block: "center" }), [at]);
+	const head = file.source?.missing || (file.source?.changed ? "the file has changed since: these may be other lines" : "");
+	return (
+		<section class="mem-file" aria-label={file.name}>
+			<h2 class="mem-file-head"><span class="clip" title={file.name}>{file.name}</span>
+				<span class="dim">{count(file.functions)} {file.functions === 1 ? "function" : "functions"}</span>
+				<span class="num">{file.growth > 0 ? `+${bytes(file.growth)}` : ""}</span></h2>
+			{head && <p class="notice">{head}</p>}
+			<div class="mem-rows" role="table" aria-label={`Lines of ${file.name}`}>
+				<div class="mem-row mem-titles" role="row">
+					<span role="columnheader" class="num">line</span><span role="presentation" />
+					<span role="columnheader" class="num" title="without the functions that the line called">own growth</span>
+					<span role="columnheader" class="num" title="with them">with callees</span>
+					<span role="columnheader" class="num mem-wide" title="the most above its start while the line ran">within</span>
+					<span role="columnheader" class="num mem-wide" title="of the process, the most after the line">in use</span>
+					<span role="columnheader" class="num" title="how often the line ran">runs</span>
+					<span role="columnheader">source</span>
+				</div>
+				{rows.map((row) => {
+					if ("from" in row)
+						return (
+							<div class="mem-row mem-fold" role="row" key={row.from}><span role="cell">
+								<button type="button" onClick={() => setOpened(new Set([...opened, row.from]))}>
+									{`${row.until - row.from + 1} lines`}
+								</button></span>
+							</div>
+						);
+					const l = file.lines.get(row.line), found = hit(row.line);
+					const cls = ["mem-row", l ? "" : "mem-idle", found ? "mem-hit" : "", row.line === here ? "mem-here" : ""].filter(Boolean).join(" ");
+					return (
+						<div class={cls} role="row" key={row.line} ref={row.line === here ? current : null} data-line={row.line}>
+							<span class="num dim" role="cell">{row.line}</span>
+							{l ? <Figures l={l} most={most} /> : <span class="mem-none" role="cell" />}
+							<code role="cell">{(coloured[row.line - 1] ?? []).map((p, i) => <span class={`py-${p.kind}`} key={i}>{p.text}</span>)}</code>
+						</div>
+					);
+				})}
+			</div>
+		</section>
+	);
+}
