@@ -6,8 +6,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "base/utf8.h"
 #include "cmd/launch.h"
+#include "cmd/mem_show.h"
 #include "cmd/options.h"
 #include "memory/memory_folder.h"
 #include "memory/memory_watch.h"
@@ -15,7 +15,7 @@
 enum { MAX_ONLY = 1 };
 
 struct mem_options {
-	const char *module, *python, *only, *allocated, *peak, *leaks, *precision, *output;
+	const char *module, *python, *only, *allocated;
 };
 struct mem {
 	const struct mem_options *o;
@@ -24,6 +24,7 @@ struct mem {
 	struct memory_watch watch;
 	struct launch launch;
 	struct memory_run run;
+	struct mem_show show;
 };
 
 /* ---- the program ---- */
@@ -78,19 +79,6 @@ static int run(struct mem *m, int *ret_status, struct err *e)
 
 /* ---- what is shown ---- */
 
-static void put_function(const struct memory_function *f)
-{
-	printf("Filename: %s\n\nLine #    Mem usage    Increment  Occurrences   Line\n", f->file);
-	for (size_t i = 0; i < f->nlines; i++) {
-		const struct memory_line *l = &f->lines[i];
-
-		printf("%6u %9.3f MiB %8.3f MiB  %10llu   %s\n", l->line,
-		       (double)l->usage / 1048576, (double)l->increment / 1048576,
-		       (unsigned long long)l->occurrences, f->name);
-	}
-	putchar('\n');
-}
-
 static int show(struct mem *m, struct err *e)
 {
 	int code = memory_run_read(m->folder.path, &m->run, e);
@@ -98,30 +86,24 @@ static int show(struct mem *m, struct err *e)
 	if (code)
 		return code;
 	memory_watch_give(&m->watch, &m->run);
-	for (size_t i = 0; i < m->run.processes.len; i++) {
-		const struct memory_process *p = &m->run.processes.data[i];
-
-		if (p->problem)
-			fprintf(stderr, "glim mem: process %d: %s\n", (int)p->pid, p->problem);
-		for (size_t j = 0; j < p->nfunctions; j++)
-			put_function(&p->functions[j]);
-	}
-	return 0;
+	return mem_show(&m->show, &m->run, e);
 }
 
-static unsigned int flags(const struct mem_options *o)
+static unsigned int flags(const struct mem *m)
 {
-	return o->peak || o->leaks ? MEMORY_BLOCKS : o->allocated ? MEMORY_ALLOCATED : 0;
+	return m->show.peak || m->show.leaks ? MEMORY_BLOCKS
+	       : m->o->allocated	     ? MEMORY_ALLOCATED
+					     : 0;
 }
 
 static int mem(struct mem *m)
 {
 	struct err e = {};
 	int status = 0;
-	int code = memory_folder_open(flags(m->o), &m->o->only, m->o->only ? 1 : 0, &m->folder, &e);
+	int code = memory_folder_open(flags(m), &m->o->only, m->o->only ? 1 : 0, &m->folder, &e);
 
 	if (!code) {
-		memory_watch_init(&m->watch, m->folder.path, flags(m->o));
+		memory_watch_init(&m->watch, m->folder.path, flags(m));
 		code = run(m, &status, &e);
 	}
 	if (!code)
@@ -159,6 +141,8 @@ static char **make_command(const struct mem_options *o, int argc, char **argv, i
 int cmd_mem(int argc, char **argv)
 {
 	struct mem_options o = {};
+	struct mem m = {.o = &o, .launch = {.go = -1, .failed = -1, .ended = -1}};
+	struct err e = {};
 	struct arena memory = {};
 	const struct option_spec specs[] = {
 		{"module", 'm', "MODULE", "run a module as a script, as python -m does", &o.module,
@@ -166,9 +150,22 @@ int cmd_mem(int argc, char **argv)
 		{"python", 0, "EXE", "the interpreter of a script or module (python3)", &o.python},
 		{"only", 0, "PATTERN", "files or functions to measure (your own code)", &o.only},
 		{"allocated", 0, NULL, "count allocated bytes, not resident memory", &o.allocated},
-		{"peak", 0, NULL, "who held what at the peak of allocated bytes", &o.peak},
-		{"leaks", 0, NULL, "what was never freed", &o.leaks},
-		{"output", 'o', "FILE", "where to (standard output)", &o.output},
+		{"own", 0, NULL, "a column of growth without the functions called", &m.show.own},
+		{"peak-in-line", 0, NULL, "a column of the most that a line had while it ran",
+		 &m.show.peak_in_line},
+		{"precision", 0, "N", "decimals of a MiB (3)", &m.show.precision},
+		{"json", 0, NULL, "for programs, in bytes", &m.show.json},
+		{"html", 0, "FILE", "write a page: sources with heat, memory over time",
+		 &m.show.html},
+		{"plot", 0, "FILE", "write memory over time as SVG", &m.show.plot},
+		{"peak", 0, NULL, "show who held what at the peak instead", &m.show.peak},
+		{"leaks", 0, NULL, "show what was never freed instead", &m.show.leaks},
+		{"number", 'n', "N", "lines that --peak and --leaks show (20); 0: all",
+		 &m.show.rows},
+		{"output", 'o', "FILE",
+		 "where to (standard output); with --peak or --leaks a profile, in the format "
+		 "that its name says",
+		 &m.show.output},
 	};
 	const struct option_table table = {
 		.command = "mem",
@@ -176,15 +173,19 @@ int cmd_mem(int argc, char **argv)
 			 "[ARGUMENT...]",
 		.about = "Runs a Python program and shows the memory of each line of each function "
 			 "of yours. The program needs no change; its exit status is passed on.",
-		.examples = "  glim mem script.py\n",
+		.examples = "  glim mem script.py\n"
+			    "  glim mem --only 'app/*' --html memory.html -m app\n"
+			    "  glim mem --allocated --own --peak-in-line script.py\n"
+			    "  glim mem --leaks -o leaks.html -- gunicorn app:main\n",
 		.specs = specs,
 		.n = ARRAY_SIZE(specs)};
-	struct mem m = {.o = &o, .launch = {.go = -1, .failed = -1, .ended = -1}};
 	int status = 2, operand = options_parse(&table, argc, argv, &memory, &status);
 
 	if (operand >= 0 && operand == argc && !o.module) {
 		status = cmd_usage_error("mem", "say what to run: a script, -m MODULE, or -- "
 						"COMMAND");
+	} else if (operand >= 0 && mem_show_check(&m.show, &e)) {
+		status = cmd_usage_error("mem", "%s", e.msg);
 	} else if (operand >= 0) {
 		m.command = make_command(&o, argc, argv, operand, &memory);
 		status = mem(&m);

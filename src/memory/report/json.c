@@ -1,0 +1,226 @@
+/* The run as JSON, for programs and for the page. */
+#include "memory/report/report_priv.h"
+
+enum { TIMELINE_POINTS = 100000 };
+
+static void put_text(struct json *j, const char *key, const char *text)
+{
+	json_key(j, key);
+	json_text(j, text ? text : "");
+}
+
+static void put_int(struct json *j, const char *key, int64_t v)
+{
+	json_key(j, key);
+	json_int(j, v);
+}
+
+/* Below 0: it is not known. */
+static void put_known(struct json *j, const char *key, int64_t v)
+{
+	json_key(j, key);
+	if (v < 0)
+		json_none(j);
+	else
+		json_int(j, v);
+}
+
+static void put_seconds(struct json *j, const char *key, uint64_t ns)
+{
+	json_key(j, key);
+	json_double(j, (double)ns / NSEC_PER_SEC);
+}
+
+static void put_line(struct json *j, const struct memory_line *l)
+{
+	json_object_begin(j);
+	put_int(j, "line", l->line);
+	put_int(j, "occurrences", (int64_t)MIN(l->occurrences, (uint64_t)INT64_MAX));
+	put_int(j, "usage", l->usage);
+	put_int(j, "increment", l->increment);
+	put_int(j, "own", l->own);
+	put_int(j, "peak", l->peak);
+	json_object_end(j);
+}
+
+static void put_function(struct json *j, const struct memory_function *f)
+{
+	json_object_begin(j);
+	put_text(j, "file", f->file);
+	put_text(j, "path", f->path);
+	put_text(j, "function", f->name);
+	put_int(j, "first_line", f->first_line);
+	put_int(j, "last_line", f->last_line);
+	json_key(j, "marked");
+	json_bool(j, f->decorated);
+	put_int(j, "calls", (int64_t)MIN(f->calls, (uint64_t)INT64_MAX));
+	put_int(j, "entered", f->entered);
+	json_key(j, "lines");
+	json_array_begin(j);
+	for (size_t i = 0; i < f->nlines; i++)
+		put_line(j, &f->lines[i]);
+	json_array_end(j);
+	json_object_end(j);
+}
+
+static void put_peak(struct json *j, const struct memory_process *p)
+{
+	struct memory_peak peak = report_peak(p);
+
+	json_key(j, "peak");
+	json_object_begin(j);
+	put_int(j, "bytes", peak.bytes);
+	put_seconds(j, "seconds", peak.time_ns);
+	if (peak.function) {
+		put_text(j, "file", peak.function->file);
+		put_text(j, "function", peak.function->name);
+		put_int(j, "line", peak.line);
+	}
+	json_object_end(j);
+	put_known(j, "peak_resident", p->peak_resident);
+}
+
+static void put_series(struct json *j, const char *key, const struct memory_process *p,
+		       const point_list *points, int64_t (*value)(const struct memory_point *))
+{
+	json_key(j, key);
+	json_array_begin(j);
+	for (size_t i = 0; i < points->len; i++) {
+		int64_t v = value(&p->timeline.data[points->data[i]]);
+
+		if (v < 0)
+			json_none(j);
+		else
+			json_int(j, v);
+	}
+	json_array_end(j);
+}
+
+static int64_t resident_of(const struct memory_point *p)
+{
+	return p->resident;
+}
+
+static int64_t allocated_of(const struct memory_point *p)
+{
+	return p->allocated;
+}
+
+static void put_timeline(struct json *j, const struct memory_process *p, size_t max)
+{
+	point_list points = {};
+
+	report_thin(p, max, &points);
+	json_key(j, "timeline");
+	json_object_begin(j);
+	json_key(j, "seconds");
+	json_array_begin(j);
+	for (size_t i = 0; i < points.len; i++)
+		json_double(j, (double)p->timeline.data[points.data[i]].time_ns / NSEC_PER_SEC);
+	json_array_end(j);
+	put_series(j, "resident", p, &points, resident_of);
+	put_series(j, "allocated", p, &points, allocated_of);
+	json_object_end(j);
+	vec_fini(&points);
+}
+
+static void put_holders(struct json *j, const char *key, const struct profile *p)
+{
+	enum { MAX_DEPTH = 128 };
+	uint32_t frames[MAX_DEPTH];
+
+	json_key(j, key);
+	json_array_begin(j);
+	for (size_t i = 0; i < p->samples.len; i++) {
+		const struct profile_sample *s = &p->samples.data[i];
+		size_t depth = profile_unroll(p, s->stack, frames, MAX_DEPTH);
+
+		json_object_begin(j);
+		put_int(j, "bytes", s->value);
+		put_int(j, "blocks", s->count);
+		json_key(j, "stack");
+		json_array_begin(j);
+		for (size_t k = 0; k < MIN(depth, (size_t)MAX_DEPTH); k++) {
+			const struct profile_frame *f = &p->frames.data[frames[k]];
+			const struct profile_function *function = &p->functions.data[f->function];
+
+			json_object_begin(j);
+			put_text(j, "function", profile_text(p, function->name));
+			put_text(j, "file", profile_text(p, function->file));
+			put_int(j, "line", f->line);
+			json_object_end(j);
+		}
+		json_array_end(j);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void put_remarks(struct json *j, const struct memory_process *p)
+{
+	cleanup_buf struct buf text = {};
+
+	json_key(j, "remarks");
+	json_array_begin(j);
+	for (size_t i = 0; report_remark(p, i, &text); i++)
+		json_text_n(j, (const char *)text.data, text.len);
+	json_array_end(j);
+}
+
+static void put_process(struct json *j, const struct memory_process *p, bool marked, size_t points)
+{
+	char python[16];
+
+	report_python(p, python, sizeof(python));
+	json_object_begin(j);
+	put_int(j, "pid", p->pid);
+	put_int(j, "parent", p->parent);
+	put_text(j, "command", p->command);
+	put_text(j, "python", python);
+	put_text(j, "measure", report_measure(p));
+	put_seconds(j, "start", p->start_ns);
+	json_key(j, "end");
+	if (p->end_ns)
+		json_double(j, (double)p->end_ns / NSEC_PER_SEC);
+	else
+		json_none(j);
+	put_int(j, "events", (int64_t)MIN(p->events, (uint64_t)INT64_MAX));
+	put_peak(j, p);
+	json_key(j, "functions");
+	json_array_begin(j);
+	for (size_t i = 0; i < p->nfunctions; i++)
+		if (report_shows(marked, &p->functions[i]))
+			put_function(j, &p->functions[i]);
+	json_array_end(j);
+	put_timeline(j, p, points);
+	if (p->at_peak)
+		put_holders(j, "at_peak", p->at_peak);
+	if (p->leaks)
+		put_holders(j, "leaks", p->leaks);
+	put_remarks(j, p);
+	json_object_end(j);
+}
+
+void report_put_run(struct json *j, const struct memory_run *run, size_t points)
+{
+	bool marked = report_marked(run);
+
+	json_key(j, "start");
+	json_double(j, (double)run->start_ns / NSEC_PER_SEC);
+	json_key(j, "processes");
+	json_array_begin(j);
+	for (size_t i = 0; i < run->processes.len; i++)
+		put_process(j, &run->processes.data[i], marked, points);
+	json_array_end(j);
+	put_int(j, "damaged", (int64_t)MIN(run->damaged, (uint64_t)INT64_MAX));
+}
+
+void memory_report_json(const struct memory_run *run, struct buf *out)
+{
+	struct json j = {.out = out};
+
+	json_object_begin(&j);
+	report_put_run(&j, run, TIMELINE_POINTS);
+	json_object_end(&j);
+	buf_putc(out, '\n');
+}
