@@ -94,10 +94,10 @@ function Body({ run, process }: { run: Run; process: Process }) {
 	const match = useMemo(() => matcher(text), [text]);
 	const hits = useHits(files, match ?? null);
 	const grown = useMemo(() => topLines(files, (l) => l.own, TOPS), [files]);
-	const held = useMemo(() => process.at_peak ? topHolders(process.at_peak, TOPS) : topLines(files, (l) => l.peak, TOPS), [files]);
-	const leaked = useMemo(() => topHolders(process.leaks ?? [], TOPS), [process]);
+	const held = useMemo(() => process.at_peak ? topHolders(process.at_peak.stacks, TOPS) : topLines(files, (l) => l.peak, TOPS), [files]);
+	const leaked = useMemo(() => topHolders(process.leaks?.stacks ?? [], TOPS), [process]);
 	const most = grown[0]?.bytes ?? 0;
-	const sum = (list: readonly { bytes: number }[] | undefined) => (list ?? []).reduce((a, h) => a + h.bytes, 0);
+	const growth = files.reduce((sum, f) => sum + f.growth, 0);
 	const step = (by: number) => {
 		const i = hits.findIndex((h) => h.file === at?.file && h.line === at.line);
 		const next = hits[i < 0 ? (by > 0 ? 0 : hits.length - 1) : (i + by + hits.length) % hits.length];
@@ -113,10 +113,10 @@ function Body({ run, process }: { run: Run; process: Process }) {
 			<Timeline process={process} onPeak={() => p.line && setAt({ file: p.file ?? "", line: p.line })} />
 			<div class="mem-split">
 				<aside class="mem-side">
-					<Tops title="Grew most" tops={grown} all={sum(grown)} files={files} onPlace={setAt} none="No line grew." />
-					{process.at_peak ? <Tops title="Held at the peak" tops={held} all={sum(process.at_peak)} files={files} onPlace={setAt} none="Nothing was held." />
+					<Tops title="Grew most" tops={grown} all={growth} files={files} onPlace={setAt} none="No line grew." />
+					{process.at_peak ? <Tops title="Held at the peak" tops={held} all={process.at_peak.bytes} files={files} onPlace={setAt} none="Nothing was held." />
 						: <Tops title="Highest within one run of a line" tops={held} all={p.bytes} files={files} onPlace={setAt} none="No line took anything." />}
-					{process.leaks && <Tops title="Never freed" tops={leaked} all={sum(process.leaks)} files={files} onPlace={setAt} none="All of it was freed." />}
+					{process.leaks && <Tops title="Never freed" tops={leaked} all={process.leaks.bytes} files={files} onPlace={setAt} none="All of it was freed." />}
 				</aside>
 				<div class="mem-files">
 					<Search text={text} onText={setText} found={found} onStep={step} />

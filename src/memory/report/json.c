@@ -1,7 +1,7 @@
 /* The run as JSON, for programs and for the page. */
 #include "memory/report/report_priv.h"
 
-enum { TIMELINE_POINTS = 100000 };
+static const struct report_limits limits_of_json = {.points = 100000, .stacks = 10000};
 
 static void put_text(struct json *j, const char *key, const char *text)
 {
@@ -124,36 +124,63 @@ static void put_timeline(struct json *j, const struct memory_process *p, size_t 
 	vec_fini(&points);
 }
 
-static void put_holders(struct json *j, const char *key, const struct profile *p)
+static void put_stack(struct json *j, const struct profile *p, uint32_t stack)
 {
 	enum { MAX_DEPTH = 128 };
 	uint32_t frames[MAX_DEPTH];
+	size_t depth = MIN(profile_unroll(p, stack, frames, MAX_DEPTH), (size_t)MAX_DEPTH);
 
-	json_key(j, key);
+	json_key(j, "stack");
 	json_array_begin(j);
-	for (size_t i = 0; i < p->samples.len; i++) {
-		const struct profile_sample *s = &p->samples.data[i];
-		size_t depth = profile_unroll(p, s->stack, frames, MAX_DEPTH);
+	for (size_t k = 0; k < depth; k++) {
+		const struct profile_frame *f = &p->frames.data[frames[k]];
+		const struct profile_function *function = &p->functions.data[f->function];
 
 		json_object_begin(j);
-		put_int(j, "bytes", s->value);
-		put_int(j, "blocks", s->count);
-		json_key(j, "stack");
-		json_array_begin(j);
-		for (size_t k = 0; k < MIN(depth, (size_t)MAX_DEPTH); k++) {
-			const struct profile_frame *f = &p->frames.data[frames[k]];
-			const struct profile_function *function = &p->functions.data[f->function];
-
-			json_object_begin(j);
-			put_text(j, "function", profile_text(p, function->name));
-			put_text(j, "file", profile_text(p, function->file));
-			put_int(j, "line", f->line);
-			json_object_end(j);
-		}
-		json_array_end(j);
+		put_text(j, "function", profile_text(p, function->name));
+		put_text(j, "file", profile_text(p, function->file));
+		put_int(j, "line", f->line);
 		json_object_end(j);
 	}
 	json_array_end(j);
+}
+
+static int heavier(const void *pa, const void *pb)
+{
+	const struct profile_sample *a = pa, *b = pb;
+
+	if (a->value != b->value)
+		return a->value < b->value ? 1 : -1;
+	return a->stack < b->stack ? -1 : a->stack > b->stack;
+}
+
+/* The heaviest stacks: a program may have as many as it made calls. */
+static void put_holders(struct json *j, const char *key, const struct profile *p, size_t max)
+{
+	size_t n = p->samples.len;
+	struct profile_sample *samples = mem_calloc(n + 1, sizeof(*samples));
+
+	if (n) {
+		memcpy(samples, p->samples.data, n * sizeof(*samples));
+		qsort(samples, n, sizeof(*samples), heavier);
+	}
+	json_key(j, key);
+	json_object_begin(j);
+	put_int(j, "bytes", profile_total_value(p));
+	put_int(j, "blocks", profile_total_count(p));
+	put_int(j, "stacks_left_out", (int64_t)(n - MIN(n, max)));
+	json_key(j, "stacks");
+	json_array_begin(j);
+	for (size_t i = 0; i < MIN(n, max); i++) {
+		json_object_begin(j);
+		put_int(j, "bytes", samples[i].value);
+		put_int(j, "blocks", samples[i].count);
+		put_stack(j, p, samples[i].stack);
+		json_object_end(j);
+	}
+	json_array_end(j);
+	json_object_end(j);
+	free(samples);
 }
 
 static void put_remarks(struct json *j, const struct memory_process *p)
@@ -167,7 +194,8 @@ static void put_remarks(struct json *j, const struct memory_process *p)
 	json_array_end(j);
 }
 
-static void put_process(struct json *j, const struct memory_process *p, bool marked, size_t points)
+static void put_process(struct json *j, const struct memory_process *p, bool marked,
+			struct report_limits limits)
 {
 	char python[16];
 
@@ -192,16 +220,16 @@ static void put_process(struct json *j, const struct memory_process *p, bool mar
 		if (report_shows(marked, &p->functions[i]))
 			put_function(j, &p->functions[i]);
 	json_array_end(j);
-	put_timeline(j, p, points);
+	put_timeline(j, p, limits.points);
 	if (p->at_peak)
-		put_holders(j, "at_peak", p->at_peak);
+		put_holders(j, "at_peak", p->at_peak, limits.stacks);
 	if (p->leaks)
-		put_holders(j, "leaks", p->leaks);
+		put_holders(j, "leaks", p->leaks, limits.stacks);
 	put_remarks(j, p);
 	json_object_end(j);
 }
 
-void report_put_run(struct json *j, const struct memory_run *run, size_t points)
+void report_put_run(struct json *j, const struct memory_run *run, struct report_limits limits)
 {
 	bool marked = report_marked(run);
 
@@ -210,7 +238,7 @@ void report_put_run(struct json *j, const struct memory_run *run, size_t points)
 	json_key(j, "processes");
 	json_array_begin(j);
 	for (size_t i = 0; i < run->processes.len; i++)
-		put_process(j, &run->processes.data[i], marked, points);
+		put_process(j, &run->processes.data[i], marked, limits);
 	json_array_end(j);
 	put_int(j, "damaged", (int64_t)MIN(run->damaged, (uint64_t)INT64_MAX));
 }
@@ -220,7 +248,7 @@ void memory_report_json(const struct memory_run *run, struct buf *out)
 	struct json j = {.out = out};
 
 	json_object_begin(&j);
-	report_put_run(&j, run, TIMELINE_POINTS);
+	report_put_run(&j, run, limits_of_json);
 	json_object_end(&j);
 	buf_putc(out, '\n');
 }

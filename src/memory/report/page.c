@@ -7,10 +7,12 @@
 extern const struct embed_file memory_page_files[];
 
 enum {
-	TIMELINE_POINTS = 2000, /* more than a screen is wide */
-	PAGE_LINES = 200000,	/* of sources, and their bytes: what a browser shows with ease */
+	PAGE_LINES = 200000, /* of sources, and their bytes: what a browser shows with ease */
 	PAGE_SOURCE = 8 << 20,
 };
+
+/* More points than a screen is wide. */
+static const struct report_limits limits_of_page = {.points = 2000, .stacks = 500};
 
 struct page {
 	struct json json;
@@ -84,7 +86,7 @@ void memory_report_html(const struct memory_run *run, struct buf *out)
 	buf_puts(out, "Memory by line - Glim");
 	at = put_until(out, at, "@DATA@");
 	json_object_begin(&p.json);
-	report_put_run(&p.json, run, TIMELINE_POINTS);
+	report_put_run(&p.json, run, limits_of_page);
 	put_sources(&p, run);
 	json_object_end(&p.json);
 	buf_puts(out, at);

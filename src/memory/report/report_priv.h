@@ -27,7 +27,12 @@ bool report_remark(const struct memory_process *p, size_t i, struct buf *ret);
 /* The peak of a process as far as anything saw it; bytes is 0 when nothing did. */
 struct memory_peak report_peak(const struct memory_process *p);
 
-/* The keys of the run within an object that is open. points: of a timeline at most. */
-void report_put_run(struct json *j, const struct memory_run *run, size_t points);
+/* The keys of the run within an object that is open; what is more than the limits is thinned out,
+ * or the least of it left out. */
+struct report_limits {
+	size_t points; /* of a timeline */
+	size_t stacks; /* of holders */
+};
+void report_put_run(struct json *j, const struct memory_run *run, struct report_limits limits);
 
 #endif

@@ -22,7 +22,13 @@ export interface Func {
 export interface Holder {
 	bytes: number;
 	blocks: number;
-	stack: { function: string; file: string; line: number }[];
+	stack: { function: string; file: string; line: number }[]; /* innermost first */
+}
+export interface Holders {
+	bytes: number;
+	blocks: number;
+	stacks_left_out: number; /* the lightest ones */
+	stacks: Holder[];
 }
 export interface Peak {
 	bytes: number;
@@ -44,8 +50,8 @@ export interface Process {
 	peak_resident: number | null;
 	functions: Func[];
 	timeline: { seconds: number[]; resident: (number | null)[]; allocated: (number | null)[] };
-	at_peak?: Holder[];
-	leaks?: Holder[];
+	at_peak?: Holders;
+	leaks?: Holders;
 	remarks: string[];
 }
 export interface Source {
