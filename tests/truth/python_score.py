@@ -161,13 +161,14 @@ def score_samples(text, samples, hz, cpu_seconds=None, processes=1, qualified=Fa
     return s
 
 
-def score_run(run, samples, hz, qualified=False):
-    """Score of a run (pythons.Run); qualified: the profiler says qualified names."""
+def score_run(run, samples, hz, qualified=False, run_times=False):
+    """Score of a run (pythons.Run); qualified: the profiler says qualified names; run_times: its samples stand for
+    what their threads ran, also where these wait for CPUs."""
     s = score_samples(run.truth, samples, hz, run.cpu_seconds, run.case.copies * run.case.processes,
                       qualified and run.python.version >= (3, 3))
     s.stolen = run.stolen + READER
     if run.cpu_seconds is None and run.case.parallel:
-        s.distance_limit = 1.0
+        s.distance_limit = s.distance_limit if run_times else 1.0
         s.outside_limit = s.samples + s.outside
     return s
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cases
 
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = cases.PROGRAMS / "python"
 
 
@@ -22,6 +23,11 @@ class Case:
     processes: int = 1  # that one run is made of
     parallel: bool = False  # wants more than one CPU: shares seen from outside are those of the machine
     program: tuple = ()  # its file and arguments, where it is not that of this name
+    modules: str = ""  # what it imports: ./dev unpacks it into build-venv-MODULES
+    minors: tuple = ()  # the versions that it is unpacked for
+
+    def runs_on(self, python):
+        return python.version >= self.since and (not self.minors or python.version[:2] in self.minors)
 
 
 CASES = [
@@ -44,7 +50,14 @@ CASES = [
     Case("forking", "multiprocessing by fork", processes=3, parallel=True, program=("children", "fork")),
     Case("spawning", "multiprocessing by spawn", (3, 4), processes=3, parallel=True, program=("children", "spawn")),
 ]
-BY_NAME = {case.name: case for case in CASES}
+# Of modules that not every version has.
+MODULE_CASES = [
+    Case("numpy", "numpy without the GIL in two threads, and one thread with it", parallel=True,
+         program=("released", "numpy"), modules="numpy", minors=((3, 8), (3, 13))),
+    Case("greenlets", "greenlets that take turns", modules="greenlet", minors=((3, 8), (3, 11), (3, 13))),
+    Case("gevents", "the same of gevent", program=("greenlets", "gevent"), modules="greenlet", minors=((3, 9), (3, 12))),
+]
+BY_NAME = {case.name: case for case in CASES + MODULE_CASES}
 
 
 @dataclass
@@ -80,7 +93,7 @@ def interpreters():
 
 def pairs(chosen, pythons):
     """(case, interpreter) of all that can run."""
-    return [(case, python) for python in pythons for case in chosen if python.version >= case.since]
+    return [(case, python) for python in pythons for case in chosen if case.runs_on(python)]
 
 
 def rotation(chosen, pythons, times=2):
@@ -89,7 +102,7 @@ def rotation(chosen, pythons, times=2):
     picked = []
     for _ in range(max(times, -(-times * len(chosen) // max(1, len(pythons))))):
         for at, python in enumerate(pythons):
-            fit = [case for case in chosen if python.version >= case.since]
+            fit = [case for case in chosen if case.runs_on(python)]
             fit = [case for case in fit if (case, python) not in picked]
             if fit:
                 runs = [sum(c is case for c, _ in picked) for case in fit]
@@ -127,12 +140,19 @@ class Program:
         self.path.symlink_to(python.path.resolve())
         self.truth = Path(folder) / (self.path.name + ".truth")
 
+    def modules(self):
+        folder = ROOT / ("build-venv-" + self.case.modules) / ("%d.%d" % self.python.version[:2])
+        assert folder.exists(), "./dev test integration unpacks it"
+        return folder
+
     def start(self, cpu_ms, warm_ms):
         """A process that runs it."""
         env = {**os.environ, "TRUTH_CPU_MS": str(self.case.cpu_ms or cpu_ms), "TRUTH_WARM_MS": str(warm_ms),
                "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
         for name in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"):
             env.pop(name, None)
+        if self.case.modules:
+            env["PYTHONPATH"] = str(self.modules())
         file, *arguments = self.case.program or (self.case.name,)
         argv = [str(self.path), "-S", str(PROGRAMS / (file + ".py")), *arguments]
         with open(self.truth, "a") as out:

@@ -1,8 +1,8 @@
 """Stacks, shares and lines of Python programs that know their own, on the interpreters of this machine.
 
 Under glim record -a every interpreter runs two of the cases and every case runs on two interpreters, under
-glim record -p half of that; ./dev bench accuracy --python runs them all, and other profilers beside. What
-is right: python_score.py."""
+glim record -p half of that; those with modules run on the versions that these are unpacked for. ./dev bench
+accuracy --python runs them all, and other profilers beside. What is right: python_score.py."""
 
 import pytest
 
@@ -17,8 +17,9 @@ REACH = 0.995  # at some 500 samples a case, one or two may be of a thread's sta
 TRIES = 3  # what is wrong is wrong each time
 TORN = 0.006  # one sample of some 500, which may stand for three periods on a full machine
 ALL = pythons.interpreters()
-KERNEL = pythons.rotation(pythons.CASES, [python for python in ALL if (3, 8) <= python.version < (3, 14)])
-READER = pythons.rotation(pythons.CASES, ALL, 1)
+MODULES = pythons.pairs(pythons.MODULE_CASES, [python for python in ALL if not python.name.endswith("-system")])
+KERNEL = pythons.rotation(pythons.CASES, [python for python in ALL if (3, 8) <= python.version < (3, 14)]) + MODULES
+READER = pythons.rotation(pythons.CASES, ALL, 1) + MODULES
 STOPPED = pythons.rotation([pythons.BY_NAME[name] for name in ("callbacks", "released", "coroutines")],
                            [python for python in ALL if python.version[:2] in ((3, 8), (3, 11), (3, 13))], 1)
 
@@ -64,7 +65,7 @@ def hold_attached(case, python, profiler, tmp_path, torn):
     for _ in range(TRIES):  # a loaded machine
         program = pythons.Program(case, python, tmp_path, recorders.suffix())
         run, samples = attached.run(program, attached.BY_NAME[profiler], recorders.HZ, CPU_MS, tmp_path / "out")
-        result = python_score.score_run(run, samples, recorders.HZ, True)
+        result = python_score.score_run(run, samples, recorders.HZ, True, profiler == "glim")
         if not result.failures(REACH, torn):
             break
     hold(run, result, torn)
