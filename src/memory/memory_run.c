@@ -93,6 +93,20 @@ static int compare_raws(const void *a, const void *b)
 	return order ? order : (x->number > y->number) - (x->number < y->number);
 }
 
+/* The process ended, or is, within this line: it counts with what it added so far. */
+static void add_open_line(struct memory_line *to, const struct memory_line_abi *l, int64_t usage)
+{
+	int64_t added;
+
+	if (!l->open || __builtin_sub_overflow(usage, l->start, &added))
+		return;
+	to->usage = to->occurrences ? MAX(to->usage, usage) : usage;
+	if (__builtin_add_overflow(to->occurrences, (uint64_t)l->open, &to->occurrences))
+		to->occurrences = UINT64_MAX;
+	to->increment = memory_sum(to->increment, added);
+	to->peak = MAX(to->peak, added);
+}
+
 static void add_line(struct memory_line *to, const struct memory_line_abi *l)
 {
 	bool first = !to->occurrences;
@@ -106,8 +120,8 @@ static void add_line(struct memory_line *to, const struct memory_line_abi *l)
 }
 
 /* The lines of n raw functions of one place, those that ran. */
-static void join_lines(struct memory_run *run, const struct memory_raw_function *raws, size_t n,
-		       struct memory_function *to)
+static void join_lines(struct memory_run *run, int64_t usage,
+		       const struct memory_raw_function *raws, size_t n, struct memory_function *to)
 {
 	uint32_t most = 0;
 	cleanup_free struct memory_line *all = NULL;
@@ -116,9 +130,13 @@ static void join_lines(struct memory_run *run, const struct memory_raw_function 
 		most = MAX(most, raws[i].abi->nlines);
 	all = mem_calloc((size_t)most + 1, sizeof(*all));
 	for (size_t i = 0; i < n; i++)
-		for (uint32_t j = 0; j < raws[i].abi->nlines; j++)
-			if (raws[i].lines[j].occurrences || raws[i].lines[j].own)
-				add_line(&all[j], &raws[i].lines[j]);
+		for (uint32_t j = 0; j < raws[i].abi->nlines; j++) {
+			const struct memory_line_abi *l = &raws[i].lines[j];
+
+			if (l->occurrences || l->own)
+				add_line(&all[j], l);
+			add_open_line(&all[j], l, usage);
+		}
 	for (uint32_t j = 0; j < most; j++)
 		to->nlines += all[j].occurrences || all[j].own;
 	to->lines = arena_array(&run->memory, struct memory_line, to->nlines + 1);
@@ -157,7 +175,7 @@ static void join(struct memory_run *run, const struct memory_file *f,
 		if (__builtin_add_overflow(to->calls, a->calls, &to->calls))
 			to->calls = UINT64_MAX;
 	}
-	join_lines(run, raws, n, to);
+	join_lines(run, f->header->usage, raws, n, to);
 }
 
 /* All functions that ran, and which each of the file's became. */

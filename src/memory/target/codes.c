@@ -188,6 +188,85 @@ static long last_line(PyObject *code, long first, int nesting)
 	return last;
 }
 
+/* ---- comprehensions within a frame ---- */
+
+/* Lib/opcode.py of 3.12.1, Lib/_opcode_metadata.py of 3.13.0 */
+static const struct opcodes {
+	uint32_t version;
+	uint8_t load_and_clear, for_iter, extended_arg;
+} opcodes[] = {{0x030c, 143, 93, 144}, {0x030d, 86, 72, 71}};
+
+/* The end of the loop that begins with the first FOR_ITER behind at; n where there is none. */
+static intptr_t loop_end(const unsigned char *p, intptr_t n, intptr_t at, const struct opcodes *o)
+{
+	intptr_t argument = 0;
+
+	for (; at + 1 < n; at += 2) {
+		argument = argument << 8 | p[at + 1];
+		/* An instruction, one more that is its cache, and then as far as it says. */
+		if (p[at] == o->for_iter)
+			return argument < n ? at + 4 + 2 * argument : n;
+		if (p[at] != o->extended_arg)
+			argument = 0;
+	}
+	return n;
+}
+
+/* A comprehension puts variables of its names aside (PEP 709), and then it is a loop. */
+static uint32_t find_inner(const unsigned char *p, intptr_t n, const struct opcodes *o,
+			   struct inner *ret)
+{
+	uint32_t found = 0;
+
+	for (intptr_t at = 0; at + 1 < n; at += 2) {
+		intptr_t end;
+
+		if (p[at] != o->load_and_clear)
+			continue;
+		end = loop_end(p, n, at, o);
+		if (ret)
+			ret[found] = (struct inner){(int)at, (int)end};
+		found++;
+		at = end;
+	}
+	return found;
+}
+
+static void add_inner(struct code *c)
+{
+	PyObject *code;
+	const unsigned char *p;
+	const struct opcodes *o = NULL;
+	intptr_t n;
+
+	for (size_t i = 0; i < sizeof(opcodes) / sizeof(*opcodes); i++)
+		if (opcodes[i].version == python.version)
+			o = &opcodes[i];
+	code = o && python.PyFrame_GetLasti ? python.PyObject_GetAttrString(c->object, "co_code")
+					    : NULL;
+	if (!code)
+		return;
+	p = (const unsigned char *)python.PyBytes_AsString(code);
+	n = python.PyBytes_Size(code);
+	c->ninner = p ? find_inner(p, n, o, NULL) : 0;
+	c->inner = c->ninner ? malloc(c->ninner * sizeof(*c->inner)) : NULL;
+	if (c->inner)
+		find_inner(p, n, o, c->inner);
+	else
+		c->ninner = 0;
+	python.Py_DecRef(code);
+}
+
+bool codes_is_inner(const struct code *c, PyObject *frame)
+{
+	int at = python.PyFrame_GetLasti(frame);
+
+	for (uint32_t i = 0; i < c->ninner; i++)
+		if (at >= c->inner[i].first && at <= c->inner[i].last)
+			return true;
+	return false;
+}
+
 /* ---- one code object ---- */
 
 static size_t text_size(const char *s)
@@ -228,6 +307,8 @@ static void make_function(struct code *c, const char *file, const char *name)
 	c->number = nfunctions++;
 	c->stops = python_number(c->object, "co_flags", 0) & CODE_STOPS;
 	c->function = f;
+	if (!stacks)
+		add_inner(c);
 }
 
 /* force: it was asked for by name. */

@@ -74,6 +74,7 @@ typedef int trace_function(PyObject *object, PyObject *frame, int what, PyObject
 /* Those that only some have. */
 #define PYTHON_OPTIONAL(X)                                                                         \
 	X(PyObject *, PyFrame_GetCode, (PyObject *))                                               \
+	X(int, PyFrame_GetLasti, (PyObject *))                                                     \
 	X(const char *, PyUnicode_AsUTF8, (PyObject *))                                            \
 	X(char *, PyString_AsString, (PyObject *))                                                 \
 	X(char *, PyBytes_AsString, (PyObject *))                                                  \
@@ -115,12 +116,19 @@ struct code {
 	uint32_t number; /* of the function */
 	uint32_t active; /* activations, of all threads */
 	bool stops;	 /* a generator or a coroutine: it goes on where it stopped */
+	/* Instructions of comprehensions, which run in this frame from 3.12 on. */
+	struct inner {
+		int first, last; /* as co_code counts bytes */
+	} * inner;
+	uint32_t ninner;
 };
 /* Find out where the user's own code is. */
 void codes_init(void);
 /* Never NULL. */
 struct code *codes_find(PyObject *code);
 struct code *codes_of_frame(PyObject *frame);
+/* Is the frame, which is of that code, within a comprehension? */
+bool codes_is_inner(const struct code *c, PyObject *frame);
 /* @profile: it is to be measured wherever it is from. */
 void codes_decorate(PyObject *code);
 

@@ -64,7 +64,8 @@ struct memory_header_abi {
 	uint32_t state, problem;
 	uint64_t start_ns, end_ns; /* CLOCK_REALTIME; end 0: not in an orderly way */
 	int64_t allocated;	   /* now, of the process */
-	int64_t peak;		   /* the most that a line saw */
+	int64_t usage;		   /* at the last event of a line */
+	int64_t peak;		   /* the most of that */
 	uint64_t peak_ns;	   /* CLOCK_REALTIME */
 	uint32_t peak_function, peak_line;
 	int64_t blocks_peak; /* of the live blocks, with MEMORY_BLOCKS */
@@ -87,6 +88,7 @@ struct memory_record_abi {
 struct memory_line_abi {
 	uint64_t occurrences;
 	int64_t usage, increment, own, peak; /* as struct memory_line */
+	int64_t start;			     /* usage when the outermost of these began */
 	uint32_t open;			     /* activations in which the line runs now */
 	uint32_t unused;
 };
@@ -119,9 +121,9 @@ struct memory_stacks_abi {
 };
 
 _Static_assert(sizeof(struct memory_config_abi) == 4112, "shared");
-_Static_assert(sizeof(struct memory_header_abi) == 4760, "shared");
+_Static_assert(sizeof(struct memory_header_abi) == 4768, "shared");
 _Static_assert(sizeof(struct memory_function_abi) == 48, "shared");
-_Static_assert(sizeof(struct memory_line_abi) == 48, "shared");
+_Static_assert(sizeof(struct memory_line_abi) == 56, "shared");
 _Static_assert(sizeof(struct memory_stack_abi) == 48, "shared");
 
 #endif

@@ -124,6 +124,8 @@ static inline uint64_t instruction_of(PyObject *frame)
 	 * prev_instr, later instr_ptr */
 	enum { FRAME_INTERPRETER = 24, FRAME_INSTRUCTION = 56 };
 
+	if (python.version > 0x030d)
+		return (uint64_t)python.PyFrame_GetLasti(frame);
 	if (python.frame_instruction)
 		return *(uint32_t *)((char *)frame + python.frame_instruction);
 	return *(uint64_t *)(*(char **)((char *)frame + FRAME_INTERPRETER) + FRAME_INSTRUCTION);

@@ -156,12 +156,13 @@ static void forget_numbers(void)
 		struct memory_line_abi *lines = (void *)(f + 1);
 
 		for (uint32_t i = 0; f->record.kind == MEMORY_FUNCTION && i < f->nlines; i++)
-			lines[i] = (struct memory_line_abi){.open = lines[i].open};
+			lines[i] = (struct memory_line_abi){.open = lines[i].open,
+							    .start = lines[i].start};
 		if (f->record.kind == MEMORY_FUNCTION)
 			f->calls = 0;
 		at += f->record.bytes;
 	}
-	header->peak = 0;
+	header->peak = header->usage = 0;
 	header->events = header->lost_frames = header->lost_lines = header->lost_blocks = 0;
 	header->trace_taken = 0;
 }

@@ -26,6 +26,7 @@ struct activation {
 	int64_t inner;		      /* what activations above added since the line began */
 	uint32_t outer;		      /* the next activation below of this code, + 1 */
 	bool resumed;		      /* the line began before */
+	bool inner_loop;	      /* it is within a comprehension */
 };
 struct thread {
 	struct thread *next; /* not in use */
@@ -96,6 +97,7 @@ static inline struct amount measure(void)
 
 static inline void see_peak(const struct activation *a, const struct amount *m)
 {
+	header->usage = m->usage;
 	if (likely(m->usage <= header->peak))
 		return;
 	header->peak = m->usage;
@@ -130,7 +132,8 @@ static inline void line_begin(struct activation *a, uint32_t number, const struc
 		return;
 	}
 	a->line = &a->code->lines[index];
-	a->line->open++;
+	if (likely(!a->line->open++))
+		a->line->start = m->usage;
 	a->start = a->high = m->level;
 	a->inner = 0;
 	a->resumed = false;
@@ -266,12 +269,26 @@ static void on_call(struct thread *t, PyObject *frame)
 	}
 }
 
+/* A comprehension goes around in the line in which it began. */
+static bool goes_around(struct activation *a, PyObject *frame)
+{
+	bool was_inner = a->inner_loop;
+
+	a->inner_loop = codes_is_inner(a->code, frame);
+	if (!a->inner_loop || !a->line)
+		return false;
+	return was_inner ||
+	       line_of(frame) - a->code->first_line == (uint32_t)(a->line - a->code->lines);
+}
+
 static void on_line(struct thread *t, PyObject *frame)
 {
 	struct activation *a = t->depth ? &t->activations[t->depth - 1] : NULL;
 	struct amount m;
 
 	if (frame == t->skipped)
+		return;
+	if (likely(a && a->frame == frame) && unlikely(a->code->ninner) && goes_around(a, frame))
 		return;
 	if (unlikely(!a || a->frame != frame)) {
 		struct code *c = codes_of_frame(frame);
