@@ -18,6 +18,7 @@
 	X(dump, "the stacks of a Python process as they are now")                                  \
 	X(report, "say where the time of a profile file went, or convert it")                      \
 	X(diff, "say what changed between two profile files")                                      \
+	X(timeit, "time a Python statement, compare statements and interpreters")                  \
 	X(doctor, "say what works on this host, and how to mend what does not")
 /* clang-format on */
 

@@ -95,7 +95,10 @@ static int assign(const struct option_table *t, struct line *l, const struct opt
 					       s->takes);
 		attached = l->argv[++l->at];
 	}
-	*s->value = attached;
+	if (s->all)
+		vec_push(s->all, attached);
+	else
+		*s->value = attached;
 	l->set[s - t->specs] = true;
 	l->over |= s->last;
 	return 0;

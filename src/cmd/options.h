@@ -9,6 +9,9 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/vec.h"
+
+typedef VEC(const char *) option_values; /* the caller calls vec_fini */
 
 struct option_spec {
 	const char *name;   /* long name: --name; GLIM_NAME; "name = value" in the file */
@@ -17,6 +20,7 @@ struct option_spec {
 	const char *text;   /* for the help */
 	const char **value; /* where the value goes; a switch that is on becomes "yes" */
 	bool last;	    /* what stands behind its value are operands, whatever it is */
+	option_values *all; /* instead of it: the option may stand there again, each counts */
 };
 struct option_table {
 	const char *command;

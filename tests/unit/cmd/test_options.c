@@ -70,6 +70,25 @@ static void takes_every_way_of_writing(void **state)
 	}
 }
 
+static void an_option_may_stand_there_again(void **state)
+{
+	const char *last = NULL;
+	option_values all = {};
+	const struct option_spec specs[] = {{"setup", 's', "S", "", .all = &all},
+					    {"last", 'l', "L", "", &last}};
+	const struct option_table t = {.command = "x", .specs = specs, .n = ARRAY_SIZE(specs)};
+	const char *argv[] = {"x", "-s", "a", "-l1", "--setup=b", "-l2", "-sc", "d"};
+	int status;
+
+	assert_int_equal(options_parse(&t, ARRAY_SIZE(argv), (char **)argv, NULL, &status), 7);
+	assert_int_equal(all.len, 3);
+	assert_string_equal(all.data[0], "a");
+	assert_string_equal(all.data[1], "b");
+	assert_string_equal(all.data[2], "c");
+	assert_string_equal(last, "2");
+	vec_fini(&all);
+}
+
 static void finds_the_operands(void **state)
 {
 	struct values v = {};
@@ -257,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_every_way_of_writing),
 		cmocka_unit_test(operands_may_come_first),
+		cmocka_unit_test(an_option_may_stand_there_again),
 		cmocka_unit_test(finds_the_operands),
 		cmocka_unit_test(explains_what_is_wrong),
 		cmocka_unit_test(the_line_beats_the_environment_beats_the_file),
