@@ -33,7 +33,8 @@ import score  # noqa: E402
 def by_glim(chosen, programs, options, folder):
     with recorders.Glim(folder, options.hz) as glim:
         runs = [cases.run(case, programs[case.name], options.seconds * 1000) for case in chosen]
-    return {run.case.name: score.score_run(run, glim.folded, options.hz) for run in runs}
+    rate = recorders.glim_rate(options.hz)
+    return {run.case.name: score.score_run(run, glim.folded, rate) for run in runs}
 
 
 def by_perf(chosen, programs, options, folder):

@@ -118,6 +118,7 @@ class Run:
     module: str  # the name of the program's file
     truth: str
     cpu_seconds: float
+    turns: int  # how often one of its threads was given a CPU
     stolen: float
     folder: Path
 
@@ -230,7 +231,7 @@ def run(case, program, cpu_ms, wrap=()):
         raise RuntimeError("%s ended with status %d" % (" ".join(argv), child.returncode))
     busy, stolen = (after - before for after, before in zip(cpu_ticks(), (busy, stolen)))
     return Run(case, program.name[:15], program.name, truth, usage.ru_utime + usage.ru_stime,
-               stolen / max(busy, 1), program.parent)
+               usage.ru_nvcsw + usage.ru_nivcsw + case.copies, stolen / max(busy, 1), program.parent)
 
 
 def replace(program):

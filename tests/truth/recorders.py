@@ -20,6 +20,11 @@ OTEL_SECONDS = 2  # between its reports
 HZ = 997
 
 
+def glim_rate(hz=HZ):
+    """Samples a second of glim record -F hz: they keep no step with the scheduler (docs/decisions/sample-weight.md)."""
+    return hz * 128 / 127
+
+
 def suffix():
     """So that two runs on one machine do not see each other's processes."""
     return "-%03x" % (os.getpid() % 4096)

@@ -9,6 +9,8 @@ The truth is what programs/truth.h prints, a line of JSON each:
   {"calls": ["a", "b"]}              a may call b, beside the calls that the stacks show
   {"calls_library": ["a", "b"]}      a and b may call what is not the program's own
   {"called_by_library": ["a", "b"]}  and these may be called by it
+  {"stack_gone": ["a"]}              a may run when its stack is unmapped already: who called it is then
+      nowhere, and a mark above it is right
 Everything a stack names is a function of the program. A sample's stack is right when it is one of
 these stacks from the root to the leaf, or ends in another function by calls that exist.
 
@@ -107,6 +109,7 @@ class Truth:
         self.edges = set()
         self.calls_library = set()
         self.called_by_library = set()
+        self.stack_gone = set()
         merged = {}
         for line in text.splitlines():
             if not line.startswith("{"):
@@ -116,6 +119,7 @@ class Truth:
                 self._add(merged, said)
             self.calls_library.update(said.get("calls_library", ()))
             self.called_by_library.update(said.get("called_by_library", ()))
+            self.stack_gone.update(said.get("stack_gone", ()))
             self.edges.update(zip(said.get("calls", ()), said.get("calls", ())[1:]))
         self.own = {n for s in self.stacks for n in s.names if n != LIBRARY}
         self.own |= {n for edge in self.edges for n in edge} | self.calls_library
@@ -275,6 +279,8 @@ def judge(truth, frames):
     leaf = next((f for f in reversed(named) if f in truth.leaves), None)
     if OWN in named and not (begin is not None and truth.find(named[begin:])[0]):
         return ("cut" if marked else "unmarked"), None
+    if marked and frames[0] is None and named[0] in truth.stack_gone:
+        return "right", None
     if begin is None:
         whole = root_is_whole(truth, named) and not all(NAMELESS.search(f) for f in named)
         return ("cut" if marked else "right" if whole else "unmarked"), None
@@ -312,9 +318,19 @@ def sampling_error(shares, n, seed=1):
     return mean + 4 * sd
 
 
-def score(truth, stacks, marks, hz, cpu_seconds, processes=1):
+def missing_limit(samples, turns):
+    """The share of the CPU time that may be missing, of so many samples that are due.
+
+    A turn on a CPU begins and ends anywhere between two ticks: of L periods it gets the next lower or the next higher
+    number of samples. The variance of that is f (1 - f), f the fraction of L, which is at most L and at most 1/4; of
+    n turns it is n/4 at most, and at most all their periods together. Four standard deviations, and 3 % for what is
+    not chance."""
+    return 0.03 + 4 * min(turns / 4, samples) ** 0.5 / samples
+
+
+def score(truth, stacks, marks, hz, cpu_seconds, turns=1):
     """Score of Counter stacks (read_folded); cpu_seconds: what the kernel says the program used; None: it was not
-    asked."""
+    asked; turns: how often it was given a CPU for that."""
     s = Score(reasons=dict(marks))
     at = Counter()
     edges, examples = Counter(), {}
@@ -359,9 +375,8 @@ def score(truth, stacks, marks, hz, cpu_seconds, processes=1):
     if not expected:
         return s
     s.missing = 1 - s.total / expected
-    # A turn on a CPU begins and ends between two ticks; a busy machine gives turns of some 3 ms.
-    turns = processes + cpu_seconds / 0.003
-    s.missing_limit = 0.03 + 4 * (turns / 6) ** 0.5 / expected
+    # The host takes CPUs away, too, which nobody counts: as if each turn were 3 ms at most.
+    s.missing_limit = missing_limit(expected, turns + cpu_seconds / 0.003)
     return s
 
 
@@ -370,7 +385,7 @@ def score_run(run, folded, hz, nameless=False):
     symbols = run.symbols(nameless)
     addresses = Addresses(run.module, symbols) if symbols else None
     stacks, marks = read_folded(folded, run.process, run.module, addresses)
-    s = score(Truth(run.truth), stacks, marks, hz, run.cpu_seconds, run.case.copies)
+    s = score(Truth(run.truth), stacks, marks, hz, run.cpu_seconds, run.turns)
     s.stolen = run.stolen
     return s
 

@@ -70,5 +70,10 @@ int main(void)
 		cloned();
 	}
 	truth_print();
+#ifndef __GLIBC__
+	/* The kernel says that a thread ended before the thread is done with ending: by then musl
+	 * unmaps its stack. */
+	puts("{\"stack_gone\": [\"pthread_exit\"]}");
+#endif
 	return 0;
 }
