@@ -76,6 +76,26 @@ def test_native_and_python_frames_alternate(glim, run, python):
     assert stops >= samples > 50 and 0 < each < 100_000, said
 
 
+@pytest.mark.parametrize("python", PYTHONS)
+def test_what_awaits_a_task(glim, run, python):
+    """Above the coroutine that runs, where C code of the event loop called it."""
+    p = start(run, "awaits.py", python)
+    stacks, said = record(glim, "-p", p.pid, "-d", 2, "-F", 300)
+    awaiters = ["main", "by_wait", "by_gather", "by_task", "by_await", "work"]
+    chains = Counter()
+    for stack, n in stacks:
+        if "spin" in names(stack):
+            chains[tuple(f for f in names(stack) if f in awaiters)] += n
+            called, first, runs = (
+                next(i for i, f in enumerate(stack) if re.match(name, f))
+                for name in (r"(Handle\.)?_run \(events", r"(%s) \(" % "|".join(awaiters), r"by_await \("))
+            assert called + 1 < first and not any(map(of_python, stack[called + 1 : first])), stack
+            assert all(map(of_python, stack[first : runs + 1])), stack
+    # In the first moments not all of them wait yet.
+    assert sum(chains.values()) > 20 and chains[tuple(awaiters)] >= 0.9 * sum(chains.values()), chains
+    assert complete(said) >= 99, said
+
+
 def test_without_any_privilege(glim, run):
     p = start(run, "mixed.py", "/usr/bin/python3", prefix=NOBODY)
     stacks, said = record(glim, "-p", p.pid, "-d", 1, prefix=NOBODY)
