@@ -163,14 +163,11 @@ int cmd_mem(int argc, char **argv)
 		{"number", 'n', "N", "lines that --peak and --leaks show (20); 0: all",
 		 &m.show.rows},
 		{"output", 'o', "FILE",
-		 "where to (standard output); with --peak or --leaks a profile, in the format "
-		 "that its name says",
-		 &m.show.output},
+		 "where to (standard output); with --peak or --leaks a profile", &m.show.output},
 	};
 	const struct option_table table = {
 		.command = "mem",
-		.usage = "[OPTION...] SCRIPT [ARGUMENT...] | -m MODULE [ARGUMENT...] | -- COMMAND "
-			 "[ARGUMENT...]",
+		.usage = "[OPTION...] SCRIPT [ARG...] | -m MODULE [ARG...] | -- COMMAND [ARG...]",
 		.about = "Runs a Python program and shows the memory of each line of each function "
 			 "of yours. The program needs no change; its exit status is passed on.",
 		.examples = "  glim mem script.py\n"

@@ -76,6 +76,8 @@ static struct profile *join(const struct memory_run *run, bool leaks)
 			all = profile_new(one->type, one->unit, one->period);
 		profile_merge(all, one, NULL, 0, NULL);
 	}
+	if (all)
+		all->period = 1; /* each byte counts where a format has one number only */
 	return all;
 }
 

@@ -36,7 +36,7 @@ def runs(glim, folder, words):
 
 
 def test_no_line_is_left_out():
-    tested = {"agent", "server", "record", "top", "dump", "report", "diff", "timeit", "doctor", "help"}
+    tested = {"agent", "server", "record", "top", "dump", "report", "diff", "timeit", "mem", "doctor", "help"}
     assert {line.split()[1] for line in LINES} == tested, "a line that no test knows"
 
 
@@ -72,6 +72,8 @@ def test_what_ends_by_itself(glim, run, tmp_path):
         assert "spin" in runs(glim, tmp_path, filled(words, PID=str(busy.pid)))
     for words in words_of("timeit"):
         assert "best of " in runs(glim, tmp_path, words)
+    for words in words_of("mem"):
+        assert "while time.process_time()" in runs(glim, tmp_path, [words[0], "--python", sys.executable, *words[1:]])
     for words in words_of("doctor"):
         assert "Glim works here" in runs(glim, tmp_path, words)
     for words in words_of("help"):

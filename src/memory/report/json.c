@@ -3,18 +3,6 @@
 
 static const struct report_limits limits_of_json = {.points = 100000, .stacks = 10000};
 
-static void put_text(struct json *j, const char *key, const char *text)
-{
-	json_key(j, key);
-	json_text(j, text ? text : "");
-}
-
-static void put_int(struct json *j, const char *key, int64_t v)
-{
-	json_key(j, key);
-	json_int(j, v);
-}
-
 /* Below 0: it is not known. */
 static void put_known(struct json *j, const char *key, int64_t v)
 {
@@ -34,27 +22,26 @@ static void put_seconds(struct json *j, const char *key, uint64_t ns)
 static void put_line(struct json *j, const struct memory_line *l)
 {
 	json_object_begin(j);
-	put_int(j, "line", l->line);
-	put_int(j, "occurrences", (int64_t)MIN(l->occurrences, (uint64_t)INT64_MAX));
-	put_int(j, "usage", l->usage);
-	put_int(j, "increment", l->increment);
-	put_int(j, "own", l->own);
-	put_int(j, "peak", l->peak);
+	json_member_int(j, "line", l->line);
+	json_member_int(j, "occurrences", (int64_t)MIN(l->occurrences, (uint64_t)INT64_MAX));
+	json_member_int(j, "usage", l->usage);
+	json_member_int(j, "increment", l->increment);
+	json_member_int(j, "own", l->own);
+	json_member_int(j, "peak", l->peak);
 	json_object_end(j);
 }
 
 static void put_function(struct json *j, const struct memory_function *f)
 {
 	json_object_begin(j);
-	put_text(j, "file", f->file);
-	put_text(j, "path", f->path);
-	put_text(j, "function", f->name);
-	put_int(j, "first_line", f->first_line);
-	put_int(j, "last_line", f->last_line);
-	json_key(j, "marked");
-	json_bool(j, f->decorated);
-	put_int(j, "calls", (int64_t)MIN(f->calls, (uint64_t)INT64_MAX));
-	put_int(j, "entered", f->entered);
+	json_member_text(j, "file", f->file);
+	json_member_text(j, "path", f->path);
+	json_member_text(j, "function", f->name);
+	json_member_int(j, "first_line", f->first_line);
+	json_member_int(j, "last_line", f->last_line);
+	json_member_bool(j, "marked", f->decorated);
+	json_member_int(j, "calls", (int64_t)MIN(f->calls, (uint64_t)INT64_MAX));
+	json_member_int(j, "entered", f->entered);
 	json_key(j, "lines");
 	json_array_begin(j);
 	for (size_t i = 0; i < f->nlines; i++)
@@ -69,12 +56,12 @@ static void put_peak(struct json *j, const struct memory_process *p)
 
 	json_key(j, "peak");
 	json_object_begin(j);
-	put_int(j, "bytes", peak.bytes);
+	json_member_int(j, "bytes", peak.bytes);
 	put_seconds(j, "seconds", peak.time_ns);
 	if (peak.function) {
-		put_text(j, "file", peak.function->file);
-		put_text(j, "function", peak.function->name);
-		put_int(j, "line", peak.line);
+		json_member_text(j, "file", peak.function->file);
+		json_member_text(j, "function", peak.function->name);
+		json_member_int(j, "line", peak.line);
 	}
 	json_object_end(j);
 	put_known(j, "peak_resident", p->peak_resident);
@@ -137,9 +124,9 @@ static void put_stack(struct json *j, const struct profile *p, uint32_t stack)
 		const struct profile_function *function = &p->functions.data[f->function];
 
 		json_object_begin(j);
-		put_text(j, "function", profile_text(p, function->name));
-		put_text(j, "file", profile_text(p, function->file));
-		put_int(j, "line", f->line);
+		json_member_text(j, "function", profile_text(p, function->name));
+		json_member_text(j, "file", profile_text(p, function->file));
+		json_member_int(j, "line", f->line);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -166,15 +153,15 @@ static void put_holders(struct json *j, const char *key, const struct profile *p
 	}
 	json_key(j, key);
 	json_object_begin(j);
-	put_int(j, "bytes", profile_total_value(p));
-	put_int(j, "blocks", profile_total_count(p));
-	put_int(j, "stacks_left_out", (int64_t)(n - MIN(n, max)));
+	json_member_int(j, "bytes", profile_total_value(p));
+	json_member_int(j, "blocks", profile_total_count(p));
+	json_member_int(j, "stacks_left_out", (int64_t)(n - MIN(n, max)));
 	json_key(j, "stacks");
 	json_array_begin(j);
 	for (size_t i = 0; i < MIN(n, max); i++) {
 		json_object_begin(j);
-		put_int(j, "bytes", samples[i].value);
-		put_int(j, "blocks", samples[i].count);
+		json_member_int(j, "bytes", samples[i].value);
+		json_member_int(j, "blocks", samples[i].count);
 		put_stack(j, p, samples[i].stack);
 		json_object_end(j);
 	}
@@ -201,18 +188,18 @@ static void put_process(struct json *j, const struct memory_process *p, bool mar
 
 	report_python(p, python, sizeof(python));
 	json_object_begin(j);
-	put_int(j, "pid", p->pid);
-	put_int(j, "parent", p->parent);
-	put_text(j, "command", p->command);
-	put_text(j, "python", python);
-	put_text(j, "measure", report_measure(p));
+	json_member_int(j, "pid", p->pid);
+	json_member_int(j, "parent", p->parent);
+	json_member_text(j, "command", p->command);
+	json_member_text(j, "python", python);
+	json_member_text(j, "measure", report_measure(p));
 	put_seconds(j, "start", p->start_ns);
 	json_key(j, "end");
 	if (p->end_ns)
 		json_double(j, (double)p->end_ns / NSEC_PER_SEC);
 	else
 		json_none(j);
-	put_int(j, "events", (int64_t)MIN(p->events, (uint64_t)INT64_MAX));
+	json_member_int(j, "events", (int64_t)MIN(p->events, (uint64_t)INT64_MAX));
 	put_peak(j, p);
 	json_key(j, "functions");
 	json_array_begin(j);
@@ -240,7 +227,7 @@ void report_put_run(struct json *j, const struct memory_run *run, struct report_
 	for (size_t i = 0; i < run->processes.len; i++)
 		put_process(j, &run->processes.data[i], marked, limits);
 	json_array_end(j);
-	put_int(j, "damaged", (int64_t)MIN(run->damaged, (uint64_t)INT64_MAX));
+	json_member_int(j, "damaged", (int64_t)MIN(run->damaged, (uint64_t)INT64_MAX));
 }
 
 void memory_report_json(const struct memory_run *run, struct buf *out)

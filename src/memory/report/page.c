@@ -35,12 +35,9 @@ static void put_source(struct page *p, const struct memory_function *f)
 	    (p->lines + source_lines(s) > PAGE_LINES || p->bytes + s->text.len > PAGE_SOURCE))
 		missing = "there are too many sources to show them all";
 	json_object_begin(j);
-	json_key(j, "file");
-	json_text(j, f->file);
-	json_key(j, "changed");
-	json_bool(j, s->changed);
-	json_key(j, "missing");
-	json_text(j, missing ? missing : "");
+	json_member_text(j, "file", f->file);
+	json_member_bool(j, "changed", s->changed);
+	json_member_text(j, "missing", missing ? missing : "");
 	json_key(j, "lines");
 	json_array_begin(j);
 	for (uint32_t i = 1; !missing && i <= source_lines(s); i++) {

@@ -68,6 +68,18 @@ static const struct memory_process *highest(const struct memory_run *run)
 	return best;
 }
 
+/* Whether lines were measured, where they were to be (holders are kept instead of lines). */
+static bool any_line(const struct memory_run *run)
+{
+	for (size_t i = 0; i < run->processes.len; i++) {
+		const struct memory_process *p = &run->processes.data[i];
+
+		if (p->nfunctions || p->at_peak || p->leaks || p->problem)
+			return true;
+	}
+	return !run->processes.len;
+}
+
 void memory_report_summary(const struct memory_run *run, const struct memory_report *how,
 			   struct buf *out)
 {
@@ -76,6 +88,9 @@ void memory_report_summary(const struct memory_run *run, const struct memory_rep
 
 	if (best)
 		put_peak(out, run, best, how);
+	if (!any_line(run))
+		buf_puts(out, "no line of the program's own code ran: --only PATTERN measures "
+			      "others\n");
 	for (size_t i = 0; i < run->processes.len; i++) {
 		const struct memory_process *p = &run->processes.data[i];
 
