@@ -116,7 +116,7 @@ def exceptions():
 
 
 def comprehensions():
-    held = [bytearray(BLOCK) for _ in range(3)]  #: 1; 3 * A; slack=PYTHON_OBJECTS
+    held = [bytearray(BLOCK) for _ in range(3)]  #: 1; 3 * A; slack=PYTHON_OBJECTS; since=(3,)
     held = {i: bytearray(BLOCK) for i in range(2)}  #: 1; -A; slack=PYTHON_OBJECTS
     size = sum(len(bytearray(BLOCK)) for i in range(3))  #: 1; 0; slack=PYTHON_OBJECTS
     return held, size

@@ -7,6 +7,7 @@ says: begun once, and afterwards the process has that much more. Behind it may s
 	peak=BYTES     the most that there was within the line, above its begin
 	slack=BYTES    how much an exact measure may be off: what the interpreter keeps or has in store
 	only=MEASURE   "resident" or "allocated"
+	since=VERSION  of Python from which on it is so
 	where=PROCESS  "first" (the default) or "other": not the process that was started
 The expressions are of the program's own names; tell() evaluates them when all is over, in the interpreter that ran
 them, and writes them as JSON. Python 2.7 and 3."""
@@ -52,6 +53,8 @@ def tell(path, names):
         for number, text in enumerate(source, 1):
             found = MARK.search(text)
             if found:
-                lines[number] = read_mark(found.group(1), names)
+                mark = read_mark(found.group(1), names)
+                if sys.version_info >= mark.pop("since", (2,)):
+                    lines[number] = mark
     with open(os.environ["TRUTH"], "w") as out:
         json.dump({"file": os.path.abspath(path), "lines": lines}, out)
