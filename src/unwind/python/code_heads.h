@@ -15,6 +15,7 @@
 struct code_head {
 	uint64_t address; /* of the words */
 	int64_t read_ns;
+	bool failed; /* there was nothing to be read */
 	uint32_t words[PYTHON_CODE_WORDS];
 };
 struct code_heads {
@@ -27,7 +28,10 @@ struct code_heads {
 void code_heads_fini(struct code_heads *c);
 /* What is known of the words at an address, however old; NULL: nothing. */
 struct code_head *code_heads_known(struct code_heads *c, uint64_t address);
-/* The words at an address; NULL: they cannot be read. */
+/* The words at an address; NULL: they cannot be read, which is remembered, too: a frame that is
+ * being made has anything for its code. */
 const struct code_head *code_heads_get(struct code_heads *c, uint64_t address);
+/* The same, but they may be some samples old: enough where the frames that are shown are read. */
+const struct code_head *code_heads_recent(struct code_heads *c, uint64_t address);
 
 #endif

@@ -102,6 +102,9 @@ int frame_link_read(const struct frame_image *m, uint64_t frame, struct frame_li
 	ret->code = word_at(bytes, l->frame_code) & ~(uint64_t)l->code_tags;
 	ret->previous = word_at(bytes, l->frame_previous);
 	ret->instruction = word_at(bytes, l->frame_instruction);
+	/* One that is being made has what lay there before: no way leads on from there. */
+	if (ret->code % sizeof(ret->code))
+		ret->code = ret->previous = 0;
 	if (l->style == PYTHON_EACH_FRAME)
 		ret->instruction = (uint32_t)ret->instruction;
 	ret->own_object = l->style == PYTHON_EACH_FRAME;

@@ -102,7 +102,7 @@ static bool take_copy(struct python_reader *r, struct thread_slot *t)
 	for (size_t i = 0; i < t->ncodes; i++) {
 		struct code_head *head = code_heads_known(&r->codes, t->codes[i]);
 
-		if (!head || head->read_ns == r->now_ns)
+		if (!head || head->failed || head->read_ns == r->now_ns)
 			continue;
 		head->read_ns = r->now_ns;
 		others[n++] = (struct memory_part){head->address, head->words, sizeof(head->words)};

@@ -39,7 +39,8 @@ static int read_image(void *context, uint64_t address, void *buf, size_t n)
 static const uint32_t *read_code_words(void *context, uint64_t address)
 {
 	const struct python_layout *l = &current.walk->python->process.layout;
-	const struct code_head *head = code_heads_get(current.walk->codes, address + l->code_flags);
+	const struct code_head *head =
+		code_heads_recent(current.walk->codes, address + l->code_flags);
 
 	return head ? head->words : NULL;
 }
