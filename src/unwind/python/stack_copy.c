@@ -124,15 +124,20 @@ static size_t make_stretches(struct stack_copy *s, struct stretch *parts)
 	return n;
 }
 
-/* Those of the image after, and before them all but the middle in the opposite order. */
+/* The first image in the order of the walk, but what tells which frame ran before all else; then
+ * the second, without the middle, in the opposite order. */
 static size_t both_ways(const struct stack_copy *s, const struct stretch *stretches, size_t n,
 			struct memory_part *parts)
 {
-	size_t all = 0;
+	size_t first = 0, all = 0;
 
-	for (size_t i = n; i-- > 0 && !stretches[i].middle;)
-		parts[all++] = stretches[i].part;
-	for (size_t i = 0; i < n; i++) {
+	while (!s->pointer_tells && first + 1 < n && stretches[first].middle)
+		first++;
+	parts[all++] = stretches[first].part;
+	for (size_t i = 0; i < n; i++)
+		if (i != first)
+			parts[all++] = stretches[i].part;
+	for (size_t i = n; i-- > 0 && !stretches[i].middle;) {
 		parts[all] = stretches[i].part;
 		parts[all].buf = (uint8_t *)parts[all].buf + image_bytes(s);
 		all++;
@@ -157,7 +162,7 @@ bool stack_copy_take(struct stack_copy *s, const struct memory *m, const struct 
 		s->bytes_cap = all * 2;
 	}
 	n = make_stretches(s, stretches);
-	all = both_ways(s, stretches, n, parts);
+	all = n ? both_ways(s, stretches, n, parts) : 0;
 	for (size_t i = 0; i < n_others && i < STACK_COPY_OTHERS; i++)
 		parts[all++] = others[i];
 	if (n && memory_read_parts(m, parts, all) == all)
@@ -219,10 +224,10 @@ bool stack_copy_is_same(struct stack_copy *s, uint64_t address)
 	if (!b || b->middle)
 		return b;
 	if (!b->compared) {
-		const uint8_t *before = s->bytes + (size_t)(b - s->blocks.data) * STACK_COPY_BLOCK;
+		const uint8_t *first = s->bytes + (size_t)(b - s->blocks.data) * STACK_COPY_BLOCK;
 
 		b->compared = true;
-		b->same = !memcmp(before, before + image_bytes(s), STACK_COPY_BLOCK);
+		b->same = !memcmp(first, first + image_bytes(s), STACK_COPY_BLOCK);
 	}
 	return b->same;
 }
@@ -245,7 +250,7 @@ int stack_copy_read(struct stack_copy *s, const struct memory *m, enum stack_ima
 			}
 			b->used = s->clock;
 			bytes = s->bytes + (size_t)(b - s->blocks.data) * STACK_COPY_BLOCK;
-			if (b->middle || image == STACK_AFTER)
+			if (!b->middle && image == STACK_SECOND)
 				bytes += image_bytes(s);
 		} else {
 			bytes = read_late(s, m, start);

@@ -3,11 +3,14 @@
  *
  * A running thread changes its frames while they are read one after the other, and what comes out
  * is a stack that never was. So the places where the last stacks lay are copied in one system call,
- * and the walk goes over the copy. Which frame is the current one is copied once, in the middle;
- * everything else twice, as close to that as can be: an image of a moment before, in the opposite
- * order of the walk, and one of a moment after, in its order. What is the same in both was so in
- * between. What lies elsewhere is read late, and is copied from the next time on; what was not
- * needed for a while is left out again.
+ * and the walk goes over the copy. Which frame is the current one is copied once, everything else
+ * twice: a first image in the order of the walk, then a second one in the opposite order. What is
+ * the same in both was so in between. What lies elsewhere is read late, and is copied from the next
+ * time on; what was not needed for a while is left out again.
+ *
+ * Whoever copies a cache line takes it from the CPU of the thread, which is held up where it writes
+ * there next, and would be found there too often. So nothing that a running thread writes is copied
+ * before what tells which frame ran: the pointer to it, or the frames around it themselves.
  *
  * Memory: a copy belongs to its maker until stack_copy_fini. Threads: one at a time. */
 #ifndef GLIM_UNWIND_PYTHON_STACK_COPY_H
@@ -16,7 +19,7 @@
 #include "base/vec.h"
 #include "process/memory.h"
 
-enum stack_image { STACK_BEFORE, STACK_AFTER, STACK_IMAGES };
+enum stack_image { STACK_FIRST, STACK_SECOND, STACK_IMAGES };
 enum {
 	STACK_COPY_BLOCK = 1024, /* bytes; a page is not read in part */
 	STACK_COPY_BLOCKS = 4096,
@@ -40,8 +43,9 @@ struct stack_copy {
 	VEC(struct stack_block) late; /* in the order of reading */
 	VEC(uint8_t) late_bytes;
 	uint32_t clock, turns;
-	bool in_middle; /* what is read now leads to the current frame */
-	size_t hint;	/* the block that was found last */
+	bool pointer_tells; /* which frame ran, and not the frames; its maker may set it */
+	bool in_middle;	    /* what is read now leads to the current frame */
+	size_t hint;	    /* the block that was found last */
 };
 
 void stack_copy_fini(struct stack_copy *s);

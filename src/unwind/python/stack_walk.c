@@ -21,10 +21,13 @@ static _Thread_local struct {
 	const void *code;  /* where the walk wants the start of a code object */
 	const void *frame; /* and where a frame; NULL: every frame comes from the same image */
 	uint64_t running;  /* the frame that the walk begins with */
-	struct frame_link callee;   /* the frame before, where it is a neighbour of that */
-	uint64_t callee_code;	    /* of the frame before, where it is none; 0: not known */
-	bool callee_in_both;	    /* images that was alive */
-	uint64_t left, left_caller; /* a frame that is over, and the one that had called it */
+	struct frame_link callee; /* the frame before, where it is a neighbour of that */
+	uint64_t callee_code;	  /* of the frame before, where it is none; 0: not known */
+	bool callee_in_both;	  /* images that was alive */
+	/* A frame that is over in both images, the one that had called it, and where it stood then,
+	 * if it had called, too. */
+	uint64_t left, left_caller, left_instruction;
+	bool left_called;
 	bool torn; /* it came to a frame that the images tell different things of */
 } current;
 
@@ -63,12 +66,12 @@ static int read_link(enum stack_image image, uint64_t frame, struct frame_link *
 	return frame_link_read(&m, frame, ret);
 }
 
-/* A frame in the image before, and in the one after. */
-static int read_links(uint64_t frame, struct frame_link *before, struct frame_link *after)
+/* A frame in both images. */
+static int read_links(uint64_t frame, struct frame_link *first, struct frame_link *second)
 {
-	int code = read_link(STACK_BEFORE, frame, before);
+	int code = read_link(STACK_FIRST, frame, first);
 
-	return code ? code : read_link(STACK_AFTER, frame, after);
+	return code ? code : read_link(STACK_SECOND, frame, second);
 }
 
 static bool same_link(const struct frame_link *a, const struct frame_link *b)
@@ -107,52 +110,122 @@ static uint64_t caller_key(uint64_t callee_code, uint64_t frame)
 	return hash_mix(callee_code, frame / FRAME_ALIGNMENT % CALLERS);
 }
 
+static void forget_when_full(struct map64 *m)
+{
+	if (m->len >= MAX_CALLS)
+		map64_fini(m);
+}
+
+/* A frame stands at the same instruction in both images, and so it did when what it called ran,
+ * which one image has alive, or both. */
+static void learn_call(uint64_t frame, uint64_t instruction, uint64_t key)
+{
+	struct stack_walk *s = current.walk;
+
+	forget_when_full(&s->places);
+	map64_set(&s->places, hash_mix(current.callee_code, frame), instruction);
+	if (!current.callee_in_both)
+		return;
+	forget_when_full(&s->calls);
+	map64_set(&s->calls, key, 1);
+	map64_set(&s->callers, caller_key(current.callee_code, frame), frame);
+}
+
 /* Both images have a frame alive, at different instructions: it stands at one from which it is
  * known to call, else take it from the image that its callee comes from. */
-static enum stack_image image_at_call(uint64_t frame, const struct frame_link *b,
-				      const struct frame_link *a)
+static enum stack_image image_at_call(uint64_t frame, const struct frame_link *a,
+				      const struct frame_link *b)
 {
 	struct map64 *calls = &current.walk->calls;
-	uint64_t before = call_key(current.callee_code, b);
-	uint64_t after = call_key(current.callee_code, a);
-	bool knows_before = map64_get(calls, before), knows_after = map64_get(calls, after);
+	uint64_t first = call_key(current.callee_code, a);
+	uint64_t second = call_key(current.callee_code, b);
+	bool knows_first = map64_get(calls, first), knows_second = map64_get(calls, second);
 
 	if (!current.callee_code)
 		return current.image;
-	if (knows_before != knows_after)
-		return knows_after ? STACK_AFTER : STACK_BEFORE;
-	if (before == after && current.callee_in_both) {
-		if (calls->len >= MAX_CALLS) {
-			map64_fini(calls);
-			map64_fini(&current.walk->callers);
-		}
-		map64_set(calls, after, 1);
-		map64_set(&current.walk->callers, caller_key(current.callee_code, frame), frame);
-	}
+	if (knows_first != knows_second)
+		return knows_first ? STACK_FIRST : STACK_SECOND;
+	if (first == second)
+		learn_call(frame, a->instruction, first);
 	return current.image;
+}
+
+/* Does a frame stand at a call of this code, in an image? */
+static bool stands_at_call(uint64_t frame, uint64_t callee_code, enum stack_image image)
+{
+	struct frame_link link;
+
+	return !read_link(image, frame, &link) && link.state != FRAME_DEAD &&
+	       map64_get(&current.walk->calls, call_key(callee_code, &link));
+}
+
+/* A frame that is over in both images was called by the one that both say, as it forgets that only
+ * when it is used again; else by the one frame that stands where its code is known to be called
+ * from, if there is but one such. */
+static bool find_caller_of_left(uint64_t frame, const struct frame_link *a,
+				const struct frame_link *b)
+{
+	unsigned int found = 0;
+
+	current.left = frame;
+	current.left_caller = a->previous;
+	if (a->previous && a->previous == b->previous)
+		return true;
+	for (uint64_t i = 0; i < CALLERS; i++) {
+		const uint64_t *caller = map64_get(&current.walk->callers, hash_mix(a->code, i));
+
+		if (!caller || (!stands_at_call(*caller, a->code, STACK_FIRST) &&
+				!stands_at_call(*caller, a->code, STACK_SECOND)))
+			continue;
+		found++;
+		current.left_caller = *caller;
+	}
+	return found == 1;
+}
+
+/* A frame is over that was not when its callee was copied: it stood where it called that. */
+static bool find_place_of_left(uint64_t frame)
+{
+	const uint64_t *place =
+		map64_get(&current.walk->places, hash_mix(current.callee_code, frame));
+
+	current.left_called = place;
+	if (place)
+		current.left_instruction = *place;
+	return place;
+}
+
+static bool has_caller(const struct frame_link *f)
+{
+	return f->state != FRAME_DEAD && f->previous;
 }
 
 /* From which image is a frame to be taken that does not lie beside the one that runs? It is certain
  * when it is the same in both, or has an object of its own and one has it alive: that tells who
- * called. */
+ * called. Only the outermost frame has no caller, and that does not come and go. */
 static enum stack_image image_of_far(uint64_t frame)
 {
-	struct frame_link b, a;
-	enum stack_image ret;
+	struct frame_link a, b;
+	enum stack_image ret = current.image;
+	bool own_object, over;
 
-	if (read_links(frame, &b, &a))
+	if (read_links(frame, &a, &b))
 		return current.image;
-	if (a.own_object && b.own_object && (a.state == FRAME_DEAD) != (b.state == FRAME_DEAD)) {
-		/* Only the outermost frame has no caller, and that does not come and go. */
-		current.torn |= !(a.state == FRAME_DEAD ? b : a).previous;
+	own_object = a.own_object && b.own_object;
+	over = a.state == FRAME_DEAD && b.state == FRAME_DEAD;
+	if (own_object && has_caller(&a) != has_caller(&b)) {
 		current.callee_in_both = false;
-		ret = a.state == FRAME_DEAD ? STACK_BEFORE : STACK_AFTER;
+		ret = has_caller(&a) ? STACK_FIRST : STACK_SECOND;
+	} else if (own_object && over && a.code == b.code) {
+		current.torn |= !find_place_of_left(frame) || !find_caller_of_left(frame, &a, &b);
+		current.callee_in_both = false;
 	} else {
-		current.torn |= !same_link(&a, &b) || (a.own_object && a.state == FRAME_DEAD);
-		ret = image_at_call(frame, &b, &a);
+		current.torn |= !same_link(&a, &b) || (a.own_object && a.state == FRAME_DEAD) ||
+				(b.own_object && b.state == FRAME_DEAD);
+		ret = image_at_call(frame, &a, &b);
 		current.callee_in_both = true;
 	}
-	current.callee_code = (ret == STACK_AFTER ? a : b).code;
+	current.callee_code = (ret == STACK_FIRST ? a : b).code;
 	return ret;
 }
 
@@ -177,16 +250,24 @@ static enum stack_image image_of_frame(uint64_t frame)
 	return current.image;
 }
 
+static void put_word(void *frame, size_t size, size_t offset, uint64_t value)
+{
+	if (offset + sizeof(value) <= size)
+		memcpy((uint8_t *)frame + offset, &value, sizeof(value));
+}
+
 static int read_frame(void *dst, size_t size, uint64_t address)
 {
 	enum stack_image image = image_of_frame(address);
-	uint16_t previous = current.walk->python->process.layout.frame_previous;
+	const struct python_layout *l = &current.walk->python->process.layout;
 	int code = read_image(&image, address, dst, size);
 
-	if (!code && address == current.left && size >= previous + sizeof(current.left_caller))
-		memcpy((uint8_t *)dst + previous, &current.left_caller,
-		       sizeof(current.left_caller));
-	return code;
+	if (code || address != current.left)
+		return code;
+	put_word(dst, size, l->frame_previous, current.left_caller);
+	if (current.left_called)
+		put_word(dst, size, l->frame_instruction, current.left_instruction);
+	return 0;
 }
 
 static int read_copied(void *dst, size_t size, uint64_t address)
@@ -213,11 +294,11 @@ static int read_copied(void *dst, size_t size, uint64_t address)
 #define TABLE_CHUNK(i)	 ((const unwind_row *)NULL)
 #include "unwind/walk.h"
 
-/* The frame that ran when the copy was taken, and in which image. Always the later one, where it
+/* The frame that ran when the copy was taken, and in which image. Always the first one, where it
  * tells: whoever prefers what confirms the current frame counts those that live long too often. */
 static bool find_running(uint64_t frame)
 {
-	enum stack_image images[] = {STACK_AFTER, STACK_BEFORE};
+	enum stack_image images[] = {STACK_FIRST, STACK_SECOND};
 
 	current.running = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(images) && !current.running; i++) {
@@ -229,36 +310,15 @@ static bool find_running(uint64_t frame)
 	return current.running;
 }
 
-/* Does a frame stand at a call of this code, in an image? */
-static bool stands_at_call(uint64_t frame, uint64_t callee_code, enum stack_image image)
+/* The current frame was there for so short a time that neither image has it alive. */
+static bool take_left(uint64_t frame)
 {
-	struct frame_link link;
+	struct frame_link a, b;
 
-	return !read_link(image, frame, &link) && link.state != FRAME_DEAD &&
-	       map64_get(&current.walk->calls, call_key(callee_code, &link));
-}
-
-/* The current frame was there for so short a time that neither image has it alive. It was called by
- * the one frame that stands where its code is known to be called from. */
-static bool find_caller_of_left(uint64_t frame)
-{
-	struct frame_link b, a;
-	unsigned int found = 0;
-
-	if (read_links(frame, &b, &a) || !a.own_object || a.code != b.code)
+	if (read_links(frame, &a, &b) || !a.own_object || a.code != b.code ||
+	    !find_caller_of_left(frame, &a, &b))
 		return false;
-	for (uint64_t i = 0; i < CALLERS; i++) {
-		const uint64_t *caller = map64_get(&current.walk->callers, hash_mix(a.code, i));
-
-		if (!caller || (!stands_at_call(*caller, a.code, STACK_AFTER) &&
-				!stands_at_call(*caller, a.code, STACK_BEFORE)))
-			continue;
-		found++;
-		current.left_caller = *caller;
-	}
-	if (found != 1)
-		return false;
-	current.left = current.running = frame;
+	current.running = frame;
 	current.callee_code = a.code;
 	return true;
 }
@@ -274,6 +334,7 @@ static bool walk_copy(struct stack_walk *s, struct stack_thread *t, enum stack_i
 
 	current.walk = s;
 	current.thread = t;
+	t->copy.pointer_tells = py->layout.style == PYTHON_EACH_FRAME;
 	current.code = w.code;
 	current.frame = NULL;
 	current.image = image;
@@ -282,13 +343,14 @@ static bool walk_copy(struct stack_walk *s, struct stack_thread *t, enum stack_i
 	current.callee_code = 0;
 	current.callee_in_both = false;
 	current.left = 0;
+	current.left_called = false;
 	ret->entries = s->entries[image];
 	ret->frames = s->frames[image];
 	if (python_take_thread(&w, py, t->state) <= 0)
 		w.python_end = UNWIND_PYTHON_UNREAD;
 	stack_copy_leave_middle(&t->copy);
 	if (from_running && w.python_frame) {
-		certain = find_running(w.python_frame) || find_caller_of_left(w.python_frame);
+		certain = find_running(w.python_frame) || take_left(w.python_frame);
 		w.python_frame = certain ? current.running : w.python_frame;
 		current.frame = w.frame;
 	}
@@ -312,7 +374,7 @@ static bool same_entry(const struct unwind_entry *a, const struct unwind_entry *
  * instruction. */
 static uint32_t agreed(const struct walked_stack stacks[STACK_IMAGES])
 {
-	const struct walked_stack *a = &stacks[STACK_BEFORE], *b = &stacks[STACK_AFTER];
+	const struct walked_stack *a = &stacks[STACK_FIRST], *b = &stacks[STACK_SECOND];
 	uint32_t shortest = MIN(a->count, b->count), same = 0;
 	bool equal = a->count == b->count && a->end == b->end;
 
@@ -344,9 +406,9 @@ static void vote_for_root(struct stack_thread *t, uint64_t frame)
 /* Is the outermost frame, which nobody called, alive? One that is over has no caller, too. */
 static bool is_root_alive(uint64_t frame)
 {
-	struct frame_link b, a;
+	struct frame_link a, b;
 
-	return !read_links(frame, &b, &a) && !(b.own_object && b.state == FRAME_DEAD) &&
+	return !read_links(frame, &a, &b) && !(b.own_object && b.state == FRAME_DEAD) &&
 	       !(a.own_object && a.state == FRAME_DEAD);
 }
 
@@ -367,7 +429,7 @@ static bool has_root(const struct stack_thread *t, const struct walked_stack *s)
 static bool read_copy(struct stack_walk *s, struct stack_thread *t, struct walked_stack *ret)
 {
 	struct walked_stack stacks[STACK_IMAGES];
-	bool certain = walk_copy(s, t, STACK_AFTER, true, ret), late;
+	bool certain = walk_copy(s, t, STACK_FIRST, true, ret), late;
 	uint32_t same;
 
 	if (certain && !stack_copy_is_late(&t->copy) &&
@@ -378,8 +440,8 @@ static bool read_copy(struct stack_walk *s, struct stack_thread *t, struct walke
 	/* Both images share what was read late: they would agree about it. */
 	late = stack_copy_is_late(&t->copy);
 	same = late ? 0 : agreed(stacks);
-	*ret = stacks[STACK_AFTER];
-	if (!late && same == ret->count && same == stacks[STACK_BEFORE].count) {
+	*ret = stacks[STACK_FIRST];
+	if (!late && same == ret->count && same == stacks[STACK_SECOND].count) {
 		/* What cannot be read now may be there the next time. */
 		if (!is_whole(ret) || has_root(t, ret))
 			return is_whole(ret);
@@ -417,4 +479,5 @@ void stack_walk_fini(struct stack_walk *s)
 	}
 	map64_fini(&s->calls);
 	map64_fini(&s->callers);
+	map64_fini(&s->places);
 }
