@@ -83,6 +83,11 @@ static int show(struct mem *m, struct err *e)
 {
 	int code = memory_run_read(m->folder.path, &m->run, e);
 
+	/* There was no Python: the program ran all the same, and its status says how. */
+	if (code == -ENOENT) {
+		fprintf(stderr, "glim mem: %s\n", e->msg);
+		return 0;
+	}
 	if (code)
 		return code;
 	memory_watch_give(&m->watch, &m->run);

@@ -357,7 +357,9 @@ int memory_run_read(const char *folder, struct memory_run *ret, struct err *e)
 	closedir(d);
 	if (!n)
 		return err_set(e, -ENOENT,
-			       "nothing was measured: no Python that Glim could be loaded into");
+			       "nothing was measured: no Python began that Glim could be "
+			       "loaded into (not into a static program, nor one of another "
+			       "architecture)");
 	put_in_order(&run);
 	*ret = run;
 	return 0;

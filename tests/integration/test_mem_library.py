@@ -1,0 +1,301 @@
+"""What the library of glim mem sees in every interpreter, and that the program does not notice it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+LINES = ROOT / "tests" / "targets" / "memory_lines.py"
+KIB = 1024
+PYTHONS = sorted(Path.home().glob(".pyenv/versions/[23].*/bin/python"))
+PYTHONS_3 = [p for p in PYTHONS if not p.parts[-3].startswith("2.")]
+assert PYTHONS_3, "no interpreter: ./dev pythons fetches them"
+
+
+def version(python):
+    return python.parts[-3]
+
+
+def mem(glim, *arguments, expect=0, env=None, **more):
+    """The run as JSON; what the program printed goes to standard error."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GLIM_", "PYTHON"))}
+    # Else glibc keeps what is freed, after the first large block.
+    clean["MALLOC_MMAP_THRESHOLD_"] = "131072"
+    r = subprocess.run([glim, "mem", "--json", *map(str, arguments)], capture_output=True, text=True,
+                       timeout=120, env={**clean, **(env or {})}, **more)
+    assert r.returncode == expect, r.stderr
+    return r
+
+
+def processes(r):
+    return json.loads(r.stdout[r.stdout.index("{"):])["processes"]
+
+
+def lines(process):
+    """(function, line) -> its numbers; functions without what stands around them."""
+    return {(f["function"].split(".")[-1], line["line"]): line
+            for f in process["functions"] for line in f["lines"]}
+
+
+def script(tmp_path, text, name="program.py"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def expected():
+    """line -> (bytes of its own, occurrences), out of the marks of the program."""
+    marks = {}
+    for number, text in enumerate(LINES.read_text().splitlines(), 1):
+        found = re.search(r"#: (-?\d+), (\d+)$", text)
+        if found:
+            marks[number] = int(found[1]) * KIB, int(found[2])
+    assert len(marks) > 15
+    return marks
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=version)
+def test_resident_memory_of_lines(glim, python):
+    (process,) = processes(mem(glim, "--python", python, LINES))
+    assert process["python"] == version(python).rsplit(".", 1)[0]
+    assert process["measure"] == "resident"
+    seen = {number: line for (function, number), line in lines(process).items()
+            if function != "<module>"}
+    for number, (own, occurrences) in expected().items():
+        # Up to 2.7 the loop of a list goes around as any other.
+        if not (python.parts[-3].startswith("2.") and "for i in range(3)]" in
+                LINES.read_text().splitlines()[number - 1]):
+            assert seen[number]["occurrences"] == occurrences, number
+        slack = max(64 * KIB, abs(own) / 100)
+        assert abs(seen[number]["own"] - own) <= slack, (number, seen[number])
+    call = next(n for n, t in enumerate(LINES.read_text().splitlines(), 1) if "recursive(3)" in t)
+    again = next(n for n, t in enumerate(LINES.read_text().splitlines(), 1) if "recursive(n -" in t)
+    # With what it calls; and what recursion adds counts once, not at each depth again.
+    assert abs(seen[call]["increment"] - 4096 * KIB) <= 64 * KIB
+    assert abs(seen[again]["increment"] - 3072 * KIB) <= 64 * KIB
+
+
+EXACT = """
+import sys
+kept = [None] * 2
+
+def exact():
+    a = bytearray(1000)
+    kept[0] = bytes(5000)
+    b = bytearray(1 << 20)
+    b = None
+    kept[1] = bytes(100)
+    return a
+
+exact()
+print(sys.getsizeof(bytearray(1000)), sys.getsizeof(bytes(5000)), sys.getsizeof(bytes(100)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("python", PYTHONS_3, ids=version)
+def test_allocated_bytes_are_exact(glim, python, tmp_path):
+    r = mem(glim, "--allocated", "--python", python, script(tmp_path, EXACT))
+    array, large, small = map(int, re.search(r"(\d+) (\d+) (\d+)", r.stderr).groups())
+    (process,) = processes(r)
+    seen = lines(process)
+    assert process["measure"] == "allocated"
+    assert seen["exact", 6]["own"] == array
+    assert seen["exact", 7]["own"] == large
+    head = seen["exact", 8]["own"] - (1 << 20)
+    assert 0 < head < 100
+    assert seen["exact", 9]["own"] == -seen["exact", 8]["own"]
+    assert seen["exact", 8]["peak"] == seen["exact", 8]["own"]
+    assert seen["exact", 10]["own"] == small
+
+
+HOLDERS = """
+kept = []
+
+def leaf(n):
+    return bytearray(n)
+
+def leaks():
+    for i in range(10):
+        kept.append(leaf(100000))
+
+def passes():
+    x = [leaf(1000000) for i in range(5)]
+    y = leaf(3000000)
+
+leaks()
+passes()
+leaks()
+"""
+
+
+def stacks(process, which):
+    """The functions, outermost first, with bytes and blocks."""
+    found = {}
+    for s in process[which]["stacks"]:
+        path = tuple(f["function"] for f in s["stack"])
+        bytes_, blocks = found.get(path, (0, 0))
+        found[path] = bytes_ + s["bytes"], blocks + s["blocks"]
+    return found
+
+
+@pytest.mark.parametrize("python", PYTHONS_3, ids=version)
+def test_holders_at_the_peak_and_leaks(glim, python, tmp_path):
+    path = script(tmp_path, HOLDERS)
+    r = mem(glim, "--peak", "--leaks", "--python", python, path)
+    (process,) = processes(r)
+
+    def sums(which):
+        found = {}
+        for stack, (size, _) in stacks(process, which).items():
+            names = [n for n in stack if n in ("leaks", "passes")]
+            if "leaf" in stack and names:
+                found[names[0]] = found.get(names[0], 0) + size
+        return found
+
+    peak, leaks = sums("at_peak"), sums("leaks")
+    assert 0 <= peak["leaks"] - 1000000 < 3000
+    assert 0 <= peak["passes"] - 8000000 < 3000
+    assert 0 <= leaks["leaks"] - 2000000 < 6000
+    assert "passes" not in leaks
+
+
+CHILDREN = """
+import multiprocessing, os, subprocess, sys
+kept = []
+
+def child(mib):
+    kept.append(bytearray(mib << 20))
+
+def parent():
+    pid = os.fork()
+    if not pid:
+        child(3)
+        os._exit(3)
+    os.waitpid(pid, 0)
+    for way, mib in (("fork", 4), ("spawn", 5)):
+        p = multiprocessing.get_context(way).Process(target=child, args=(mib,))
+        p.start()
+        p.join()
+    subprocess.call([sys.executable, __file__, "6"])
+    os.execv(sys.executable, [sys.executable, __file__, "7"])
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        child(int(sys.argv[1]))
+        sys.exit(9)
+    kept.append(bytearray(20 << 20))
+    parent()
+"""
+
+
+@pytest.mark.parametrize("python", [PYTHONS_3[0], PYTHONS_3[-1]], ids=version)
+def test_children_have_files_of_their_own(glim, python, tmp_path):
+    r = mem(glim, "--python", python, script(tmp_path, CHILDREN), expect=9)
+    found = processes(r)
+    grown = sorted(round(line["own"] / (1 << 20)) for p in found
+                   for (function, _), line in lines(p).items() if function == "child")
+    assert grown == [3, 4, 5, 6, 7]
+    # The one that became another program is there twice, under one pid.
+    first = found[0]["pid"]
+    assert [p["pid"] for p in found].count(first) == 2
+    assert all(p["parent"] == first for p in found if p["pid"] != first and "child" in str(p["functions"]))
+
+
+ENDS = {
+    "import os; os._exit(5)": 5,
+    "import os; kept = bytearray(5 << 20)\nos.kill(os.getpid(), 9)": 128 + signal.SIGKILL,
+    "import sys; sys.exit('bye')": 1,
+    "raise ValueError(3)": 1,
+    "def f(:": 1,
+    "import os; os.chdir('/'); kept = bytearray(1 << 20)": 0,
+    "import os; os.close(2); os.closerange(3, 4096); kept = bytearray(1 << 20)": 0,
+    "import threading; threading.Thread(target=bytearray, args=(1 << 20,)).start()": 0,
+}
+
+
+@pytest.mark.parametrize("text", ENDS)
+def test_the_program_ends_as_it_does_alone(glim, text, tmp_path):
+    path = script(tmp_path, text + "\n")
+    alone = subprocess.run([sys.executable, path], capture_output=True, text=True)
+    r = mem(glim, "--python", sys.executable, path, expect=ENDS[text])
+    (process,) = processes(r)
+    assert alone.stderr in r.stderr
+    if "kept" in text:
+        line = process["functions"][0]["lines"][0]
+        assert line["increment"] >= 1 << 20
+        assert line["occurrences"] == 1
+
+
+def test_a_script_that_is_not_there(glim, tmp_path):
+    r = mem(glim, tmp_path / "nothing.py", expect=2)
+    assert "No such file" in r.stderr
+
+
+def test_the_program_sees_itself_as_ever(glim, tmp_path):
+    path = script(tmp_path, "import sys, threading\n"
+                  "print(sys.argv, __name__, sys.gettrace(), threading.active_count(), input(), file=sys.stderr)\n")
+    r = mem(glim, "--python", sys.executable, path, "-a", "--json", input="hello\n")
+    assert f"{[str(path), '-a', '--json']} __main__ None 1 hello" in r.stderr
+
+
+def test_arguments_behind_a_module_are_its_own(glim):
+    r = mem(glim, "--python", sys.executable, "-m", "json.tool", "--help")
+    assert "--sort-keys" in r.stdout
+
+
+def test_a_program_that_traces_itself_is_told(glim, tmp_path):
+    path = script(tmp_path, "import sys\nkept = bytearray(2 << 20)\nsys.settrace(lambda *a: None)\n"
+                  "more = 1\nsys.settrace(None)\nlast = bytearray(3 << 20)\n")
+    r = mem(glim, "--python", sys.executable, path)
+    (process,) = processes(r)
+    seen = lines(process)
+    assert round(seen["<module>", 2]["own"] / (1 << 20)) == 2
+    assert round(seen["<module>", 6]["own"] / (1 << 20)) == 3
+    assert ("<module>", 4) not in seen
+    assert process["remarks"]
+
+
+def test_profile_marks_and_changes_nothing(glim, tmp_path):
+    path = script(tmp_path, "class C:\n    @profile\n    def f(self):\n        return 1\n\n"
+                  "    @profile\n    @staticmethod\n    def g():\n        return 2\n\nassert C().f() + C.g() == 3\n")
+    (process,) = processes(mem(glim, "--python", sys.executable, path))
+    assert {f["function"]: f["marked"] for f in process["functions"]} == {
+        "C.f": True, "C.g": True}
+
+
+def test_only_what_is_asked_for(glim, tmp_path):
+    path = script(tmp_path, "import json\ndef mine():\n    return json.dumps(1)\nmine()\n")
+    (process,) = processes(mem(glim, "--only", "dumps", "--python", sys.executable, path))
+    assert [f["function"] for f in process["functions"]] == ["dumps"]
+
+
+def test_without_python_the_status_is_the_programs(glim):
+    r = mem(glim, "--", "sh", "-c", "exit 4", expect=4)
+    assert "nothing was measured" in r.stderr
+    r = mem(glim, "--", "true")
+    assert "nothing was measured" in r.stderr
+
+
+def test_nothing_is_left(glim, tmp_path):
+    path = script(tmp_path, "import os\nprint(os.environ['GLIM_MEMORY'])\n")
+    r = subprocess.run([glim, "mem", "--python", sys.executable, path], capture_output=True, text=True,
+                       timeout=120, check=True)
+    folder = r.stdout.splitlines()[0]
+    assert folder.startswith("/")
+    assert not os.path.exists(folder)
+
+
+def test_a_libc_without_symbol_versions(glim, tmp_path):
+    """The library comes into programs of musl, too, and does nothing there without Python."""
+    source = tmp_path / "program.c"
+    source.write_text("#include <stdlib.h>\nint main(void) { char *p = realloc(malloc(3), 100000); free(p);"
+                      " return p && getenv(\"GLIM_MEMORY\") ? 6 : 1; }\n")
+    subprocess.run(["musl-gcc", "-o", tmp_path / "program", source], check=True)
+    r = mem(glim, "--", tmp_path / "program", expect=6)
+    assert "rror" not in r.stderr
