@@ -33,7 +33,7 @@ static int parse_host(const char *s, uint64_t *ret_busy, unsigned int *ret_cpus)
 	return 0;
 }
 
-static int read_host(uint64_t *ret_busy, unsigned int *ret_cpus, struct err *e)
+int usage_read_host(uint64_t *ret_busy, unsigned int *ret_cpus, struct err *e)
 {
 	cleanup_buf struct buf text = {};
 	int r = io_read_file("/proc/stat", MAX_PROC_FILE, &text);
@@ -187,7 +187,7 @@ int usage_read(struct usage *u, struct err *e)
 {
 	uint64_t busy = 0;
 	unsigned int cpus = 0;
-	int r = read_host(&busy, &cpus, e);
+	int r = usage_read_host(&busy, &cpus, e);
 
 	if (!r)
 		r = read_memory(u, e);

@@ -40,6 +40,8 @@ struct usage {
 
 /* Take a reading into u (zeroed before the first). */
 int usage_read(struct usage *u, struct err *e);
+/* Only what all CPUs worked since boot, in clock ticks, and how many there are. */
+int usage_read_host(uint64_t *ret_busy, unsigned int *ret_cpus, struct err *e);
 void usage_fini(struct usage *u);
 
 #endif
