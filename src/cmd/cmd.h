@@ -15,6 +15,7 @@
 	X(record, "profile into a file")                                                           \
 	X(top, "show live where the time goes")                                                    \
 	X(mem, "the memory of each line of a Python program")                                      \
+	X(time, "what a command takes: time, memory, processes; and which of two takes less")        \
 	X(dump, "the stacks of a Python process as they are now")                                  \
 	X(report, "say where the time of a profile file went, or convert it")                      \
 	X(diff, "say what changed between two profile files")                                      \

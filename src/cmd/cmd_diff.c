@@ -1,6 +1,8 @@
 /* glim diff: what changed between two profile files. */
 #include "cmd/cmd.h"
 
+#include <unistd.h>
+
 #include "base/json.h"
 #include "cmd/input.h"
 #include "cmd/options.h"
@@ -81,7 +83,7 @@ static void put_text_table(const struct comparison *c, struct buf *out)
 		table_put_name(&t, functions_name(&c->diff.functions, row->function), NULL,
 			       TABLE_PLAIN);
 	}
-	table_print(&t, table_look(), out);
+	table_print(&t, table_look(STDOUT_FILENO), out);
 	if (c->rows.len > n)
 		buf_printf(out, "and %zu more: -n 0 shows all\n", c->rows.len - n);
 }

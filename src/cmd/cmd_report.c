@@ -267,7 +267,7 @@ static int convert(const struct report *r, const struct format *f, struct err *e
 static int show(struct report *r, struct err *e)
 {
 	cleanup_buf struct buf out = {};
-	struct table_look look = table_look();
+	struct table_look look = table_look(STDOUT_FILENO);
 	label_rows labels = {};
 	int code = 0;
 

@@ -122,7 +122,7 @@ static bool measured(const struct timeit *t)
 static int run(struct timeit *t, const struct timeit_options *o)
 {
 	const struct timeit_view view = {
-		.unit = o->unit, .verbose = o->verbose, .look = table_look()};
+		.unit = o->unit, .verbose = o->verbose, .look = table_look(STDOUT_FILENO)};
 	struct err e = {}, of_writing = {};
 	cleanup_buf struct buf out = {};
 	sigset_t before;

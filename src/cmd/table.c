@@ -47,16 +47,16 @@ void table_put_share(struct table *t, int64_t part, int64_t whole)
 	table_put(t, whole ? text : "-");
 }
 
-struct table_look table_look(void)
+struct table_look table_look(int fd)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 	struct winsize size = {};
 	struct table_look look = {};
 
-	if (!isatty(STDOUT_FILENO))
+	if (!isatty(fd))
 		return look;
 	look.colours = !(no && *no) && !(term && !strcmp(term, "dumb"));
-	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+	if (!ioctl(fd, TIOCGWINSZ, &size))
 		look.width = size.ws_col;
 	return look;
 }

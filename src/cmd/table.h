@@ -33,12 +33,12 @@ void table_put_name(struct table *t, const char *name, const char *place, enum t
 /* A share of a whole as per cent, "12.3"; "-" of nothing. */
 void table_put_share(struct table *t, int64_t part, int64_t whole);
 
-/* How standard output shows things. */
+/* How a descriptor, such as STDOUT_FILENO, shows things. */
 struct table_look {
 	unsigned int width; /* columns, 0: no end */
 	bool colours;
 };
-struct table_look table_look(void);
+struct table_look table_look(int fd);
 void table_print(const struct table *t, struct table_look look, struct buf *out);
 
 /* An amount as a person reads it: "1.23 s", "4.56 MiB", "1,234". */

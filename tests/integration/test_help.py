@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["agent", "server", "record", "top", "dump", "report", "diff", "timeit", "mem", "doctor"]
+COMMANDS = ["agent", "server", "record", "top", "time", "dump", "report", "diff", "timeit", "mem", "doctor"]
 
 
 def say(*argv):

@@ -36,7 +36,7 @@ def runs(glim, folder, words):
 
 
 def test_no_line_is_left_out():
-    tested = {"agent", "server", "record", "top", "dump", "report", "diff", "timeit", "mem", "doctor", "help"}
+    tested = {"agent", "server", "record", "top", "time", "dump", "report", "diff", "timeit", "mem", "doctor", "help"}
     assert {line.split()[1] for line in LINES} == tested, "a line that no test knows"
 
 
@@ -68,6 +68,10 @@ def test_what_ends_by_itself(glim, run, tmp_path):
         last = program if words[-1] == "COMMAND" else [busy.pid]
         out = runs(glim, tmp_path, ["top", "-n", "1", *words[1:-1], *map(str, last)])
         assert "spin" in out
+    for words in words_of("time"):
+        if "-n" in words:
+            words[words.index("-n") + 1] = "4"
+        runs(glim, tmp_path, [sys.executable if w == "python" else w for w in words])
     for words in words_of("dump"):
         assert "spin" in runs(glim, tmp_path, filled(words, PID=str(busy.pid)))
     for words in words_of("timeit"):
