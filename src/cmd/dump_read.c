@@ -266,7 +266,10 @@ static void read_thread(struct dump *d, struct python_reader *r, size_t i,
 	read_activity(d, &t, &interpreter->gil);
 	if (!t.name)
 		t.name = "";
-	vec_push(&d->threads, t);
+	if (thread->in_other)
+		dump_stack_fini(&t.stack);
+	else
+		vec_push(&d->threads, t);
 }
 
 static bool is_read(const struct dump *d, pid_t tid)
@@ -319,8 +322,10 @@ static int read_pythons(struct dump *d, struct python_reader *r, struct err *e)
 		read_thread(d, r, (size_t)i, &interpreter);
 	}
 	python_thread_names_fini(&interpreter.names);
-	for (int i = 0; i < n && d->options.locals; i++)
-		read_variables(d, r, (size_t)i, &d->threads.data[i].stack);
+	for (size_t k = 0; k < d->threads.len && d->options.locals; k++)
+		for (int i = 0; i < n; i++)
+			if (python_reader_thread(r, (size_t)i)->state == d->threads.data[k].state)
+				read_variables(d, r, (size_t)i, &d->threads.data[k].stack);
 	return 0;
 }
 

@@ -60,14 +60,19 @@ def test_interpreters_that_threads_call(glim, run, tmp_path, name):
     program.symlink_to(PYTHONS[name] / "bin" / "python")
     p = run([program, "-B", TARGETS / "interpreters.py"])
     p.wait_line("ready")
-    wanted = {("in_main", "spin"), ("in_thread", "spin"), ("own_work", "spin")}
-    see(glim, "several", wanted, "-p", p.pid)
-    see(glim, "several", wanted, "-a")
+    # What a thread runs in an interpreter that it called stands on those that called it.
+    see(glim, "several", {("call", "in_main", "spin"), ("call", "in_thread", "spin"), ("own_work", "spin")}, "-p", p.pid)
+    see(glim, "several", {("in_main", "spin"), ("in_thread", "spin"), ("own_work", "spin")}, "-a")
     # A thread is sampled once, where it is: not in the interpreter that waits for the one that it called, too.
     text = record(glim, "-p", p.pid, "-d", 1, "-F", 200, "--mode", "wall")
-    inside, outside = (sum(int(n) for _, stack, n in LINE.findall(text) if name in stack)
-                       for name in ("in_main (", "call ("))
-    assert inside > 4 * outside
+    called = [(stack, int(n)) for _, stack, n in LINE.findall(text) if "call (" in stack]
+    inside = sum(n for stack, n in called if "in_main (" in stack or "in_thread (" in stack)
+    assert inside > 4 * (sum(n for _, n in called) - inside)
+    threads = re.findall(r"(?m)^Thread (?:.|\n)*?(?=\n\n|\Z)", dumped(glim, p.pid))
+    for name in "in_main", "in_thread":
+        stack, = (t for t in threads if "    %s (" % name in t)
+        assert re.search(r"    %s \(.*\n    <module> \(<string>.*\n    call \(" % name, stack)
+    assert len(threads) == 3
 
 
 # --- a Python inside a C program ----------------------------------------------------------------

@@ -14,6 +14,8 @@ enum {
 	SLOW_TRIES = 8,	  /* of them may be thrown away because they took */
 	SLOW = 2,	  /* times as long as their average, */
 	COPY_TIMES = 16,  /* which is of so many */
+	MAX_STATES = 8,	  /* of one thread, which interpreters call through each other */
+	STATE_TRIES = 4,
 	/* glibc 2.21 to 2.41 on x86-64, nptl/descr.h: where struct pthread has its tid. */
 	GLIBC_PTHREAD_TID = 720,
 };
@@ -28,12 +30,18 @@ struct moment {
 	int32_t locked, collecting;
 };
 enum { MOMENT_PARTS = 3, MAX_CODES_ALONG = STACK_COPY_OTHERS - MOMENT_PARTS };
+/* A stack that is kept. */
+struct kept_stack {
+	VEC(struct unwind_entry) entries;
+	VEC(uint64_t) frames;
+	uint8_t end;
+};
 struct thread_slot {
 	struct python_thread thread;
 	uint64_t collector; /* of its interpreter */
 	struct stack_thread stack;
-	VEC(struct unwind_entry) entries;
-	VEC(uint64_t) frames;
+	struct kept_stack own;		 /* of this state */
+	struct kept_stack joined;	 /* of all states of its thread */
 	uint64_t codes[MAX_CODES_ALONG]; /* starts of code objects that the last stack had */
 	size_t ncodes;
 	int64_t copy_ns; /* what a copy takes, on average */
@@ -144,9 +152,28 @@ static void remember_codes(struct python_reader *r, struct thread_slot *t,
 	}
 }
 
-void python_reader_read(struct python_reader *r, size_t i)
+static void stack_append(struct kept_stack *s, const struct unwind_entry *entries,
+			 const uint64_t *frames, size_t n)
 {
-	struct thread_slot *t = r->threads.data[i];
+	vec_reserve(&s->entries, n);
+	vec_reserve(&s->frames, n);
+	if (n) {
+		memcpy(s->entries.data + s->entries.len, entries, n * sizeof(*entries));
+		memcpy(s->frames.data + s->frames.len, frames, n * sizeof(*frames));
+	}
+	s->entries.len += n;
+	s->frames.len += n;
+}
+
+static void stack_fini(struct kept_stack *s)
+{
+	vec_fini(&s->entries);
+	vec_fini(&s->frames);
+}
+
+/* What one thread state has. */
+static void read_state(struct python_reader *r, struct thread_slot *t)
+{
 	unsigned int tries = 1;
 	struct walked_stack s;
 
@@ -158,20 +185,146 @@ void python_reader_read(struct python_reader *r, size_t i)
 	r->stats.again += MIN(tries, (unsigned int)MAX_TRIES) - 1;
 	r->stats.torn += s.end == UNWIND_PYTHON_TORN;
 	remember_codes(r, t, &s);
-	vec_clear(&t->entries);
-	vec_reserve(&t->entries, s.count);
-	if (s.count)
-		memcpy(t->entries.data, s.entries, s.count * sizeof(s.entries[0]));
-	t->entries.len = s.count;
-	vec_clear(&t->frames);
-	vec_reserve(&t->frames, s.count);
-	if (s.count)
-		memcpy(t->frames.data, s.frames, s.count * sizeof(s.frames[0]));
-	t->frames.len = s.count;
-	t->thread.entries = t->entries.data;
-	t->thread.frames = t->frames.data;
-	t->thread.count = s.count;
-	t->thread.end = s.end;
+	vec_clear(&t->own.entries);
+	vec_clear(&t->own.frames);
+	stack_append(&t->own, s.entries, s.frames, s.count);
+	t->own.end = s.end;
+}
+
+/* Tell of this stack. */
+static void show(struct thread_slot *t, const struct kept_stack *s)
+{
+	t->thread.entries = s->entries.data;
+	t->thread.frames = s->frames.data;
+	t->thread.count = s->entries.len;
+	t->thread.end = s->end;
+}
+
+/* ---- a thread in several interpreters ---- */
+
+/* The states of one thread, as the list has them. */
+struct states {
+	struct thread_slot *all[MAX_STATES];
+	size_t n, own; /* the one that was asked for is all[own] */
+};
+
+static struct states states_of(const struct python_reader *r, size_t i)
+{
+	struct states s = {};
+
+	for (size_t k = 0; k < r->threads.len && s.n < MAX_STATES; k++) {
+		if (k != i && r->threads.data[k]->thread.id != r->threads.data[i]->thread.id)
+			continue;
+		s.own = k == i ? s.n : s.own;
+		s.all[s.n++] = r->threads.data[k];
+	}
+	return s;
+}
+
+/* Read all but the one, and hash what they have. */
+static uint64_t read_others(struct python_reader *r, const struct states *s)
+{
+	uint64_t hash = 0;
+
+	for (size_t k = 0; k < s->n; k++) {
+		const struct kept_stack *own = &s->all[k]->own;
+
+		if (k == s->own)
+			continue;
+		read_state(r, s->all[k]);
+		hash = hash_mix(hash, own->end);
+		hash = hash_mix(hash, hash_bytes(own->entries.data,
+						 own->entries.len * sizeof(own->entries.data[0])));
+	}
+	return hash;
+}
+
+/* Where on its C stack a state calls the interpreter's loop; 0: it does not tell. */
+static uint64_t place_of(const struct thread_slot *t)
+{
+	for (size_t i = 0; i < t->own.entries.len; i++)
+		if ((t->own.entries.data[i].tag & 0xff) == UNWIND_PYTHON_BOUNDARY)
+			return t->own.entries.data[i].address;
+	return 0;
+}
+
+/* Was a called by b? By where they are, else who was made later is called by those before. */
+static bool is_inside(const struct thread_slot *a, const struct thread_slot *b)
+{
+	uint64_t x = place_of(a), y = place_of(b);
+
+	return !x || !y || x < y;
+}
+
+/* Those that have frames, the innermost first. */
+static void sort_states(struct states *s)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < s->n; k++) {
+		struct thread_slot *t = s->all[k];
+		size_t at = n;
+
+		if (!t->own.entries.len)
+			continue;
+		for (; at && !is_inside(s->all[at - 1], t); at--)
+			s->all[at] = s->all[at - 1];
+		s->all[at] = t;
+		n++;
+	}
+	s->n = n;
+}
+
+/* One stack of all of them. */
+static void join_states(const struct states *s, struct kept_stack *ret)
+{
+	vec_clear(&ret->entries);
+	vec_clear(&ret->frames);
+	ret->end = UNWIND_PYTHON_COMPLETE;
+	for (size_t k = 0; k < s->n && ret->end == UNWIND_PYTHON_COMPLETE; k++) {
+		const struct kept_stack *from = &s->all[k]->own;
+
+		ret->end = from->end;
+		/* Its inner frames are those that are not known. */
+		if (k && from->end == UNWIND_PYTHON_TORN)
+			ret->end = UNWIND_PYTHON_UNREAD;
+		else if (ret->entries.len + from->entries.len > UNWIND_MAX_ENTRIES)
+			ret->end = UNWIND_PYTHON_DEEP;
+		else
+			stack_append(ret, from->entries.data, from->frames.data, from->entries.len);
+	}
+}
+
+void python_reader_read(struct python_reader *r, size_t i)
+{
+	struct thread_slot *t = r->threads.data[i];
+	struct states s = {};
+	bool same = false;
+
+	read_state(r, t);
+	show(t, &t->own);
+	t->thread.in_other = false;
+	if (r->interpreters.len > 1)
+		s = states_of(r, i);
+	if (s.n < 2 || !t->own.entries.len)
+		return;
+	/* Who called another interpreter stands still until that returns. */
+	for (int tries = 0; !same && tries < STATE_TRIES; tries++) {
+		uint64_t before = read_others(r, &s);
+
+		read_state(r, t);
+		same = read_others(r, &s) == before;
+	}
+	show(t, &t->own);
+	for (size_t k = 0; k < s.own; k++)
+		t->thread.in_other |= s.all[k]->own.entries.len > 0;
+	if (!same && t->thread.end == UNWIND_PYTHON_COMPLETE)
+		t->thread.end = UNWIND_PYTHON_UNREAD;
+	if (!same)
+		return;
+	sort_states(&s);
+	join_states(&s, &t->joined);
+	show(t, &t->joined);
 }
 
 /* ---- which threads there are ---- */
@@ -187,8 +340,8 @@ static uint64_t word_at(const uint8_t *head, size_t offset)
 static void slot_free(struct thread_slot *t)
 {
 	stack_copy_fini(&t->stack.copy);
-	vec_fini(&t->entries);
-	vec_fini(&t->frames);
+	stack_fini(&t->own);
+	stack_fini(&t->joined);
 	free(t);
 }
 

@@ -22,6 +22,9 @@ struct python_thread {
 	const uint64_t *frames; /* the address of the frame of each entry */
 	uint32_t count;
 	uint8_t end; /* enum unwind_python_end */
+	/* It called another interpreter, whose state, earlier in the list, has its frames, too: the
+	 * stack of one is that of the whole thread. */
+	bool in_other;
 	/* Read together with the stack: does it hold its interpreter's lock, and collect garbage?
 	 */
 	bool holds_gil, in_gc;
