@@ -6,7 +6,7 @@ static uint32_t row_of(tree_rows *rows, struct map64 *known, uint32_t parent,
 {
 	uint64_t key = hash_mix(hash_bytes(m->comm, strlen(m->comm)), parent);
 	const uint64_t *found = map64_get(known, key);
-	uint32_t new = (uint32_t)rows->len, *link;
+	uint32_t new = (uint32_t)rows->len, last = rows->data[parent].last;
 
 	if (found)
 		return (uint32_t)*found;
@@ -14,9 +14,8 @@ static uint32_t row_of(tree_rows *rows, struct map64 *known, uint32_t parent,
 					 .depth = rows->data[parent].depth + 1,
 					 .pid = m->pid});
 	memcpy(rows->data[new].comm, m->comm, sizeof(m->comm));
-	for (link = &rows->data[parent].child; *link; link = &rows->data[*link].sibling)
-		;
-	*link = new;
+	*(last ? &rows->data[last].sibling : &rows->data[parent].child) = new;
+	rows->data[parent].last = new;
 	map64_set(known, key, new);
 	return new;
 }

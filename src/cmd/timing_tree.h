@@ -10,7 +10,8 @@ enum { TREE_MAX_DEPTH = 16 }; /* what is deeper stands there, too */
 
 struct tree_row {
 	char comm[16];
-	uint32_t parent, child, sibling; /* rows: its first child, the next of its parent, or 0 */
+	uint32_t parent, child, last, sibling; /* rows: its first and last child, the next of its
+						  parent, or 0 */
 	uint32_t depth;
 	uint32_t processes, threads;
 	pid_t pid;	    /* of the first */
