@@ -137,6 +137,8 @@ static void read_facts(struct top *t)
 	t->facts.lost = missed_samples(&s);
 	t->facts.missed_cpu = t->config.gil ? 0 : missed_cpu(&s, t->facts.seconds);
 	t->facts.lost_children = s.lost_children;
+	t->facts.stopped = s.stopped;
+	t->facts.stopped_ns = s.stopped_median_ns;
 	t->facts.complete = seen ? (double)s.outcomes[OUTCOME_COMPLETE] / (double)seen : -1;
 	t->facts.cpu = cpu < 0 || t->last_cpu < 0
 			       ? -1

@@ -155,6 +155,8 @@ static void draw_facts(const struct top_view *v, const struct top_facts *f, stru
 	if (f->complete >= 0)
 		fact(&l, f->complete < 0.99 ? STYLE_YELLOW : STYLE_PLAIN, "%.1f%% complete",
 		     f->complete * 100);
+	if (f->stopped)
+		fact(&l, STYLE_PLAIN, "stops %lld us", (long long)(f->stopped_ns / 1000));
 	if (v->missed)
 		fact(&l, STYLE_RED | STYLE_BOLD, "%llu tables missed",
 		     (unsigned long long)v->missed);

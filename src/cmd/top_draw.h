@@ -17,6 +17,8 @@ struct top_facts {
 	double samples_rate;	/* a second, in the last window */
 	uint64_t samples, lost; /* since the start */
 	uint64_t lost_children; /* processes that are not sampled: there are too many */
+	uint64_t stopped;	/* times that a thread was, for its native functions, */
+	int64_t stopped_ns;	/* for so long by the median */
 	double missed_cpu;	/* seconds of CPU time that are in no sample; 0: none to speak of */
 	double cpu;	 /* CPUs that the target uses, as the kernel counts; negative: not known */
 	double complete; /* share of the samples with a whole stack; negative: none was seen */

@@ -63,6 +63,8 @@ void top_json(const struct top_view *v, const struct top_facts *f, size_t rows, 
 	json_member_int(&j, "lost", f->lost);
 	json_member_double(&j, "unsampled_seconds", f->missed_cpu);
 	json_member_int(&j, "lost_children", f->lost_children);
+	json_member_int(&j, "stopped", f->stopped);
+	json_member_double(&j, "stopped_seconds_median", (double)f->stopped_ns / NSEC_PER_SEC);
 	json_key(&j, "complete");
 	if (f->complete >= 0)
 		json_double(&j, f->complete);

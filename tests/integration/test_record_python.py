@@ -419,6 +419,8 @@ def test_a_python_of_the_future_is_left_out_and_counted(glim, run, tmp_path):
     p.wait_line("ready")
     r = subprocess.run([glim, "record", "-p", str(p.pid), "-d", "1"], capture_output=True, text=True, timeout=30, cwd=tmp_path)
     assert r.returncode == 1 and "is not known to this version of Glim" in r.stderr
+    r = subprocess.run([glim, "dump", "-p", str(p.pid)], capture_output=True, text=True, timeout=30)
+    assert r.returncode == 1 and "it runs Python 3.240, which this version of glim does not know" in r.stderr
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,9 @@ def test_a_command_without_a_terminal(glim):
     assert last["rows"][0]["function"] == "<module>" and last["samples"] > 0
     r = tables(glim, "-n", 1, "--native", "--json", "--", "/bin/sh", "-c", "while :; do :; done")
     assert r.returncode == 0 and json.loads(r.stdout)["samples"] > 0
+    r = tables(glim, "-n", 1, "--gil", "--native", "--json", "--", sys.executable, "-c", "while True: pass")
+    said = json.loads(r.stdout)
+    assert r.returncode == 0 and said["stopped"] > 0 and said["stopped_seconds_median"] > 0
     r = tables(glim, "-n", 1, "--", "/bin/sh", "-c", "while :; do :; done")
     assert "no Python runs yet" in r.stdout
 

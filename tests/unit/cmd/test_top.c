@@ -590,8 +590,11 @@ static void what_is_missing_is_said(void **state)
 	f.missed_cpu = 0;
 	f.lost_children = 0;
 	f.clock = "cpu";
+	f.stopped = 40;
+	f.stopped_ns = 31400;
 	draw_facts_of(
-		&f, &v, "CPU 100.0%  3 lost  50.0% complete  GIL held 90%  0 samples/s  2 threads",
+		&f, &v,
+		"CPU 100.0%  3 lost  50.0% complete  stops 31 us  GIL held 90%  0 samples/s",
 		"SELF%   TOT%     SELF  FUNCTION                     FILE:LINE            RUNTIME");
 	top_view_fini(&v);
 }
@@ -610,7 +613,8 @@ static void json_says_the_same(void **state)
 		buf_cstr(&b),
 		"{\"target\":\"web "
 		"(7)\",\"clock\":\"cpu\",\"hz\":99,\"seconds\":0,\"samples\":0,\"lost\":0,"
-		"\"unsampled_seconds\":0,\"lost_children\":0,\"complete\":null,\"cores\":1,\"by\":"
+		"\"unsampled_seconds\":0,\"lost_children\":0,\"stopped\":0,"
+		"\"stopped_seconds_median\":0,\"complete\":null,\"cores\":1,\"by\":"
 		"\"functions\",\"rows\":[{\"function\":"
 		"\"leaf\","
 		"\"file\":\"/srv/"
