@@ -31,6 +31,8 @@ struct record {
 struct family_rings {
 	VEC(struct ring) list;
 	VEC(struct record) records; /* of one drain */
+	int exits;		    /* process/exits.h, or below 0 */
+	thread_accounts accounts;   /* of one drain */
 	int epoll;
 };
 
@@ -119,6 +121,9 @@ static void close_rings(struct family_rings *rings)
 	}
 	if (rings->epoll >= 0)
 		close(rings->epoll);
+	if (rings->exits >= 0)
+		close(rings->exits);
+	vec_fini(&rings->accounts);
 	vec_fini(&rings->list);
 	vec_fini(&rings->records);
 }
@@ -127,6 +132,9 @@ int family_open(pid_t pid, struct family *ret, struct err *e)
 {
 	struct family f = {.rings = mem_calloc(1, sizeof(*f.rings))};
 	int code = open_rings(f.rings, pid);
+
+	f.rings->exits = code < 0 ? code : exits_open();
+	f.accounted = f.rings->exits >= 0;
 
 	if (code < 0) {
 		family_close(&f);
@@ -316,10 +324,32 @@ static int by_time(const void *a, const void *b)
 	return (x->time > y->time) - (x->time < y->time);
 }
 
+static void account(struct family *f, const struct thread_account *a)
+{
+	struct family_member *m = find(f, (uint32_t)a->pid);
+	struct thread_account *sum;
+
+	/* Most are of other programs. */
+	if (!m || m->accounts >= m->threads)
+		return;
+	sum = &m->account;
+	m->accounts++;
+	sum->run_queue_ns += a->run_queue_ns;
+	sum->disk_ns += a->disk_ns;
+	sum->peak_rss = MAX(sum->peak_rss, a->peak_rss);
+	sum->read_bytes += a->read_bytes;
+	sum->written_bytes += a->written_bytes;
+	sum->disk_read_bytes += a->disk_read_bytes;
+	sum->disk_written_bytes += a->disk_written_bytes;
+}
+
 void family_drain(struct family *f)
 {
 	struct family_rings *rings = f->rings;
 
+	/* First those: who ended was forked before, and that is in the rings then. */
+	if (rings->exits >= 0)
+		f->accounts_lost += exits_drain(rings->exits, &rings->accounts);
 	for (size_t i = 0; i < rings->list.len; i++)
 		ring_drain(f, &rings->list.data[i]);
 	if (rings->records.len)
@@ -327,7 +357,10 @@ void family_drain(struct family *f)
 		      by_time);
 	for (size_t i = 0; i < rings->records.len; i++)
 		apply(f, &rings->records.data[i]);
+	for (size_t i = 0; i < rings->accounts.len; i++)
+		account(f, &rings->accounts.data[i]);
 	vec_clear(&rings->records);
+	vec_clear(&rings->accounts);
 }
 
 /* The kernel's clock of a process, which a zombie has, too. */

@@ -3,8 +3,9 @@
  *
  * The kernel writes a record of every fork, exec and end and of the CPU time at that end (perf
  * software events, which descendants inherit). No root is needed for one's own processes, none is
- * stopped, nothing is polled. What the kernel could not write is counted. Who executes a program
- * with the rights of another user, such as sudo, is not followed any further.
+ * stopped, nothing is polled. Root hears more of each, by process/exits.h. What the kernel could
+ * not write is counted. Who executes a program with the rights of another user, such as sudo, is
+ * not followed any further.
  *
  * Memory: all belongs to the family. Threads: one at a time. */
 #ifndef GLIM_PROCESS_FAMILY_H
@@ -15,6 +16,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/vec.h"
+#include "process/exits.h"
 
 enum { FAMILY_NOBODY = UINT32_MAX };
 
@@ -28,12 +30,18 @@ struct family_member {
 	uint32_t threads; /* that it ever had */
 	uint32_t alive;	  /* of these now */
 	uint32_t told;	  /* how often the kernel told CPU time of it */
+	/* Where the kernel accounts to us, the sums of so many of its threads, all when it ended:
+	 */
+	uint32_t accounts;
+	struct thread_account account; /* peak_rss: the greatest */
 };
 struct family {
 	VEC(struct family_member) members; /* the first is the ancestor of all */
 	struct map64 index;		   /* pid -> the last member with that number */
 	uint64_t lost;			   /* records that had no room */
 	uint64_t dropped;		   /* processes beyond a bound */
+	bool accounted;			   /* the kernel accounts to us: as root */
+	uint64_t accounts_lost;
 	struct family_rings *rings;
 };
 
@@ -46,5 +54,10 @@ int family_fd(const struct family *f);
 void family_drain(struct family *f);
 /* The first one ended, and was not reaped: take the rest, and the CPU time of those that live. */
 void family_end(struct family *f);
+/* Did the kernel account for all of its threads? */
+static inline bool family_accounted(const struct family_member *m)
+{
+	return m->accounts && m->accounts == m->threads && !m->alive;
+}
 
 #endif

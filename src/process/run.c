@@ -197,6 +197,14 @@ static void leave_out_fork(const struct run *before, struct run *r)
 	r->disk_ns -= r->disk_ns < 0 ? 0 : MAX(before->disk_ns, 0);
 }
 
+/* The same in what the kernel accounted of it. */
+static void leave_out_fork_of(struct family_member *m, const struct run *before)
+{
+	if (m->accounts)
+		m->account.run_queue_ns =
+			MAX(m->account.run_queue_ns - MAX(before->run_queue_ns, 0), 0);
+}
+
 static void take_usage(const struct rusage *u, struct run *r)
 {
 	r->user_ns = nanoseconds(u->ru_utime);
@@ -262,6 +270,8 @@ int run_wait(struct run_watch *w, struct run *ret, struct err *e)
 	/* The kernel keeps the peak by a count that is a little behind. */
 	r.peak_rss = MAX(r.peak_rss, r.end_rss);
 	leave_out_fork(&w->before, &r);
+	if (w->family)
+		leave_out_fork_of(&w->family->members.data[0], &w->before);
 	*ret = r;
 	return 0;
 }

@@ -189,6 +189,8 @@ static void test_bytes(void **state)
 	w = run("write", &f);
 	/* Without what the run itself and our own asking take. */
 	assert_int_equal(w.written_bytes - r.written_bytes, WRITTEN);
+	if (f.accounted)
+		assert_in_range(f.members.data[0].account.written_bytes, WRITTEN, WRITTEN + 4096);
 	family_close(&f);
 }
 
@@ -201,6 +203,9 @@ static void test_memory(void **state)
 	t = run("touch", &f);
 	assert_in_range(t.peak_rss - r.peak_rss, TOUCHED - (4 << 20), TOUCHED + (4 << 20));
 	assert_true(t.minor_faults > r.minor_faults);
+	if (f.accounted)
+		assert_in_range(f.members.data[0].account.peak_rss, TOUCHED,
+				t.peak_rss + (1 << 20));
 	family_close(&f);
 }
 
@@ -226,11 +231,40 @@ static void test_tree(void **state)
 	assert_in_range(m[1].cpu_ns, 1, 60 * MS);
 	assert_cpu(m[2].cpu_ns, BURN_MS);
 	assert_cpu(m[3].cpu_ns, BURN_MS);
-	for (size_t i = 0; i < f.members.len; i++)
+	for (size_t i = 0; i < f.members.len; i++) {
 		assert_true(!m[i].alive && m[i].end_ns > m[i].start_ns);
+		assert_true(!f.accounted || (family_accounted(&m[i]) && m[i].account.peak_rss > 0));
+	}
 	/* All of it, no more and no less, but for the ways in which the kernel counts. */
 	assert_in_range(sum(&f), r.cpu_ns * 9 / 10, r.cpu_ns * 11 / 10 + 20 * MS);
 	family_close(&f);
+}
+
+/* Root is told more of each, unless it is root of a container. */
+static void test_accounts(void **state)
+{
+	thread_accounts list = {};
+	struct family f;
+	int fd = exits_open();
+	pid_t pid;
+
+	run("nothing", &f);
+	pid = f.members.data[0].pid;
+	assert_true(f.accounted == (fd >= 0));
+	assert_true(f.accounted == family_accounted(&f.members.data[0]));
+	family_close(&f);
+	if (fd < 0) {
+		assert_true(fd == -EPERM || fd == -ENXIO || fd == -ENOENT);
+		return;
+	}
+	bool found = false;
+
+	assert_int_equal(exits_drain(fd, &list), 0);
+	for (size_t i = 0; i < list.len; i++)
+		found |= list.data[i].pid == pid;
+	assert_true(found);
+	vec_fini(&list);
+	close(fd);
 }
 
 /* The command ended, and that is the end: who it left behind is seen, and goes on. */
@@ -251,6 +285,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_cpu_time), cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_memory),	 cmocka_unit_test(test_signal),
 		cmocka_unit_test(test_tree),	 cmocka_unit_test(test_daemon),
+		cmocka_unit_test(test_accounts),
 	};
 
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(programs); i++)
