@@ -79,6 +79,27 @@ struct waiting timing_waiting(const struct run *r)
 	return w;
 }
 
+bool timing_all_waiting(const struct timing *t, const struct timed_command *c, int64_t *ret_queue,
+			int64_t *ret_disk)
+{
+	int64_t queue = 0, disk = 0;
+
+	for (size_t i = 0; i < c->family.members.len; i++) {
+		const struct family_member *m = &c->family.members.data[i];
+
+		if (!family_accounted(m))
+			return false;
+		queue += m->account.run_queue_ns;
+		disk += m->account.disk_ns;
+	}
+	if (!t->followed || !c->runs.len)
+		return false;
+	*ret_queue = queue;
+	/* It is 0 where it is not kept. */
+	*ret_disk = c->runs.data[0].disk_ns < 0 ? RUN_UNKNOWN : disk;
+	return true;
+}
+
 double timing_level(const struct timing *t)
 {
 	return t->n > 2 ? 1 - 0.05 / (double)(t->n - 1) : 0.95;

@@ -61,6 +61,11 @@ struct waiting {
 };
 struct waiting timing_waiting(const struct run *r);
 
+/* The same of all threads of all its processes, where the kernel accounts for them; false: not of
+ * all. */
+bool timing_all_waiting(const struct timing *t, const struct timed_command *c, int64_t *ret_queue,
+			int64_t *ret_disk);
+
 /* How far b is from a, for one measure; false: it is unknown. All comparisons of a timing together
  * are wrong as often as one at 0.95. */
 bool timing_compare(const struct timing *t, const struct measure *m, const struct timed_command *a,

@@ -30,6 +30,10 @@ static void unknown_processes(const struct timed_command *c, struct arena *a, se
 					   "%llu records of processes had no room: the tree is "
 					   "not whole",
 					   (unsigned long long)(f->lost + f->dropped)));
+	if (f->accounts_lost)
+		vec_push(ret,
+			 "too many processes ended on this machine to be told of all: some have no "
+			 "memory and waits");
 	if (alive)
 		vec_push(ret, arena_printf(a,
 					   "%zu process%s still run%s: in the tree until the "

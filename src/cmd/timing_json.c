@@ -11,6 +11,15 @@ static void put_seconds(struct json *j, const char *key, int64_t ns)
 		json_double(j, (double)ns / NSEC_PER_SEC);
 }
 
+static void put_number(struct json *j, const char *key, int64_t v)
+{
+	json_key(j, key);
+	if (v < 0)
+		json_none(j);
+	else
+		json_int(j, v);
+}
+
 static void put_measure(struct json *j, const struct measure *m, const struct run *r)
 {
 	int64_t v = measure_of(m, r);
@@ -19,15 +28,13 @@ static void put_measure(struct json *j, const struct measure *m, const struct ru
 		put_seconds(j, m->key, v);
 		return;
 	}
-	json_key(j, m->key);
-	if (v < 0)
-		json_none(j);
-	else
-		json_int(j, v);
+	put_number(j, m->key, v);
 }
 
-static void put_waiting(struct json *j, const struct run *r)
+static void put_waiting(struct json *j, const struct timing *t, const struct timed_command *c,
+			const struct run *r)
 {
+	int64_t queue = RUN_UNKNOWN, disk = RUN_UNKNOWN;
 	struct waiting w = timing_waiting(r);
 
 	json_key(j, "waiting");
@@ -36,16 +43,21 @@ static void put_waiting(struct json *j, const struct run *r)
 	put_seconds(j, "run_queue", w.run_queue);
 	put_seconds(j, "disk", w.disk);
 	put_seconds(j, "other", w.other);
+	/* These two of all threads of all processes. */
+	timing_all_waiting(t, c, &queue, &disk);
+	put_seconds(j, "all_run_queue", queue);
+	put_seconds(j, "all_disk", disk);
 	json_object_end(j);
 }
 
-static void put_run(struct json *j, const struct run *r)
+static void put_run(struct json *j, const struct timing *t, const struct timed_command *c,
+		    const struct run *r)
 {
 	for (size_t i = 0; i < measure_count; i++)
 		put_measure(j, &measures[i], r);
 	json_member_double(j, "cpu_share", (double)r->cpu_ns / (double)MAX(r->wall_ns, 1));
 	put_seconds(j, "end_rss_age", r->end_rss < 0 ? RUN_UNKNOWN : r->end_rss_age_ns);
-	put_waiting(j, r);
+	put_waiting(j, t, c, r);
 	json_member_int(j, "status", r->status);
 	json_key(j, "signal");
 	if (r->signal)
@@ -89,7 +101,20 @@ static void put_statistics(struct json *j, const struct measure *m, const struct
 	json_object_end(j);
 }
 
-static void put_processes(struct json *j, const struct family *f)
+/* What only root is told of each. */
+static void put_account(struct json *j, const struct family_member *m, bool disks)
+{
+	const struct thread_account *a = &m->account;
+	bool known = family_accounted(m);
+
+	put_seconds(j, "run_queue", known ? a->run_queue_ns : RUN_UNKNOWN);
+	put_seconds(j, "disk", known && disks ? a->disk_ns : RUN_UNKNOWN);
+	put_number(j, "peak_rss", known ? a->peak_rss : RUN_UNKNOWN);
+	put_number(j, "bytes_read", known ? a->read_bytes : RUN_UNKNOWN);
+	put_number(j, "bytes_written", known ? a->written_bytes : RUN_UNKNOWN);
+}
+
+static void put_processes(struct json *j, const struct family *f, bool disks)
 {
 	int64_t all = 0, start = f->members.data[0].start_ns;
 
@@ -113,6 +138,7 @@ static void put_processes(struct json *j, const struct family *f)
 		put_seconds(j, "cpu", m->cpu_ns);
 		json_member_double(j, "share", all ? (double)m->cpu_ns / (double)all : 0);
 		json_member_int(j, "threads", m->threads);
+		put_account(j, m, disks);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -120,7 +146,7 @@ static void put_processes(struct json *j, const struct family *f)
 }
 
 /* What all runs say, so that wall and the others are there however many there were. */
-static void put_medians(struct json *j, const struct timed_command *c)
+static void put_medians(struct json *j, const struct timing *t, const struct timed_command *c)
 {
 	for (size_t i = 0; i < measure_count; i++) {
 		struct statistics s;
@@ -148,7 +174,7 @@ static void put_medians(struct json *j, const struct timed_command *c)
 	json_array_begin(j);
 	for (size_t i = 0; i < c->runs.len; i++) {
 		json_object_begin(j);
-		put_run(j, &c->runs.data[i]);
+		put_run(j, t, c, &c->runs.data[i]);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -162,16 +188,16 @@ static void put_command(struct json *j, const struct timing *t, const struct tim
 		json_text(j, c->argv[i]);
 	json_array_end(j);
 	if (t->wanted > 1) {
-		put_medians(j, c);
+		put_medians(j, t, c);
 		json_member_int(j, "status",
 				c->runs.len ? c->runs.data[c->runs.len - 1].status : 0);
 		return;
 	}
 	if (!c->runs.len)
 		return;
-	put_run(j, &c->runs.data[0]);
+	put_run(j, t, c, &c->runs.data[0]);
 	if (t->followed) {
-		put_processes(j, &c->family);
+		put_processes(j, &c->family, c->runs.data[0].disk_ns >= 0);
 	} else {
 		json_key(j, "processes");
 		json_none(j);

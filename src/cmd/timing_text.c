@@ -37,8 +37,10 @@ static void more(struct buf *out, const char *before, int64_t v, const char *uni
 
 /* ---- one run ---- */
 
-static void put_waiting(const struct run *r, const struct family *f, struct buf *out)
+static void put_waiting(const struct timing *t, const struct run *r, const struct family *f,
+			struct buf *out)
 {
+	int64_t queue, disk;
 	struct waiting w = timing_waiting(r);
 	const bool alone = f->members.len == 1 && f->members.data[0].threads == 1;
 
@@ -53,6 +55,13 @@ static void put_waiting(const struct run *r, const struct family *f, struct buf 
 		if (!alone)
 			buf_puts(out, " (its main thread)");
 	}
+	buf_putc(out, '\n');
+	if (alone || !timing_all_waiting(t, &t->commands[0], &queue, &disk))
+		return;
+	buf_printf(out, "%-19s", "");
+	more(out, "  all threads together: run queue ", queue, "nanoseconds", "");
+	if (disk >= 0)
+		more(out, ", disk ", disk, "nanoseconds", "");
 	buf_putc(out, '\n');
 }
 
@@ -69,7 +78,8 @@ static void put_memory(const struct run *r, const struct family *f, struct buf *
 	buf_putc(out, '\n');
 }
 
-static void put_run(const struct run *r, const struct family *f, struct buf *out)
+static void put_run(const struct timing *t, const struct run *r, const struct family *f,
+		    struct buf *out)
 {
 	line(out, "wall", r->wall_ns, "nanoseconds");
 	if (r->signal)
@@ -82,7 +92,7 @@ static void put_run(const struct run *r, const struct family *f, struct buf *out
 		   "  %.1f %% of wall: ", 100 * (double)r->cpu_ns / (double)MAX(r->wall_ns, 1));
 	more(out, "user ", r->user_ns, "nanoseconds", "");
 	more(out, ", system ", r->system_ns, "nanoseconds", "\n");
-	put_waiting(r, f, out);
+	put_waiting(t, r, f, out);
 	put_memory(r, f, out);
 	line(out, "faults", r->minor_faults, "count");
 	more(out, "  minor; ", r->major_faults, "count", " major, read from a disk\n");
@@ -102,7 +112,7 @@ static void put_amount(struct table *t, int64_t v, const char *unit)
 	table_put(t, buf_cstr(&b));
 }
 
-static void put_row(struct table *t, const struct tree_row *r, int64_t all)
+static void put_row(struct table *t, const struct tree_row *r, int64_t all, bool memory)
 {
 	cleanup_buf struct buf name = {};
 
@@ -110,6 +120,8 @@ static void put_row(struct table *t, const struct tree_row *r, int64_t all)
 	table_put_share(t, r->cpu_ns, all);
 	put_amount(t, r->longest_ns, "nanoseconds");
 	put_amount(t, r->threads, "count");
+	if (memory)
+		put_amount(t, r->peak_rss ? r->peak_rss : RUN_UNKNOWN, "bytes");
 	buf_printf(&name, "%*s%s ", (int)(2 * r->depth), "", r->comm);
 	if (r->processes > 1) {
 		amount_put(&name, r->processes, "count");
@@ -132,8 +144,11 @@ static uint32_t next_row(const tree_rows *rows, uint32_t i)
 
 static void put_tree(const struct family *f, struct table_look look, struct buf *out)
 {
-	const char *titles[] = {"CPU", "share", "lived", "threads", "process"};
-	cleanup(table_fini) struct table t = {.titles = titles, .columns = ARRAY_SIZE(titles)};
+	const char *plain[] = {"CPU", "share", "lived", "threads", "process"};
+	const char *memory[] = {"CPU", "share", "lived", "threads", "memory", "process"};
+	cleanup(table_fini) struct table t = {.titles = f->accounted ? memory : plain,
+					      .columns = f->accounted ? ARRAY_SIZE(memory)
+								      : ARRAY_SIZE(plain)};
 	tree_rows rows = {};
 	int64_t all = 0;
 	uint32_t i = 0;
@@ -143,7 +158,7 @@ static void put_tree(const struct family *f, struct table_look look, struct buf 
 	for (size_t k = 0; k < rows.len; k++)
 		all += rows.data[k].cpu_ns;
 	do
-		put_row(&t, &rows.data[i], all);
+		put_row(&t, &rows.data[i], all, f->accounted);
 	while (++n < MAX_ROWS && (i = next_row(&rows, i)));
 	buf_putc(out, '\n');
 	table_print(&t, look, out);
@@ -265,7 +280,7 @@ void timing_put_text(const struct timing *t, struct table_look look, struct buf 
 	struct arena memory = {};
 
 	if (t->wanted == 1 && t->n == 1 && first->runs.len) {
-		put_run(&first->runs.data[0], &first->family, out);
+		put_run(t, &first->runs.data[0], &first->family, out);
 		if (first->family.members.len > 1)
 			put_tree(&first->family, look, out);
 	} else if (t->wanted > 1) {

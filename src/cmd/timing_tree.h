@@ -17,6 +17,7 @@ struct tree_row {
 	pid_t pid;	    /* of the first */
 	int64_t cpu_ns;	    /* of all of them */
 	int64_t longest_ns; /* that one of them lived */
+	int64_t peak_rss;   /* of the largest of them, where the kernel accounts for them */
 };
 typedef VEC(struct tree_row) tree_rows;
 

@@ -62,6 +62,9 @@ def test_a_program_of_which_all_is_known(glim):
     assert root["cpu"] >= 0.2 and child["cpu"] >= 0.1
     assert abs(root["share"] + child["share"] - 1) < 1e-6
     assert abs(root["cpu"] + child["cpu"] - d["cpu"]) < 0.1 * d["cpu"] + 0.03
+    if root["peak_rss"] is not None:  # root of the machine is told
+        assert root["peak_rss"] >= 64 << 20 > child["peak_rss"] > 0 and root["bytes_written"] >= 5 << 20
+        assert waiting["all_run_queue"] >= root["run_queue"]
     assert d["command"][0] == sys.executable and d["status"] == 0 and d["signal"] is None
 
 
@@ -234,7 +237,7 @@ def test_without_root(public):
     assert 100000 <= d["bytes_written"] < 110000
     if int(Path("/proc/sys/kernel/perf_event_paranoid").read_text()) <= 2:
         assert sorted(p["name"] for p in d["processes"]) == ["head", "sh", "true"]
-        assert all(p["cpu"] > 0 for p in d["processes"])
+        assert all(p["cpu"] > 0 and p["peak_rss"] is None for p in d["processes"])
     else:
         assert d["processes"] is None and any("not followed" in s for s in d["unknown"])
 
