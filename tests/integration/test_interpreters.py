@@ -1,5 +1,5 @@
 """Programs that are no plain interpreter: several interpreters, a Python inside a C program, static, stripped, by
-another name, packed into one file; threads that C made."""
+another name, packed into one file; threads that C made; those that ./dev pythons fetched."""
 
 import re
 import subprocess
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-TARGETS = Path(__file__).resolve().parents[1] / "targets"
+from conftest import ROOT
+
+TARGETS = ROOT / "tests" / "targets"
 PYTHONS = {path.name: path for path in sorted(Path.home().glob(".pyenv/versions/[23].*"))}
 VERSIONS = {name: tuple(map(int, name.split(".")[:2])) for name in PYTHONS}
 KINDS = ["shared", "static", "stripped"]
@@ -123,3 +125,32 @@ def test_a_thread_that_c_made(glim, run, tmp_path, library, name):
     see(glim, "threads", {("called", "spin")}, "-a")
     text = dumped(glim, p.pid)
     assert " called (" in text and " waits (" in text
+
+
+# --- those that ./dev pythons fetched -----------------------------------------------------------
+
+FETCHED = sorted(ROOT.glob("build-pythons/*/python"))
+LOOP = """
+def spin():
+    sum(range(10000))
+
+def work():
+    while True:
+        spin()
+
+print("ready", flush=True)
+work()
+"""
+
+
+@pytest.mark.parametrize("python", [Path("/usr/bin/python3"), *FETCHED], ids=lambda p: p.parts[-2])
+def test_what_is_there(glim, run, python):
+    """The system's, and as many as were fetched: their versions are the names of these tests."""
+    version = subprocess.check_output([python, "-c", "import sys; print('Python %d.%d' % sys.version_info[:2])"], text=True)
+    p = run([python, "-B", "-c", LOOP])
+    p.wait_line("ready")
+    name = Path("/proc/%d/comm" % p.pid).read_text().strip()
+    see(glim, name, {("work", "spin")}, "-p", p.pid)
+    see(glim, name, {("work", "spin")}, "-a")
+    text = dumped(glim, p.pid)
+    assert "\n%s" % version.strip() in text and "    work (<string>:" in text
