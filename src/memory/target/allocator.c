@@ -102,7 +102,8 @@ struct amount allocator_amount(void)
 {
 	struct amount m = {.level = mine.net, .high = mine.high};
 
-	flush();
+	if (mine.net != mine.flushed)
+		flush();
 	mine.high = mine.net;
 	m.usage = header->allocated;
 	return m;

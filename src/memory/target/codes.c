@@ -257,14 +257,17 @@ static void add_inner(struct code *c)
 	python.Py_DecRef(code);
 }
 
-bool codes_is_inner(const struct code *c, PyObject *frame)
+bool codes_has_inner(const struct code *c, int instruction)
 {
-	int at = python.PyFrame_GetLasti(frame);
-
 	for (uint32_t i = 0; i < c->ninner; i++)
-		if (at >= c->inner[i].first && at <= c->inner[i].last)
+		if (instruction >= c->inner[i].first && instruction <= c->inner[i].last)
 			return true;
 	return false;
+}
+
+bool codes_is_inner(const struct code *c, PyObject *frame)
+{
+	return codes_has_inner(c, python.PyFrame_GetLasti(frame));
 }
 
 /* ---- one code object ---- */

@@ -101,7 +101,7 @@ __attribute__((visibility("default"))) pid_t fork(void)
 		store_fork();
 		allocator_fork();
 		stacks_fork();
-		trace_fork();
+		lines_fork();
 		errno = error;
 	}
 	return pid;

@@ -2,8 +2,9 @@
  *
  * It comes by LD_PRELOAD into every process of the run and does nothing unless there is a Python.
  * Parts: store.c (the file that Glim reads), python.c (functions of the interpreter, and coming
- * into it), codes.c (which code is measured), trace.c (line by line), allocator.c (bytes given out
- * and taken back), library.c (begin, fork, end). It is linked with nothing, so that glibc of any
+ * into it), codes.c (which code is measured), lines.c (what lines add), trace.c and monitor.c (how
+ * Python tells of lines), allocator.c (bytes given out and taken back), stacks.c (who holds them),
+ * library.c (begin, fork, end). It is linked with nothing, so that glibc of any
  * age and musl can load it: what it calls is found in the program.
  * Threads: what the trace function touches is guarded by the GIL; the rest says so. Nothing here
  * ever ends the program, writes to its terminal, or changes errno. */
@@ -75,6 +76,10 @@ typedef int trace_function(PyObject *object, PyObject *frame, int what, PyObject
 #define PYTHON_OPTIONAL(X)                                                                         \
 	X(PyObject *, PyFrame_GetCode, (PyObject *))                                               \
 	X(int, PyFrame_GetLasti, (PyObject *))                                                     \
+	X(PyObject *, PyEval_GetFrame, (void))                                                     \
+	X(int, PyCode_Addr2Line, (PyObject *, int))                                                \
+	X(PyObject *, PyLong_FromLong, (long))                                                     \
+	X(PyObject *, PyUnicode_FromString, (const char *))                                        \
 	X(const char *, PyUnicode_AsUTF8, (PyObject *))                                            \
 	X(char *, PyString_AsString, (PyObject *))                                                 \
 	X(char *, PyBytes_AsString, (PyObject *))                                                  \
@@ -121,6 +126,7 @@ struct code {
 		int first, last; /* as co_code counts bytes */
 	} * inner;
 	uint32_t ninner;
+	bool watched; /* monitor.c asked for its lines */
 };
 /* Find out where the user's own code is. */
 void codes_init(void);
@@ -129,6 +135,7 @@ struct code *codes_find(PyObject *code);
 struct code *codes_of_frame(PyObject *frame);
 /* Is the frame, which is of that code, within a comprehension? */
 bool codes_is_inner(const struct code *c, PyObject *frame);
+bool codes_has_inner(const struct code *c, int instruction);
 /* @profile: it is to be measured wherever it is from. */
 void codes_decorate(PyObject *code);
 
@@ -164,13 +171,30 @@ void stacks_take(uint32_t node, uint64_t n);
 void stacks_back(uint32_t node, uint64_t n);
 void stacks_fork(void);
 
+/* ---- lines.c ---- */
+
+/* All with the GIL. key: the frame, or what stands for it. */
+/* A frame begins, or goes on in this line (0: it begins). */
+void lines_enter(PyObject *key, struct code *c, uint32_t line);
+/* It begins a line; inner: within a comprehension, which goes around in one line. */
+void lines_line(PyObject *key, struct code *c, uint32_t line, bool inner);
+/* It returns, or stops for a while. */
+void lines_leave(PyObject *key);
+/* The code of the frame if it is the topmost that is measured, else NULL. */
+struct code *lines_code(PyObject *key);
+/* The thread ends, or is traced by the program: what it ran is over, unmeasured. */
+void lines_drop(void);
+/* In a child: amounts are others than before. */
+void lines_fork(void);
+
 /* ---- trace.c ---- */
 
 /* Measure the lines of this thread from now on. */
 void trace_begin(void);
-/* The thread ends, or is traced by the program. */
-void trace_drop(void);
-/* In a child: amounts are others than before. */
-void trace_fork(void);
+
+/* ---- monitor.c ---- */
+
+/* Measure the lines of all threads from now on; false where this version cannot. */
+bool monitor_begin(void);
 
 #endif

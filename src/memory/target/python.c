@@ -59,11 +59,13 @@ long python_number(PyObject *o, const char *attribute, long fallback)
 	return number;
 }
 
+static bool monitored; /* lines of all threads are */
+
 static void begin(void)
 {
 	if (config.flags & MEMORY_BLOCKS)
 		stacks_begin();
-	else
+	else if (!monitored)
 		trace_begin();
 }
 
@@ -72,7 +74,7 @@ static void drop(void)
 	if (config.flags & MEMORY_BLOCKS)
 		stacks_drop();
 	else
-		trace_drop();
+		lines_drop();
 }
 
 /* ---- functions that stand in the place of Python's own ---- */
@@ -199,7 +201,7 @@ static void add_functions(void)
 		python.PyObject_SetAttrString(builtins, "profile", function);
 	if (config.flags & MEMORY_BLOCKS)
 		replace("sys", "setprofile", &setprofile);
-	else
+	else if (!monitored)
 		replace("sys", "settrace", &settrace);
 	for (size_t i = 0; i < 2; i++) {
 		char copy[32] = "_";
@@ -284,6 +286,7 @@ static void start(void)
 	}
 	ask_for_end();
 	codes_init();
+	monitored = !(config.flags & MEMORY_BLOCKS) && monitor_begin();
 	add_functions();
 	python.PyErr_Restore(NULL, NULL, NULL);
 	header->state = MEMORY_TRACING;

@@ -1,0 +1,348 @@
+/* What lines add. Each frame that is measured has an activation on the stack of its thread, with
+ * the line that it runs: so calls, recursion and generators charge what they add to the right line.
+ */
+#include "memory/target/library.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	PAGE = 4096,
+	MAX_DEPTH = 1 << 16,
+	SEARCH_DEPTH = 256, /* frames that may have gone without a word: greenlets */
+	HIGH_FD = 900,	    /* where a program rarely opens files of its own */
+};
+
+struct activation {
+	PyObject *key; /* the frame, or what stands for it */
+	struct code *code;
+	struct memory_line_abi *line; /* that runs, NULL: none */
+	int64_t entered;	      /* level at its call */
+	int64_t start, high;	      /* level at the begin of the line, and the most since */
+	int64_t most;		      /* high of lines that are over */
+	int64_t inner;		      /* what activations above added since the line began */
+	uint32_t outer;		      /* the next activation below of this code, + 1 */
+	bool resumed;		      /* the line began before */
+	bool inner_loop;	      /* it is within a comprehension */
+};
+struct thread {
+	struct thread *next; /* not in use */
+	size_t depth, deepest;
+	struct activation activations[MAX_DEPTH];
+};
+
+static __thread struct thread *self;
+static struct thread *unused_threads;
+static int statm = -1;
+
+/* ---- amounts ---- */
+
+static int open_statm(void)
+{
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	int high = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD) : -1;
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}
+
+/* The second number of "size resident ...". */
+static int64_t parse_statm(const char *p, const char *end)
+{
+	int64_t pages = 0;
+
+	while (p < end && *p >= '0' && *p <= '9')
+		p++;
+	if (p >= end || *p++ != ' ')
+		return -1;
+	for (; p < end && *p >= '0' && *p <= '9'; p++)
+		pages = pages * 10 + (*p - '0');
+	return p < end && *p == ' ' ? pages : -1;
+}
+
+static int64_t resident(void)
+{
+	static int64_t last;
+	char text[96];
+	ssize_t n = pread(statm, text, sizeof(text), 0);
+	int64_t pages = n > 0 ? parse_statm(text, text + n) : -1;
+
+	if (unlikely(pages < 0)) {
+		/* The program closed it. It is not ours to close, if it is another by now. */
+		statm = open_statm();
+		n = pread(statm, text, sizeof(text), 0);
+		pages = n > 0 ? parse_statm(text, text + n) : -1;
+		if (pages < 0)
+			return last;
+	}
+	last = (pages - store_pages) * PAGE;
+	return last;
+}
+
+static inline struct amount measure(void)
+{
+	int64_t now;
+
+	if (config.flags & MEMORY_ALLOCATED)
+		return allocator_amount();
+	now = resident();
+	return (struct amount){now, now, now};
+}
+
+static inline void see_peak(const struct activation *a, const struct amount *m)
+{
+	header->usage = m->usage;
+	if (likely(m->usage <= header->peak))
+		return;
+	header->peak = m->usage;
+	header->peak_ns = library_now();
+	header->peak_function = a->code->number;
+	header->peak_line =
+		a->line ? a->code->first_line + (uint32_t)(a->line - a->code->lines) : 0;
+}
+
+/* ---- activations ---- */
+
+static inline int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Does an activation below run the same line? Then what is added counts there. */
+static bool runs_below(const struct thread *t, const struct activation *a)
+{
+	for (uint32_t i = a->outer; i; i = t->activations[i - 1].outer)
+		if (t->activations[i - 1].line == a->line)
+			return true;
+	return false;
+}
+
+static inline void line_begin(struct activation *a, uint32_t number, const struct amount *m)
+{
+	uint32_t index = number - a->code->first_line;
+
+	if (unlikely(index >= a->code->nlines)) {
+		header->lost_lines++;
+		return;
+	}
+	a->line = &a->code->lines[index];
+	if (likely(!a->line->open++))
+		a->line->start = m->usage;
+	a->start = a->high = m->level;
+	a->inner = 0;
+	a->resumed = false;
+}
+
+static inline void line_end(const struct thread *t, struct activation *a, const struct amount *m)
+{
+	struct memory_line_abi *l = a->line;
+	int64_t added = m->level - a->start;
+
+	a->high = larger(a->high, m->high);
+	a->most = larger(a->most, a->high);
+	if (!l)
+		return;
+	see_peak(a, m);
+	if (!l->occurrences || m->usage > l->usage)
+		l->usage = m->usage;
+	l->occurrences += !a->resumed;
+	l->own += added - a->inner;
+	l->peak = larger(l->peak, a->high - a->start);
+	if (likely(!--l->open) || !runs_below(t, a))
+		l->increment += added;
+	a->line = NULL;
+}
+
+/* The frame went without a word. */
+static void drop(struct thread *t)
+{
+	struct activation *a = &t->activations[--t->depth];
+
+	if (a->line)
+		a->line->open--;
+	a->code->active--;
+}
+
+static uint32_t find_outer(const struct thread *t, const struct code *c)
+{
+	for (size_t i = t->depth; i; i--)
+		if (t->activations[i - 1].code == c)
+			return (uint32_t)i;
+	return 0;
+}
+
+static struct activation *push(struct thread *t, PyObject *key, struct code *c,
+			       const struct amount *m)
+{
+	struct activation *a = &t->activations[t->depth];
+
+	if (unlikely(t->depth == MAX_DEPTH)) {
+		header->lost_frames++;
+		return NULL;
+	}
+	*a = (struct activation){.key = key,
+				 .code = c,
+				 .entered = m->level,
+				 .most = m->level,
+				 .outer = c->active ? find_outer(t, c) : 0};
+	c->active++;
+	t->depth++;
+	if (unlikely(t->depth > t->deepest)) {
+		size_t before = (t->deepest * sizeof(*a) + PAGE - 1) / PAGE;
+
+		t->deepest = t->depth;
+		store_pages += (int64_t)((t->deepest * sizeof(*a) + PAGE - 1) / PAGE - before);
+	}
+	return a;
+}
+
+static void pop(struct thread *t, const struct amount *m)
+{
+	struct activation *a = &t->activations[t->depth - 1];
+
+	line_end(t, a, m);
+	a->code->active--;
+	if (--t->depth) {
+		a[-1].inner += m->level - a->entered;
+		a[-1].high = larger(a[-1].high, a->most);
+	}
+}
+
+/* ---- events ---- */
+
+/* The activation of a frame that is not the topmost. Those above it, if it has one, are gone. */
+static struct activation *find(struct thread *t, PyObject *key)
+{
+	size_t end = t->depth > SEARCH_DEPTH ? t->depth - SEARCH_DEPTH : 0;
+
+	for (size_t i = t->depth; i > end; i--)
+		if (t->activations[i - 1].key == key) {
+			while (t->depth > i)
+				drop(t);
+			return &t->activations[i - 1];
+		}
+	return NULL;
+}
+
+/* The thread that runs; NULL where there is no room for it. */
+static struct thread *current(void)
+{
+	if (likely(self != NULL))
+		return self;
+	if (statm < 0 && !(config.flags & MEMORY_ALLOCATED))
+		statm = open_statm();
+	if (unused_threads) {
+		self = unused_threads;
+		unused_threads = self->next;
+	} else {
+		self = store_memory(sizeof(*self));
+		store_pages++;
+	}
+	return self;
+}
+
+struct code *lines_code(PyObject *key)
+{
+	struct thread *t = self;
+	struct activation *a = t && t->depth ? &t->activations[t->depth - 1] : NULL;
+
+	return a && a->key == key ? a->code : NULL;
+}
+
+void lines_enter(PyObject *key, struct code *c, uint32_t line)
+{
+	struct thread *t = current();
+	struct activation *a;
+	struct amount m;
+
+	if (!t)
+		return;
+	m = measure();
+	if (t->depth)
+		t->activations[t->depth - 1].high =
+			larger(t->activations[t->depth - 1].high, m.high);
+	a = push(t, key, c, &m);
+	if (!a)
+		return;
+	see_peak(a, &m);
+	if (!c->function->calls++)
+		c->function->entered = m.usage;
+	if (!line || line == c->first_line)
+		return;
+	line_begin(a, line, &m);
+	a->resumed = true;
+}
+
+void lines_line(PyObject *key, struct code *c, uint32_t line, bool inner)
+{
+	struct thread *t = current();
+	struct activation *a = t && t->depth ? &t->activations[t->depth - 1] : NULL;
+	struct amount m;
+	bool was_inner;
+
+	if (!t)
+		return;
+	m = measure();
+	if (unlikely(!a || a->key != key)) {
+		a = find(t, key);
+		if (!a)
+			a = push(t, key, c, &m);
+		if (!a)
+			return;
+	}
+	/* A comprehension goes around in the line in which it began. */
+	was_inner = a->inner_loop;
+	a->inner_loop = inner;
+	if (unlikely(inner) && a->line &&
+	    (was_inner || line - c->first_line == (uint32_t)(a->line - c->lines))) {
+		a->high = larger(a->high, m.high);
+		return;
+	}
+	header->events++;
+	line_end(t, a, &m);
+	line_begin(a, line, &m);
+}
+
+void lines_leave(PyObject *key)
+{
+	struct thread *t = self;
+	struct amount m;
+
+	if (!t || !t->depth || (t->activations[t->depth - 1].key != key && !find(t, key)))
+		return;
+	m = measure();
+	pop(t, &m);
+}
+
+/* ---- threads ---- */
+
+void lines_drop(void)
+{
+	if (!self)
+		return;
+	while (self->depth)
+		drop(self);
+	self->next = unused_threads;
+	unused_threads = self;
+	self = NULL;
+}
+
+void lines_fork(void)
+{
+	struct thread *t = self;
+	struct amount m;
+
+	statm = -1;
+	if (!t)
+		return;
+	m = measure();
+	for (size_t i = 0; i < t->depth; i++) {
+		struct activation *a = &t->activations[i];
+
+		a->entered = a->start = a->high = a->most = m.level;
+		a->inner = 0;
+	}
+}

@@ -1,0 +1,226 @@
+/* Lines by sys.monitoring (PEP 669), from Python 3.12 on: only the code that is measured is slower,
+ * and what the program itself traces does not matter. One event at a time says which code it is of;
+ * the code stands for the frame, as the topmost of its activations is always the one that runs. */
+#include "memory/target/library.h"
+
+enum { LAST_TOOL = 5, FIRST_TOOL = 3 /* 0 to 2 are for debuggers, coverage, profilers */ };
+enum { METHOD_FAST = 0x80 };
+
+/* X(name, function): events of sys.monitoring.events. */
+#define EVENTS(X)                                                                                  \
+	X(PY_START, on_start)                                                                      \
+	X(PY_RESUME, on_resume)                                                                    \
+	X(PY_RETURN, on_leave)                                                                     \
+	X(PY_YIELD, on_leave)                                                                      \
+	X(LINE, on_line)                                                                           \
+	X(JUMP, on_jump)                                                                           \
+	X(PY_UNWIND, on_unwind)                                                                    \
+	X(PY_THROW, on_throw)
+enum {
+#define X(name, function) AT_##name,
+	EVENTS(X)
+#undef X
+		EVENT_COUNT
+};
+
+static PyObject *disable;      /* returned: this place is of no interest */
+static PyObject *local_events; /* sys.monitoring.set_local_events */
+static PyObject *tool;	       /* our number, an int */
+static PyObject *of_measured;  /* events of code that is measured, an int */
+
+/* A new tuple of what is given, which it takes over, and the call with it. */
+static PyObject *call(PyObject *function, PyObject *a, PyObject *b, PyObject *c)
+{
+	PyObject *const given[] = {a, b, c};
+	PyObject *arguments = python.PyTuple_New(c ? 3 : b ? 2 : 1), *result;
+
+	for (intptr_t i = 0; i < 3 && given[i]; i++)
+		python.PyTuple_SetItem(arguments, i, given[i]);
+	result = python.PyObject_Call(function, arguments, NULL);
+	python.Py_DecRef(arguments);
+	return result;
+}
+
+static PyObject *held(PyObject *o)
+{
+	python.Py_IncRef(o);
+	return o;
+}
+
+/* None lives for ever from 3.12 on. */
+static inline PyObject *nothing(void)
+{
+	return python.none;
+}
+
+/* Lines of this code from now on. */
+static void watch(struct code *c)
+{
+	bool quiet = allocator_quiet(true);
+	PyObject *result;
+
+	c->watched = true;
+	result = call(local_events, held(tool), held(c->object), held(of_measured));
+	if (result)
+		python.Py_DecRef(result);
+	else
+		python.PyErr_Restore(NULL, NULL, NULL);
+	allocator_quiet(quiet);
+}
+
+static void enter(struct code *c)
+{
+	uint32_t line = 0;
+
+	if (!c->watched)
+		watch(c);
+	if (c->stops)
+		line = (uint32_t)python.PyFrame_GetLineNumber(python.PyEval_GetFrame());
+	lines_enter(c->object, c, line);
+}
+
+/* ---- events ---- */
+
+static PyObject *on_start(PyObject *self, PyObject *const *arguments, intptr_t n)
+{
+	struct code *c = codes_find(arguments[0]);
+
+	if (!c->function)
+		return held(disable);
+	enter(c);
+	return nothing();
+}
+
+static PyObject *on_resume(PyObject *self, PyObject *const *arguments, intptr_t n)
+{
+	return on_start(self, arguments, n);
+}
+
+/* This one cannot be disabled. */
+static PyObject *on_throw(PyObject *self, PyObject *const *arguments, intptr_t n)
+{
+	struct code *c = codes_find(arguments[0]);
+
+	if (c->function)
+		enter(c);
+	return nothing();
+}
+
+static PyObject *on_leave(PyObject *self, PyObject *const *arguments, intptr_t n)
+{
+	lines_leave(arguments[0]);
+	return nothing();
+}
+
+static PyObject *on_unwind(PyObject *self, PyObject *const *arguments, intptr_t n)
+{
+	return on_leave(self, arguments, n);
+}
+
+static PyObject *on_line(PyObject *self, PyObject *const *arguments, intptr_t n)
+{
+	struct code *c = lines_code(arguments[0]);
+	uint32_t line = (uint32_t)python.PyLong_AsLong(arguments[1]);
+
+	if (unlikely(!c))
+		c = codes_find(arguments[0]);
+	if (likely(c->function != NULL))
+		lines_line(arguments[0], c, line,
+			   c->ninner && codes_is_inner(c, python.PyEval_GetFrame()));
+	return nothing();
+}
+
+/* A loop in one line begins it again, though that is no change of the line. */
+static PyObject *on_jump(PyObject *self, PyObject *const *arguments, intptr_t n)
+{
+	struct code *c = codes_find(arguments[0]);
+	long from = python.PyLong_AsLong(arguments[1]), to = python.PyLong_AsLong(arguments[2]);
+	int line;
+
+	if (!c->function || to > from || codes_has_inner(c, (int)from))
+		return held(disable);
+	line = python.PyCode_Addr2Line(arguments[0], (int)to);
+	if (line != python.PyCode_Addr2Line(arguments[0], (int)from))
+		return held(disable);
+	lines_line(arguments[0], c, (uint32_t)line, false);
+	return nothing();
+}
+
+/* ---- begin ---- */
+
+/* Of Include/methodobject.h */
+static struct method {
+	const char *name;
+	void *function;
+	int flags;
+	const char *doc;
+} methods[] = {
+#define X(name, function) {#name, function, METHOD_FAST, NULL},
+	EVENTS(X)
+#undef X
+};
+
+static PyObject *claim_tool(PyObject *monitoring)
+{
+	PyObject *use = python.PyObject_GetAttrString(monitoring, "use_tool_id");
+	PyObject *result = NULL, *number = NULL;
+
+	for (long i = LAST_TOOL; use && i >= FIRST_TOOL && !result; i--) {
+		if (number)
+			python.Py_DecRef(number);
+		python.PyErr_Restore(NULL, NULL, NULL);
+		number = python.PyLong_FromLong(i);
+		result = call(use, held(number), python.PyUnicode_FromString("glim mem"), NULL);
+	}
+	if (use)
+		python.Py_DecRef(use);
+	if (result)
+		python.Py_DecRef(result);
+	return result ? number : NULL;
+}
+
+/* Register a function for each event; returns which events are to be had of all code. */
+static long register_all(PyObject *monitoring, PyObject *events, PyObject *add)
+{
+	long all = 0, measured = 0;
+
+	for (int i = 0; i < EVENT_COUNT; i++) {
+		long bit = python_number(events, methods[i].name, 0);
+		PyObject *function = python.PyCFunction_NewEx(&methods[i], NULL, NULL);
+		PyObject *result = call(add, held(tool), python.PyLong_FromLong(bit), function);
+
+		if (!result || !bit)
+			return 0;
+		python.Py_DecRef(result);
+		if (i == AT_LINE || i == AT_JUMP || i == AT_PY_RETURN || i == AT_PY_YIELD)
+			measured |= bit;
+		else
+			all |= bit;
+	}
+	of_measured = python.PyLong_FromLong(measured);
+	return all;
+}
+
+bool monitor_begin(void)
+{
+	PyObject *monitoring = python.PySys_GetObject("monitoring"), *result = NULL;
+	PyObject *events, *add, *set;
+	long all;
+
+	if (python.version < 0x030c || !monitoring || !python.PyEval_GetFrame ||
+	    !python.PyCode_Addr2Line || !python.PyLong_FromLong || !python.PyUnicode_FromString)
+		return false;
+	tool = claim_tool(monitoring);
+	disable = python.PyObject_GetAttrString(monitoring, "DISABLE");
+	local_events = python.PyObject_GetAttrString(monitoring, "set_local_events");
+	events = python.PyObject_GetAttrString(monitoring, "events");
+	add = python.PyObject_GetAttrString(monitoring, "register_callback");
+	set = python.PyObject_GetAttrString(monitoring, "set_events");
+	if (tool && disable && local_events && events && add && set) {
+		all = register_all(monitoring, events, add);
+		if (all)
+			result = call(set, held(tool), python.PyLong_FromLong(all), NULL);
+	}
+	python.PyErr_Restore(NULL, NULL, NULL);
+	return result != NULL;
+}
