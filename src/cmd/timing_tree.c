@@ -44,7 +44,9 @@ void timing_tree(const struct family *f, int64_t now, tree_rows *ret)
 		r->threads += m->threads;
 		r->cpu_ns += m->cpu_ns;
 		r->peak_rss = MAX(r->peak_rss, m->account.peak_rss);
-		r->longest_ns = MAX(r->longest_ns, (m->end_ns ? m->end_ns : now) - m->start_ns);
+		if (m->end_ns || m->alive)
+			r->longest_ns =
+				MAX(r->longest_ns, (m->end_ns ? m->end_ns : now) - m->start_ns);
 	}
 	map64_fini(&known);
 }

@@ -1,6 +1,7 @@
 #include "process/family.h"
 
 #include <linux/perf_event.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -343,10 +344,20 @@ static void account(struct family *f, const struct thread_account *a)
 	sum->disk_written_bytes += a->disk_written_bytes;
 }
 
+/* What was readable is not any more, until there is more. */
+static void take_events(int epoll)
+{
+	struct epoll_event events[16];
+
+	while (epoll_wait(epoll, events, ARRAY_SIZE(events), 0) == ARRAY_SIZE(events))
+		;
+}
+
 void family_drain(struct family *f)
 {
 	struct family_rings *rings = f->rings;
 
+	take_events(rings->epoll);
 	/* First those: who ended was forked before, and that is in the rings then. */
 	if (rings->exits >= 0)
 		f->accounts_lost += exits_drain(rings->exits, &rings->accounts);
@@ -398,6 +409,9 @@ void family_end(struct family *f)
 	for (size_t i = 0; i < f->members.len; i++) {
 		struct family_member *m = &f->members.data[i];
 
+		/* Where records had no room, the one of its end may be among them. */
+		if (m->alive && kill(m->pid, 0) && errno == ESRCH)
+			m->alive = 0;
 		if (m->alive)
 			m->cpu_ns = process_clock(m->pid);
 		else if (m->told < m->threads * f->rings->list.len && !untold)

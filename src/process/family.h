@@ -24,14 +24,13 @@ struct family_member {
 	pid_t pid;
 	uint32_t parent; /* its index; FAMILY_NOBODY: not known, and of the first */
 	char comm[16];	 /* of the program that it executed last */
-	int64_t start_ns,
-		end_ns;	  /* CLOCK_MONOTONIC; the first starts with its exec; end 0: it lives */
+	/* CLOCK_MONOTONIC; the first starts with its exec; end 0: it lives, or nobody knows. */
+	int64_t start_ns, end_ns;
 	int64_t cpu_ns;	  /* of all its threads */
 	uint32_t threads; /* that it ever had */
 	uint32_t alive;	  /* of these now */
 	uint32_t told;	  /* how often the kernel told CPU time of it */
-	/* Where the kernel accounts to us, the sums of so many of its threads, all when it ended:
-	 */
+	/* Where the kernel accounts to us: the sums of so many of its threads. */
 	uint32_t accounts;
 	struct thread_account account; /* peak_rss: the greatest */
 };
