@@ -1,7 +1,7 @@
 /* cmd/timeit.h - what `glim timeit` measures: cases, each a statement in an interpreter, by turns.
  *
  * A repeat is what it is for the timeit module: the setup once, then so many loops. It is timed in
- * laps of about a millisecond, so that what the machine does beside hits few of them, and all cases
+ * laps of about 0.2 ms, so that what the machine does beside hits few of them, and all cases
  * take turns with their laps (A B B A), so that it hits all of them alike. Repeats are spread over
  * fresh interpreters, as where things lie in memory, and in what order sets have their elements,
  * is drawn once for each. The loop of nothing is timed between the laps.
@@ -58,14 +58,17 @@ void timeit_fini(struct timeit *t);
 
 /* What one clock says of one case, seconds a loop; the loop itself is taken off. */
 struct timeit_figures {
+	enum timeit_clock clock;
 	struct statistics laps;	      /* those that count */
+	double best;		      /* what only the luckiest laps are below */
 	double mean;		      /* of the parts' means */
 	struct interval interval;     /* of that, 95 %, by how the parts differ */
 	bool mean_known;	      /* there were enough parts for an interval */
 	double medians[TIMEIT_PARTS]; /* NAN: the part has none */
-	double loop;		      /* a loop of nothing, which was taken off */
-	double best_total;     /* of a repeat, with everything, as the timeit module says it */
-	double waited;	       /* of the wall time, for a CPU; it is in none of the others */
+	double loop;		      /* the loop of nothing */
+	double reading;		      /* of the clocks, a lap; it is in none of the others */
+	double best_total;	      /* of a repeat, with the loop, as the timeit module says it */
+	double waited; /* of the wall time, for a CPU that others had; only best_total has it */
 	bool only_undisturbed; /* laps in which the CPU was taken away are left out: */
 	size_t left_out;
 };
@@ -73,9 +76,9 @@ struct timeit_figures {
 void timeit_figures_init(struct timeit_figures *f, const struct timeit_case *c,
 			 enum timeit_clock clock);
 void timeit_figures_fini(struct timeit_figures *f);
-/* Seconds of a whole repeat, with everything. */
-double timeit_repeat_seconds(const struct timeit_case *c, const struct timeit_repeat *r,
-			     enum timeit_clock clock);
+/* Seconds of a whole repeat, with the loop. */
+double timeit_repeat_seconds(const struct timeit_figures *f, const struct timeit_case *c,
+			     const struct timeit_repeat *r);
 
 /* How much longer b takes than a. Their parts were made side by side and are compared so. */
 struct timeit_comparison {

@@ -37,7 +37,8 @@ def timed(_glim_laps, _glim_wall, _glim_cpu):
 ENOUGH = 0.2  # seconds, for a number of loops; the same as the timeit module
 TOO_LONG = 2.0  # seconds of wall time, for a statement that hardly uses the CPU, by the CPU clock
 HARDLY = 0.05  # of the time
-EMPTY_EACH = 4  # laps of the statement, then one of nothing
+EMPTY_EACH = 8  # laps of the statement, then a lap of nothing, of that many loops or more, and one of a
+EMPTY_LOOPS = 5000  # single loop: what reading the clocks takes
 BALLAST = 1 << 20
 
 wall = getattr(time, "perf_counter", time.time)
@@ -179,9 +180,10 @@ class Run(object):
         switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - self.switches
         self.laps.append([loops, ns(w1 - w0), ns(c1 - c0), self.waits() - self.waited, switches])
         if self.at % EMPTY_EACH == 0:
-            lap = Once(loops)
-            self.empty(lap, wall, cpu)
-            self.empties.append([loops, ns(lap.wall), ns(lap.cpu)])
+            for loops in (1, max(loops, EMPTY_LOOPS)):
+                lap = Once(loops)
+                self.empty(lap, wall, cpu)
+                self.empties.append([loops, ns(lap.wall), ns(lap.cpu)])
         self.at += 1
 
     def report(self):

@@ -22,14 +22,15 @@ static void put_interval(struct json *j, bool known, const struct interval *v)
 /* The members of a clock, which those of a result are, too, of the clock that was asked for. */
 static void put_figures(struct json *j, const struct timeit_figures *f)
 {
-	json_member_double(j, "best", f->laps.min);
+	json_member_double(j, "best", f->best);
 	json_member_double(j, "median", f->laps.median);
 	json_member_double(j, "mean", f->mean);
 	put_interval(j, f->mean_known, &f->interval);
 	json_member_double(j, "deviation", f->laps.deviation);
 	json_member_double(j, "low_quartile", f->laps.low_quartile);
 	json_member_double(j, "high_quartile", f->laps.high_quartile);
-	json_member_double(j, "worst", f->laps.max);
+	json_member_double(j, "fastest_lap", f->laps.min);
+	json_member_double(j, "slowest_lap", f->laps.max);
 	json_member_double(j, "loop", f->loop);
 	json_member_double(j, "best_with_loop", f->best_total);
 }
@@ -56,12 +57,12 @@ static void put_histogram(struct json *j, const struct timeit_figures *f)
 	json_object_end(j);
 }
 
-static void put_repeats(struct json *j, const struct timeit_case *c, enum timeit_clock clock)
+static void put_repeats(struct json *j, const struct timeit_case *c, const struct timeit_figures *f)
 {
 	json_key(j, "raw");
 	json_array_begin(j);
 	for (size_t i = 0; i < c->repeats.len; i++)
-		json_double(j, timeit_repeat_seconds(c, &c->repeats.data[i], clock));
+		json_double(j, timeit_repeat_seconds(f, c, &c->repeats.data[i]));
 	json_array_end(j);
 }
 
@@ -105,7 +106,7 @@ static void put_result(struct json *j, const struct timeit *t, const struct time
 		for (unsigned int k = 0; k < TIMEIT_CLOCKS; k++)
 			timeit_figures_init(&figures[k], c, k);
 		put_figures(j, &figures[t->clock]);
-		put_repeats(j, c, t->clock);
+		put_repeats(j, c, &figures[t->clock]);
 		put_histogram(j, &figures[t->clock]);
 		json_member_double(j, "waited", figures[TIMEIT_WALL].waited);
 		json_member_int(j, "laps", c->laps.len);

@@ -3,9 +3,9 @@
 #include <math.h>
 
 enum {
-	LAP_NS = 1000000,
-	MAX_LAPS = 500, /* of a repeat */
-	SLICES = 10,	/* turns of a repeat */
+	LAP_NS = 200000,
+	MAX_LAPS = 2500, /* of a repeat */
+	SLICES = 10,	 /* turns of a repeat */
 	MEMORY_LOOPS = 100,
 	WARM_UP_NS = 10000000,
 	SLOW_NS = 100000000, /* a loop of this length needs no other process, nor a warm one */

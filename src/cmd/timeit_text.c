@@ -117,7 +117,7 @@ static void put_clocks(const struct timeit *t, const struct timeit_figures *figu
 		const struct timeit_figures *f = &figures[clock];
 		cleanup_buf struct buf reach = {};
 
-		put_time_cell(&table, f->laps.min, v->unit);
+		put_time_cell(&table, f->best, v->unit);
 		put_time_cell(&table, f->laps.median, v->unit);
 		put_time_cell(&table, f->mean, v->unit);
 		if (f->mean_known) {
@@ -135,20 +135,20 @@ static void put_clocks(const struct timeit *t, const struct timeit_figures *figu
 
 /* What the measurement met. */
 static void put_remarks(const struct timeit_case *c, const struct timeit_figures *f,
-			enum timeit_clock clock, const struct timeit_view *v, struct buf *out)
+			const struct timeit_view *v, struct buf *out)
 {
 	double best = INFINITY, worst = 0;
 
 	if (f->left_out)
 		buf_printf(out, "%zu of %zu laps are left out: the CPU was taken away in them\n",
 			   f->left_out, c->laps.len);
-	if (clock == TIMEIT_WALL && f->waited > WORTH_SAYING * fabs(f->laps.median)) {
+	if (f->clock == TIMEIT_WALL && f->waited > WORTH_SAYING * fabs(f->laps.median)) {
 		timeit_put_time(out, f->waited, v->unit);
 		buf_puts(out,
 			 " of each loop went by while others had the CPU, and are not counted\n");
 	}
 	for (size_t i = 0; i < c->repeats.len; i++) {
-		double seconds = timeit_repeat_seconds(c, &c->repeats.data[i], clock);
+		double seconds = timeit_repeat_seconds(f, c, &c->repeats.data[i]);
 
 		best = fmin(best, seconds);
 		worst = fmax(worst, seconds);
@@ -184,8 +184,7 @@ static void put_known_form(const struct timeit *t, const struct timeit_case *c,
 		buf_puts(out, "raw times: ");
 		for (size_t i = 0; i < c->repeats.len; i++) {
 			buf_puts(out, i ? ", " : "");
-			timeit_put_time(out,
-					timeit_repeat_seconds(c, &c->repeats.data[i], t->clock),
+			timeit_put_time(out, timeit_repeat_seconds(f, c, &c->repeats.data[i]),
 					v->unit);
 		}
 		buf_putc(out, '\n');
@@ -229,7 +228,7 @@ static void put_case(const struct timeit *t, size_t i, const struct timeit_figur
 	put_clocks(t, figures, v, out);
 	put_histogram(f, v, out);
 	put_memory(t, c, out);
-	put_remarks(c, f, t->clock, v, out);
+	put_remarks(c, f, v, out);
 	put_known_form(t, c, f, v, out);
 }
 

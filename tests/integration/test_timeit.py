@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def test_every_interpreter(glim):
     assert [r["python"]["name"] for r in results] == ["CPython"] * len(ALL) + ["PyPy"]
     for r in results:
         assert (r["loops"], r["repeats"], r["processes"], len(r["raw"])) == (1000, 3, 3, 3)
-        assert r["best"] <= r["median"] <= r["worst"] and r["best"] <= r["mean"] <= r["worst"]
+        assert r["best"] <= r["median"] <= r["slowest_lap"] and r["fastest_lap"] <= r["mean"]
         assert r["interval"][0] <= r["mean"] <= r["interval"][1]
         assert 0 < r["loop"] and {"best", "median", "mean"} <= r["wall"].keys() & r["cpu"].keys()
         assert sum(r["histogram"]["laps"]) == r["laps"] - r["laps_left_out"]
@@ -87,7 +88,7 @@ def test_agrees_with_timeit(glim):
 
 
 def test_two_statements_are_compared(glim):
-    options = ["-p", "-n", 1000, "--no-memory", "--python", NEWEST]
+    options = ["-p", "-n", 200, "--no-memory", "--python", NEWEST]
     found = measured(glim, *options, "sum(range(1000))", "--vs", "sum(range(2000))", "--vs", "pass")
     assert [r["statement"] for r in found["results"]] == ["sum(range(1000))", "sum(range(2000))", "pass"]
     twice, none = found["comparisons"]
@@ -115,6 +116,32 @@ def test_input_and_output_are_the_statements(glim):
     assert r.stdout.startswith("a\nb\nprint(input())\n") and r.stderr == ""
     r = timeit(glim, "--json", *options, stdin="a\nb\nc\n")
     assert json.loads(r.stdout)["results"][0]["loops"] == 2 and r.stderr == "a\nb\n"
+
+
+@pytest.mark.parametrize("options, shown", [([], True), (["-q"], False)])
+def test_progress_is_for_a_terminal(glim, options, shown):
+    terminal, theirs = os.openpty()
+    options = ["-n", "100", "-r", "1", "--python", NEWEST, "--no-memory", *options]
+    with os.fdopen(terminal, "rb", buffering=0) as said:
+        out = subprocess.run([glim, "timeit", *options], stdout=subprocess.PIPE, stderr=theirs, timeout=60).stdout
+        os.write(theirs, b"end\n")  # a terminal hands out what there is, in pieces
+        text = b""
+        while b"end" not in text:
+            text += said.read(4096)
+        os.close(theirs)
+    assert (b"measuring: 100 %" in text) == shown
+    assert b"best of 1:" in out and b"\033" not in out
+
+
+def test_seeds_of_hashes(glim):
+    """Each of the interpreters has its own, that of the environment counts, and the statement sees none."""
+    options = ["--json", "-n", "1", "-r", "5", "--no-memory", "--python", NEWEST, "-s", "import os"]
+    say = "print(hash('a'), os.environ.get('PYTHONHASHSEED'))"
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONHASHSEED"}
+    for environment, count, seed in ((clean, 5, "None"), ({**clean, "PYTHONHASHSEED": "5"}, 1, "5")):
+        r = subprocess.run([glim, "timeit", *options, say], capture_output=True, text=True, env=environment)
+        lines = r.stderr.splitlines()
+        assert len(lines) == 5 and len(set(lines)) == count and {line.split()[1] for line in lines} == {seed}
 
 
 def test_a_statement_that_forks(glim):
