@@ -4,11 +4,13 @@
 #include "unwind/native/cfi.h"
 #include "unwind/native/cfi_bytes.h"
 #include "unwind/native/code_flow.h"
+#include "unwind/native/eh_return.h"
 #include "unwind/native/go_table.h"
 
 enum {
 	MAX_SECTION = 256 << 20,
 	MAX_UNPACKED = 32 << 20,
+	MAX_EH_RETURNS = 64,	/* there are four in a libgcc */
 	CONTEXT_START_MIN = 20, /* bytes of code */
 	CONTEXT_START_MAX = 48,
 	NO_PROGRAM = 8, /* bytes of padding */
@@ -294,6 +296,9 @@ struct builder {
 	/* Of the function that is run. */
 	const struct cfi_cie *cie;
 	uint64_t floor, end;
+	struct eh_return eh_return;
+	size_t eh_returns;		/* functions that were looked at for it */
+	struct unwind_rule eh_rules[2]; /* of eh_return */
 };
 
 static void builder_fini(struct builder *b)
@@ -404,14 +409,38 @@ static void collect(struct builder *b, const struct elf_file *f)
 	sort_functions(b);
 }
 
+/* Rules that are true where the call frame information is not. */
+static int add_eh_return(struct builder *b)
+{
+	const struct eh_return *e = &b->eh_return;
+	int r = unwind_writer_add(&b->writer, MAX(e->install, b->floor), &b->eh_rules[0]);
+
+	return r ? r : unwind_writer_add(&b->writer, MAX(e->installed, b->floor), &b->eh_rules[1]);
+}
+
 static int take_state(void *arg, uint64_t address, const struct cfi_state *state)
 {
 	struct builder *b = arg;
 	struct unwind_rule rule;
+	int r = 0;
 
 	if (address >= b->end)
 		return 0;
 	convert(b->cie, state, b->table, &rule);
+	if (b->eh_return.install && address >= b->eh_return.install) {
+		if (address < b->eh_return.leaves)
+			return 0;
+		if (address == b->eh_return.leaves)
+			r = add_eh_return(b);
+		if (r)
+			return r;
+		/* The handler's registers are in place, and it was not called. */
+		if (state->cfa_register != UNWIND_RBP && rule.cfa == UNWIND_CFA_REGISTER) {
+			rule.rbx = UNWIND_PLACE_SAME;
+			rule.rbx_offset = 0;
+			rule.ra |= UNWIND_SIGNAL;
+		}
+	}
 	return unwind_writer_add(&b->writer, MAX(address, b->floor), &rule);
 }
 
@@ -564,7 +593,7 @@ static int run_clone(struct builder *b)
 	return unwind_writer_add(&b->writer, b->floor, &rule);
 }
 
-static int run_function(struct builder *b, const struct function *f)
+static int run_function(struct builder *b, const struct elf_file *elf, const struct function *f)
 {
 	if (f->section == JUMP_TABLES)
 		return run_jump_table(b, f);
@@ -583,6 +612,9 @@ static int run_function(struct builder *b, const struct function *f)
 
 	b->cie = &s->cies.data[fde->cie];
 	b->end = f->end;
+	b->eh_return = (struct eh_return){};
+	if (eh_return_possible(fde) && b->eh_returns++ < MAX_EH_RETURNS)
+		eh_return_find(elf, s, fde, &b->eh_return, b->eh_rules);
 	int r = cfi_run(s, fde, take_state, b);
 
 	if (r == -EBADMSG) { /* what follows in this function is not known */
@@ -592,7 +624,7 @@ static int run_function(struct builder *b, const struct function *f)
 	return r;
 }
 
-static int run_functions(struct builder *b)
+static int run_functions(struct builder *b, const struct elf_file *elf)
 {
 	uint64_t done = b->code.base;
 	int r = 0;
@@ -613,7 +645,7 @@ static int run_functions(struct builder *b)
 		if (f->start > done)
 			r = close_gap(b, done, f->start);
 		if (!r)
-			r = run_function(b, f);
+			r = run_function(b, elf, f);
 		b->table->functions++;
 		b->table->code_bytes += f->end - b->floor;
 		done = f->end;
@@ -662,7 +694,7 @@ int unwind_table_build(const struct elf_file *f, const struct elf_file *debug,
 	find_context_start(&b, f);
 	collect_clones(&b, f);
 	find_flow(&b, f);
-	r = run_functions(&b);
+	r = run_functions(&b, f);
 	if (r) {
 		unwind_table_fini(&table);
 		return err_sys(e, r, "cannot make an unwind table");

@@ -15,7 +15,7 @@
 #include "unwind/native/unwind_table.h"
 
 /* Goes up when the layout changes, or what is found in the same file. */
-enum { TABLE_IMAGE_VERSION = 3 };
+enum { TABLE_IMAGE_VERSION = 4 };
 
 /* What tells one file from all others; compared as bytes, so no padding. */
 struct table_image_key {

@@ -120,9 +120,9 @@ __attribute__((section("noted_text"))) int main(int argc, char **argv)
 	if (read(0, &go, 1) != 1)
 		return 1;
 	for (int i = 0;; i++) {
-		shapes[i & 1]->draw(i);
-		containers();
 		if (!strcmp(argv[1], "exceptions"))
 			exceptions();
+		shapes[i & 1]->draw(i);
+		containers();
 	}
 }
