@@ -14,16 +14,26 @@ static const char *amount(struct arena *a, int64_t v, const char *unit)
 	return arena_strdup(a, buf_cstr(&b));
 }
 
+/* Nobody could wait for it who was waited for. */
+static bool outlived_parent(const struct family *f, const struct family_member *m)
+{
+	const struct family_member *parent =
+		m->parent == FAMILY_NOBODY ? NULL : &f->members.data[m->parent];
+
+	return m->alive || (parent && parent->end_ns && m->end_ns > parent->end_ns);
+}
+
 static void unknown_processes(const struct timed_command *c, struct arena *a, sentences *ret)
 {
 	const struct family *f = &c->family;
-	const struct run *r = &c->runs.data[0];
-	int64_t all = 0, margin;
+	int64_t orphans_ns = 0;
 	size_t alive = 0;
 
-	for (size_t i = 0; i < f->members.len; i++) {
-		all += f->members.data[i].cpu_ns;
-		alive += i && f->members.data[i].alive;
+	for (size_t i = 1; i < f->members.len; i++) {
+		const struct family_member *m = &f->members.data[i];
+
+		orphans_ns += outlived_parent(f, m) ? m->cpu_ns : 0;
+		alive += m->alive > 0;
 	}
 	if (f->lost || f->dropped)
 		vec_push(ret, arena_printf(a,
@@ -31,21 +41,18 @@ static void unknown_processes(const struct timed_command *c, struct arena *a, se
 					   "not whole",
 					   (unsigned long long)(f->lost + f->dropped)));
 	if (f->accounts_lost)
-		vec_push(ret,
-			 "too many processes ended on this machine to be told of all: some have no "
-			 "memory and waits");
+		vec_push(ret, "too many processes ended on this machine to be told of all: some "
+			      "have no memory and waits");
 	if (alive)
 		vec_push(ret, arena_printf(a,
 					   "%zu process%s still run%s: in the tree until the "
 					   "command ended",
 					   alive, alive == 1 ? "" : "es", alive == 1 ? "s" : ""));
-	/* Two clocks of the kernel, of which one is adjusted to ticks. */
-	margin = MAX(r->cpu_ns / 20, NSEC_PER_SEC / 50);
-	if (all > r->cpu_ns + margin)
+	if (orphans_ns > NSEC_PER_SEC / 1000)
 		vec_push(ret, arena_printf(a,
-					   "%s of CPU time in processes that nobody waited for: "
-					   "in the tree, not under CPU",
-					   amount(a, all - r->cpu_ns, "nanoseconds")));
+					   "%s of CPU time in processes that outlived their "
+					   "parent: in the tree, not under CPU",
+					   amount(a, orphans_ns, "nanoseconds")));
 }
 
 static void unknown_of_run(const struct timing *t, struct arena *a, sentences *ret)

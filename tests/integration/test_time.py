@@ -49,7 +49,7 @@ def test_a_program_of_which_all_is_known(glim):
     assert 0.29 <= d["cpu"] < 2 and abs(d["user"] + d["system"] - d["cpu"]) < 1e-6
     assert d["wall"] >= 0.3 and abs(d["cpu_share"] - d["cpu"] / d["wall"]) < 1e-6
     assert 64 << 20 <= d["peak_rss"] < 200 << 20
-    if d["end_rss_age"] < 0.25:  # it has all of it for 0.3 s
+    if d["end_rss_age"] < 0.1:  # it has all of it for longer
         assert 64 << 20 <= d["end_rss"] <= d["together_rss"]
     assert 5 << 20 <= d["bytes_written"] < 6 << 20
     assert d["minor_faults"] > (64 << 20) // (4096 * 512) and d["voluntary_switches"] >= 2
@@ -63,7 +63,7 @@ def test_a_program_of_which_all_is_known(glim):
     # What it takes to fork is in its own clock, and none of it.
     assert root["cpu"] >= 0.19 and child["cpu"] >= 0.1
     assert abs(root["share"] + child["share"] - 1) < 1e-6
-    assert abs(root["cpu"] + child["cpu"] - d["cpu"]) < 0.1 * d["cpu"] + 0.03
+    assert 0.85 * d["cpu"] - 0.02 < root["cpu"] + child["cpu"] < 2 * d["cpu"] + 0.1
     if root["peak_rss"] is not None:  # root of the machine is told
         assert root["peak_rss"] >= 64 << 20 > child["peak_rss"] > 0 and root["bytes_written"] >= 5 << 20
         assert waiting["all_run_queue"] >= root["run_queue"]
@@ -135,6 +135,14 @@ def test_who_is_left_behind_is_not_waited_for(glim, tmp_path):
         fifo.write_text("")  # it reads the end
 
 
+def test_who_outlives_its_parent_is_in_the_tree(glim):
+    """Its CPU time is in no account of a parent; cat ends when it does."""
+    d = measured(glim, "--", "sh", "-c", '("$0" -c "$1" &) | cat; exit 0', sys.executable, BURN.format(0.15))
+    orphan = max(d["processes"], key=lambda p: p["cpu"])
+    assert orphan["cpu"] >= 0.15 and d["cpu"] < 0.15
+    assert any("outlived their parent" in s for s in d["unknown"])
+
+
 def test_input_and_output_are_the_commands(glim):
     r = time(glim, "--", "sh", "-c", "cat; echo bad >&2", input="through\n")
     assert r.stdout == "through\n" and r.stderr.startswith("bad\n") and "of wall" in r.stderr
@@ -203,14 +211,14 @@ def test_a_run_that_fails_ends_it(glim, tmp_path):
 
 
 def test_commands_are_compared(glim):
-    one, two = python(BURN.format(0.04)), python(BURN.format(0.2))
+    one, two = python(BURN.format(0.04)), python(BURN.format(0.3))
     r = time(glim, "-n", 5, "--json", "--", *one, "--vs", *two, "--vs", *one)
     assert r.returncode == 0, r.stderr
     d = json.loads(r.stdout)
     assert [c["command"] for c in d["commands"]] == [one, two, one]
     cpu = [c for c in d["comparisons"] if c["measure"] == "cpu"]
     assert [c["b"] for c in cpu] == [1, 2] and all(c["known"] for c in cpu)
-    assert cpu[0]["different"] and 1.2 < cpu[0]["ratio_interval"][0] <= cpu[0]["ratio"] < 6 and cpu[0]["p"] < 0.05
+    assert cpu[0]["different"] and 1.2 < cpu[0]["ratio_interval"][0] <= cpu[0]["ratio"] < 9 and cpu[0]["p"] < 0.05
     assert 0.05 < cpu[0]["difference_interval"][0] <= cpu[0]["difference"]
     assert cpu[1]["ratio"] < cpu[0]["ratio"]
     text = time(glim, "-n", 5, "--", *one, "--vs", *two).stderr
