@@ -1,10 +1,13 @@
 // Starts Debian's Chromium for the tests, and keeps pictures in a folder that is not committed.
-import { mkdir } from "node:fs/promises";
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
 const here = dirname(fileURLToPath(import.meta.url));
+const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 export const SHOTS = process.env.GLIM_SHOTS ?? join(here, "shots");
 
 export const WIDE = { width: 1440, height: 900 };
@@ -38,6 +41,31 @@ export async function openPage(browser, url, { size = WIDE, theme = "light", mot
 	});
 	await page.goto(url);
 	return { page, complaints, close: () => context.close() };
+}
+
+/* A page that is one file, opened from the disk: run f on it. Complaints of the browser and requests of any kind fail the test. */
+export async function openFile(browser, path, { size = WIDE, theme = "light", hash = "" }, f) {
+	const context = await browser.newContext({ viewport: size, colorScheme: theme, timezoneId: "Europe/Berlin" });
+	const page = await context.newPage();
+	const url = pathToFileURL(path).href, complaints = [];
+	page.on("console", (m) => ["error", "warning"].includes(m.type()) && complaints.push(m.text()));
+	page.on("pageerror", (e) => complaints.push(String(e)));
+	page.on("dialog", (d) => { complaints.push(d.message()); d.dismiss(); });
+	page.on("request", (r) => r.url().split("#")[0] !== url && complaints.push(`asked for ${r.url()}`));
+	await page.goto(url + hash);
+	await f(page);
+	await context.close();
+	assert.deepEqual(complaints, []);
+}
+
+/* Its picture; it is no wider than the window, and axe finds nothing. */
+export async function picture(page, name) {
+	await shot(page, name);
+	const spill = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+	assert.ok(spill <= 0, `${name}: ${spill} px wider than the window`);
+	await page.evaluate(axeSource);
+	const found = await page.evaluate(async () => (await window.axe.run(document)).violations.map((v) => v.id));
+	assert.deepEqual(found, [], name);
 }
 
 export function shot(page, name) {

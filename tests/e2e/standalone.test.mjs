@@ -3,17 +3,15 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { launch, NARROW, SHOTS, WIDE } from "./browser.mjs";
+import { launch, NARROW, openFile, picture, WIDE } from "./browser.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const glim = process.env.GLIM ?? join(here, "../../build/glim");
-const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const FOLDED = "web;main (app.py:3);handle (app.py:12);parse 60\nweb;main (app.py:3);handle (app.py:12);read_[k] 25\n"
 	+ "db;main;scan 15\n";
 let browser, dir;
@@ -42,19 +40,9 @@ function write(folded) {
 	return path;
 }
 
-/* Run f on the page, of one profile or of [before, after]; complaints of the browser and requests of any kind fail the test. */
-async function open(folded, { size = WIDE, theme = "light", hash = "" }, f) {
-	const context = await browser.newContext({ viewport: size, colorScheme: theme, timezoneId: "Europe/Berlin" });
-	const page = await context.newPage();
-	const url = pathToFileURL(write(folded)).href, complaints = [];
-	page.on("console", (m) => ["error", "warning"].includes(m.type()) && complaints.push(m.text()));
-	page.on("pageerror", (e) => complaints.push(String(e)));
-	page.on("dialog", (d) => { complaints.push(d.message()); d.dismiss(); });
-	page.on("request", (r) => r.url().split("#")[0] !== url && complaints.push(`asked for ${r.url()}`));
-	await page.goto(url + hash);
-	await f(page);
-	await context.close();
-	assert.deepEqual(complaints, []);
+/* Run f on the page, of one profile or of [before, after]. */
+function open(folded, options, f) {
+	return openFile(browser, write(folded), options, f);
 }
 
 const graph = (page) => page.getByRole("application", { name: /Flame graph/ });
@@ -74,20 +62,15 @@ test("the figures are those of the profile", async () => {
 	});
 });
 
-async function picture(page, name) {
+async function draw(page, name) {
 	await graph(page).waitFor();
-	await page.screenshot({ path: join(SHOTS, `${name}.png`), animations: "disabled" });
-	const spill = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-	assert.ok(spill <= 0, `${name}: ${spill} px wider than the window`);
-	await page.evaluate(axeSource);
-	const found = await page.evaluate(async () => (await window.axe.run(document)).violations.map((v) => v.id));
-	assert.deepEqual(found, [], name);
+	await picture(page, name);
 }
 
 test("pictures and no accessibility violation", async () => {
 	for (const [width, size] of [["wide", WIDE], ["narrow", NARROW]])
 		for (const theme of ["light", "dark"])
-			await open(FOLDED, { size, theme }, (page) => picture(page, `standalone-${width}-${theme}`));
+			await open(FOLDED, { size, theme }, (page) => draw(page, `standalone-${width}-${theme}`));
 });
 
 /* Twice as long after; parse is half of before and a quarter of after, read is gone, cache is new. */
@@ -126,7 +109,7 @@ test("a comparison: what is gone keeps its place, and what is new says so", asyn
 test("a comparison: pictures and no accessibility violation", async () => {
 	for (const [width, size] of [["wide", WIDE], ["narrow", NARROW]])
 		for (const theme of ["light", "dark"])
-			await open([BEFORE, AFTER], { size, theme, hash: "#view=both" }, (page) => picture(page, `diff-${width}-${theme}`));
+			await open([BEFORE, AFTER], { size, theme, hash: "#view=both" }, (page) => draw(page, `diff-${width}-${theme}`));
 });
 
 test("search, zoom, details, Back, and a choice of colours", async () => {

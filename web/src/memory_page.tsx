@@ -6,8 +6,8 @@ import "./styles/memory.css";
 import { render } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { bytes, count, duration, percent } from "./format/number";
-import { filesOf, matcher, topHolders, topLines } from "./memory/data";
-import type { File, Process, Run, Top } from "./memory/data";
+import { filesOf, heldFiles, matcher, topHolders, topLines } from "./memory/data";
+import type { File, Line, Process, Run, Top } from "./memory/data";
 import { SourceFile } from "./memory/source";
 import type { Place } from "./memory/source";
 import { Timeline } from "./memory/timeline";
@@ -20,7 +20,12 @@ const TOPS = 12;
 
 function facts(p: Process): string {
 	return [p.peak.bytes > 0 && `peak ${bytes(p.peak.bytes)} ${p.measure}`, p.end !== null && duration((p.end - p.start) * 1e9),
-		`${count(p.events)} lines run`, p.python && `Python ${p.python}`].filter(Boolean).join("  ·  ");
+		p.events > 0 && `${count(p.events)} lines run`, p.python && `Python ${p.python}`].filter(Boolean).join("  ·  ");
+}
+
+/* What a line took by itself while it ran: not what the functions that it called did. */
+function within(l: Line): number {
+	return 100 * Math.abs(l.increment - l.own) > l.peak ? 0 : l.peak;
 }
 
 function textOf(files: readonly File[], top: Top): string {
@@ -34,14 +39,14 @@ function Tops({ title, tops, all, files, onPlace, none }: {
 	const most = tops[0]?.bytes ?? 0;
 	return (
 		<section class="mem-tops">
-			<h3>{title}</h3>
+			<h2>{title}</h2>
 			{tops.length === 0 && <p class="hint">{none}</p>}
 			<ol>
 				{tops.map((t) => (
 					<li key={`${t.file}:${t.line}`}>
 						<button type="button" disabled={!t.line} onClick={() => onPlace({ file: t.file, line: t.line })}>
 							<span class="mem-top-bar" style={{ width: `${100 * t.bytes / most}%` }} />
-							<code class="clip">{textOf(files, t) || "(no line of these sources)"}</code>
+							<code class="clip">{textOf(files, t) || "(its source is not here)"}</code>
 							<span class="dim clip">{t.line ? `${t.file.replace(/^.*\//, "")}:${t.line}` : "native"}</span>
 							<span class="num">{bytes(t.bytes)}</span>
 							<span class="num dim">{all > 0 ? percent(t.bytes / all) : ""}</span>
@@ -88,13 +93,14 @@ function useHits(files: readonly File[], match: ((s: string) => boolean) | null)
 }
 
 function Body({ run, process }: { run: Run; process: Process }) {
-	const files = useMemo(() => filesOf(process, run.sources), [process]);
+	const holders = process.at_peak ?? process.leaks;
+	const files = useMemo(() => holders ? heldFiles(holders, run.sources) : filesOf(process, run.sources), [process]);
 	const [text, setText] = useState("");
 	const [at, setAt] = useState<Place | null>(null);
 	const match = useMemo(() => matcher(text), [text]);
 	const hits = useHits(files, match ?? null);
 	const grown = useMemo(() => topLines(files, (l) => l.own, TOPS), [files]);
-	const held = useMemo(() => process.at_peak ? topHolders(process.at_peak.stacks, TOPS) : topLines(files, (l) => l.peak, TOPS), [files]);
+	const held = useMemo(() => process.at_peak ? topHolders(process.at_peak.stacks, TOPS) : topLines(files, within, TOPS), [files]);
 	const leaked = useMemo(() => topHolders(process.leaks?.stacks ?? [], TOPS), [process]);
 	const most = grown[0]?.bytes ?? 0;
 	const growth = files.reduce((sum, f) => sum + f.growth, 0);
@@ -113,15 +119,15 @@ function Body({ run, process }: { run: Run; process: Process }) {
 			<Timeline process={process} onPeak={() => p.line && setAt({ file: p.file ?? "", line: p.line })} />
 			<div class="mem-split">
 				<aside class="mem-side">
-					<Tops title="Grew most" tops={grown} all={growth} files={files} onPlace={setAt} none="No line grew." />
-					{process.at_peak ? <Tops title="Held at the peak" tops={held} all={process.at_peak.bytes} files={files} onPlace={setAt} none="Nothing was held." />
-						: <Tops title="Highest within one run of a line" tops={held} all={p.bytes} files={files} onPlace={setAt} none="No line took anything." />}
+					{!holders && <Tops title="Grew most" tops={grown} all={growth} files={files} onPlace={setAt} none="No line grew." />}
+					{process.at_peak && <Tops title="Held at the peak" tops={held} all={process.at_peak.bytes} files={files} onPlace={setAt} none="Nothing was held." />}
+					{!holders && <Tops title="Highest within one run of a line" tops={held} all={p.bytes} files={files} onPlace={setAt} none="No line took anything." />}
 					{process.leaks && <Tops title="Never freed" tops={leaked} all={process.leaks.bytes} files={files} onPlace={setAt} none="All of it was freed." />}
 				</aside>
 				<div class="mem-files">
 					<Search text={text} onText={setText} found={found} onStep={step} />
 					{files.length === 0 && <p class="empty">No line of the program's own code was measured.</p>}
-					{files.map((f) => <SourceFile key={f.name} file={f} most={most} match={match ?? null} at={at} />)}
+					{files.map((f) => <SourceFile key={f.name} file={f} most={most} held={!!holders} match={match ?? null} at={at} />)}
 				</div>
 			</div>
 		</main>
@@ -137,7 +143,7 @@ function Page({ run }: { run: Run }) {
 			<header class="bar">
 				<span class="brand"><Brand /><span>glim</span></span>
 				<div class="bar-middle">
-					<h1 class="bar-title">Memory by line</h1>
+					<h1 class="bar-title mem-title">Memory by line</h1>
 					{run.processes.length > 1 ? (
 						<select aria-label="Process" value={index} onChange={(e) => setIndex(Number(e.currentTarget.value))}>
 							{run.processes.map((p, i) => <option value={i} key={i}>{`${p.pid}  ${p.command}`.slice(0, 80)}</option>)}

@@ -12,7 +12,7 @@ enum {
 };
 
 /* More points than a screen is wide. */
-static const struct report_limits limits_of_page = {.points = 2000, .stacks = 500};
+static const struct report_limits limits_of_page = {.points = 2000, .stacks = 200};
 
 struct page {
 	struct json json;
@@ -21,13 +21,13 @@ struct page {
 	size_t lines, bytes;
 };
 
-static void put_source(struct page *p, const struct memory_function *f)
+static void put_source(struct page *p, const char *file, const char *path)
 {
-	const struct source *s = sources_get(&p->sources, f->file, f->path);
+	const struct source *s = sources_get(&p->sources, file, path);
 	struct json *j = &p->json;
 	size_t count = strtab_count(&p->put);
 
-	if (strtab_puts(&p->put, f->file) < count)
+	if (strtab_puts(&p->put, file) < count)
 		return;
 	const char *missing = s->missing;
 
@@ -35,7 +35,7 @@ static void put_source(struct page *p, const struct memory_function *f)
 	    (p->lines + source_lines(s) > PAGE_LINES || p->bytes + s->text.len > PAGE_SOURCE))
 		missing = "there are too many sources to show them all";
 	json_object_begin(j);
-	json_member_text(j, "file", f->file);
+	json_member_text(j, "file", file);
 	json_member_bool(j, "changed", s->changed);
 	json_member_text(j, "missing", missing ? missing : "");
 	json_key(j, "lines");
@@ -52,16 +52,44 @@ static void put_source(struct page *p, const struct memory_function *f)
 	json_object_end(j);
 }
 
+/* Files of the stacks that hold a hundredth or more of all: there are a hundred of them at most. */
+static void put_sources_of_holders(struct page *p, const struct profile *holders)
+{
+	enum { MAX_DEPTH = 64 };
+	uint32_t frames[MAX_DEPTH];
+	int64_t least = holders ? MAX(profile_total_value(holders) / 100, (int64_t)1) : 0;
+
+	for (size_t i = 0; holders && i < holders->samples.len; i++) {
+		const struct profile_sample *s = &holders->samples.data[i];
+		size_t depth =
+			s->value < least ? 0 : profile_unroll(holders, s->stack, frames, MAX_DEPTH);
+
+		for (size_t k = 0; k < MIN(depth, (size_t)MAX_DEPTH); k++) {
+			uint32_t function = holders->frames.data[frames[k]].function;
+			const char *file =
+				profile_text(holders, holders->functions.data[function].file);
+
+			if (*file && *file != '<')
+				put_source(p, file, file);
+		}
+	}
+}
+
 static void put_sources(struct page *p, const struct memory_run *run)
 {
 	bool marked = report_marked(run);
 
 	json_key(&p->json, "sources");
 	json_array_begin(&p->json);
-	for (size_t i = 0; i < run->processes.len; i++)
-		for (size_t k = 0; k < run->processes.data[i].nfunctions; k++)
-			if (report_shows(marked, &run->processes.data[i].functions[k]))
-				put_source(p, &run->processes.data[i].functions[k]);
+	for (size_t i = 0; i < run->processes.len; i++) {
+		const struct memory_process *one = &run->processes.data[i];
+
+		for (size_t k = 0; k < one->nfunctions; k++)
+			if (report_shows(marked, &one->functions[k]))
+				put_source(p, one->functions[k].file, one->functions[k].path);
+		put_sources_of_holders(p, one->at_peak);
+		put_sources_of_holders(p, one->leaks);
+	}
 	json_array_end(&p->json);
 }
 

@@ -110,6 +110,30 @@ export function filesOf(p: Process, sources: readonly Source[]): File[] {
 	return [...files.values()].sort((a, b) => b.growth - a.growth || (a.name < b.name ? -1 : 1));
 }
 
+/* The same of who holds blocks: own is what a line holds itself, increment what it and its callees do, and
+ * occurrences are blocks. Files whose source is not here are left out. */
+export function heldFiles(holders: Holders, sources: readonly Source[]): File[] {
+	const files = new Map<string, File>();
+	for (const { bytes, blocks, stack } of holders.stacks) {
+		const seen = new Set<string>();
+		stack.forEach((f, i) => {
+			const source = sources.find((s) => s.file === f.file), place = `${f.line}:${f.file}`;
+			if (!source || seen.has(place))
+				return;
+			seen.add(place);
+			const file = files.get(f.file) ?? { name: f.file, source, lines: new Map(), heads: new Map(), functions: 0, growth: 0 };
+			const l = file.lines.get(f.line) ?? { line: f.line, occurrences: 0, usage: 0, increment: 0, own: 0, peak: 0 };
+			l.increment += bytes;
+			l.own += i === 0 ? bytes : 0;
+			l.occurrences += i === 0 ? blocks : 0;
+			file.growth += i === 0 ? bytes : 0;
+			file.lines.set(f.line, l);
+			files.set(f.file, file);
+		});
+	}
+	return [...files.values()].sort((a, b) => b.growth - a.growth || (a.name < b.name ? -1 : 1));
+}
+
 export interface Top {
 	file: string;
 	line: number;

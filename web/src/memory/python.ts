@@ -8,7 +8,7 @@ export interface Piece {
 
 const WORDS = new Set(("and as assert async await break case class continue def del elif else except exec finally for from global " +
 	"if import in is lambda match nonlocal not or pass print raise return try while with yield None True False").split(" "));
-const TOKEN = /([rbuftRBUFT]{0,3})("""|'''|"|')|#.*|[^\W\d]\w*|\d[\w.]*|@[\w.]+|\s+|./gu;
+const TOKEN = /([rbuftRBUFT]{0,3})("""|'''|"|')|#.*|[\p{L}_][\p{L}\p{N}_]*|\d[\w.]*|@[\w.]+|\s+|./gu;
 
 /* Where an open string ends: behind its quote, or -1. */
 function endOf(line: string, from: number, quote: string): number {
@@ -53,7 +53,7 @@ export function pieces(line: string, open: string): { pieces: Piece[]; open: str
 			continue;
 		}
 		const c = t[0] as string;
-		const kind: Kind = c === "#" ? "comment" : WORDS.has(t) ? "word" : defined && /\w/.test(c) || (c === "@" && t.length > 1) ? "name"
+		const kind: Kind = c === "#" ? "comment" : WORDS.has(t) ? "word" : defined && /[\p{L}_]/u.test(c) || (c === "@" && t.length > 1) ? "name"
 			: /\d/.test(c) ? "number" : "text";
 		defined = t === "def" || t === "class" || (defined && /\s/.test(c));
 		add(kind, end);

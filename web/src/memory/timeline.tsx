@@ -45,7 +45,10 @@ export function Timeline({ process, onPeak }: { process: Process; onPeak: () => 
 	const [width, setWidth] = useState(800);
 	const [at, setAt] = useState(-1);
 	useLayoutEffect(() => {
-		const el = box.current as HTMLDivElement, watch = new ResizeObserver(() => setWidth(Math.max(200, el.clientWidth)));
+		const el = box.current;
+		if (!el)
+			return; /* there is no point to draw */
+		const watch = new ResizeObserver(() => setWidth(Math.max(200, el.clientWidth)));
 		watch.observe(el);
 		return () => watch.disconnect();
 	}, []);
