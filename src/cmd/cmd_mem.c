@@ -4,18 +4,22 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/io.h"
 #include "cmd/launch.h"
 #include "cmd/mem_show.h"
 #include "cmd/options.h"
+#include "cmd/target.h"
 #include "memory/memory_folder.h"
 #include "memory/memory_watch.h"
 
-enum { MAX_ONLY = 1 };
+enum { MAX_COMMAND = 1 << 20, MAX_SECONDS = 30 * 24 * 3600 };
 
 struct mem_options {
-	const char *module, *python, *only, *allocated;
+	const char *module, *python, *pid, *seconds, *only, *allocated;
 };
 struct mem {
 	const struct mem_options *o;
@@ -29,13 +33,10 @@ struct mem {
 
 /* ---- the program ---- */
 
-/* Wait for its end and look at it meanwhile. Ctrl-C goes to the program too, which decides what to
- * make of it; who ends us means the program. */
-static void watch(struct mem *m)
+/* Signals that would end us come out of the descriptor, -1: they do what they do. */
+static int catch_signals(void)
 {
 	sigset_t set;
-	cleanup_close int signals = -1;
-	struct pollfd fds[2];
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
@@ -43,9 +44,17 @@ static void watch(struct mem *m)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	fds[0] = (struct pollfd){.fd = m->launch.ended, .events = POLLIN};
-	fds[1] = (struct pollfd){.fd = signals, .events = POLLIN};
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Wait for its end and look at it meanwhile. Ctrl-C goes to the program too, which decides what to
+ * make of it; who ends us means the program. */
+static void watch(struct mem *m)
+{
+	cleanup_close int signals = catch_signals();
+	struct pollfd fds[] = {{.fd = m->launch.ended, .events = POLLIN},
+			       {.fd = signals, .events = POLLIN}};
+
 	while (!(fds[0].revents & POLLIN)) {
 		struct signalfd_siginfo s;
 
@@ -56,6 +65,33 @@ static void watch(struct mem *m)
 				kill(m->launch.pid, (int)s.ssi_signo);
 		memory_watch_look(&m->watch);
 	}
+}
+
+/* Look at a process that runs already, until it ends, the time is over, or Ctrl-C. */
+static int attach(struct mem *m, pid_t pid, double seconds, struct err *e)
+{
+	cleanup_close int ended = (int)syscall(SYS_pidfd_open, pid, 0), signals = -1;
+	cleanup_free char *path = mem_asprintf("/proc/%d/cmdline", (int)pid);
+	cleanup_buf struct buf command = {};
+	int64_t end = seconds > 0 ? clock_mono_ns() + (int64_t)(seconds * NSEC_PER_SEC) : INT64_MAX;
+
+	if (ended < 0)
+		return err_sys(e, -errno, "process %d", (int)pid);
+	io_read_file(path, MAX_COMMAND, &command);
+	memory_watch_init(&m->watch, NULL, false);
+	m->watch.pid = pid;
+	memory_run_watched(&m->run, pid, command.data, command.len, (uint64_t)clock_real_ns());
+	signals = catch_signals();
+	struct pollfd fds[] = {{.fd = ended, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+
+	do
+		memory_watch_look(&m->watch);
+	while (clock_mono_ns() < end && !poll(fds, 2, m->watch.interval_ms));
+	if (!m->watch.points.len)
+		return err_set(e, -ESRCH, "process %d has no memory: it ended, or is the kernel's",
+			       (int)pid);
+	memory_watch_give(&m->watch, &m->run);
+	return mem_show(&m->show, &m->run, e);
 }
 
 static int run(struct mem *m, int *ret_status, struct err *e)
@@ -122,6 +158,31 @@ static int mem(struct mem *m)
 	return status ? status : code ? 1 : 0;
 }
 
+static int mem_attach(struct mem *m)
+{
+	struct err e = {};
+	pid_t pid = 0;
+	double seconds = 0;
+	int code = m->o->seconds
+			   ? options_seconds("-d", m->o->seconds, 0.01, MAX_SECONDS, &seconds, &e)
+			   : 0;
+
+	if (!code && (flags(m) || m->o->only))
+		code = err_set(&e, -EINVAL,
+			       "of a process that runs already only resident memory is to be "
+			       "seen: start it with glim mem");
+	if (code)
+		return cmd_usage_error("mem", "%s", e.msg);
+	code = target_find(m->o->pid, &pid, &e);
+	if (!code)
+		code = attach(m, pid, seconds, &e);
+	if (code)
+		fprintf(stderr, "glim mem: %s\n", e.msg);
+	memory_run_fini(&m->run);
+	memory_watch_fini(&m->watch);
+	return code ? 1 : 0;
+}
+
 /* ---- options ---- */
 
 /* The command: as it stands behind "--", or Python with a script or a module. */
@@ -153,6 +214,10 @@ int cmd_mem(int argc, char **argv)
 		{"module", 'm', "MODULE", "run a module as a script, as python -m does", &o.module,
 		 .last = true},
 		{"python", 0, "EXE", "the interpreter of a script or module (python3)", &o.python},
+		{"pid", 'p', "PID", "watch a process that runs already: memory over time only",
+		 &o.pid},
+		{"duration", 'd', "SECONDS", "with --pid: end by itself (until Ctrl-C)",
+		 &o.seconds},
 		{"only", 0, "PATTERN", "files or functions to measure (your own code)", &o.only},
 		{"allocated", 0, NULL, "count allocated bytes, not resident memory", &o.allocated},
 		{"own", 0, NULL, "a column of growth without the functions called", &m.show.own},
@@ -178,16 +243,25 @@ int cmd_mem(int argc, char **argv)
 		.examples = "  glim mem script.py\n"
 			    "  glim mem --only 'app/*' --html memory.html -m app\n"
 			    "  glim mem --allocated --own --peak-in-line script.py\n"
+			    "  glim mem -p 1234 -d 60 --plot memory.svg\n"
 			    "  glim mem --leaks -o leaks.html -- gunicorn app:main\n",
 		.specs = specs,
 		.n = ARRAY_SIZE(specs)};
 	int status = 2, operand = options_parse(&table, argc, argv, &memory, &status);
 
-	if (operand >= 0 && operand == argc && !o.module) {
+	if (operand >= 0 && o.seconds && !o.pid) {
+		status = cmd_usage_error("mem", "-d is for -p: a program that is started runs to "
+						"its end");
+	} else if (operand >= 0 && operand == argc && !o.module && !o.pid) {
 		status = cmd_usage_error("mem", "say what to run: a script, -m MODULE, or -- "
 						"COMMAND");
 	} else if (operand >= 0 && mem_show_check(&m.show, &e)) {
 		status = cmd_usage_error("mem", "%s", e.msg);
+	} else if (operand >= 0 && o.pid && (operand < argc || o.module)) {
+		status = cmd_usage_error("mem", "a process that runs already, or one to start: not "
+						"both");
+	} else if (operand >= 0 && o.pid) {
+		status = mem_attach(&m);
 	} else if (operand >= 0) {
 		m.command = make_command(&o, argc, argv, operand, &memory);
 		status = mem(&m);

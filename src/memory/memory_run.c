@@ -219,14 +219,14 @@ static const char *problem_text(uint32_t problem)
 	}
 }
 
-static const char *command_text(struct memory_run *run, const struct memory_header_abi *h)
+static const char *command_text(struct memory_run *run, const char *arguments, size_t n)
 {
-	char *text = arena_strndup(&run->memory, h->command, sizeof(h->command));
-	size_t n = sizeof(h->command);
+	char *text;
 
-	memcpy(text, h->command, n);
-	while (n && !text[n - 1])
+	while (n && !arguments[n - 1])
 		n--;
+	text = arena_alloc(&run->memory, n + 1, 1);
+	memcpy(text, arguments, n);
 	for (size_t i = 0; i < n; i++)
 		if (!text[i])
 			text[i] = ' ';
@@ -239,7 +239,7 @@ static void take_header(struct memory_run *run, const struct memory_header_abi *
 	*to = (struct memory_process){
 		.pid = h->pid,
 		.parent = h->parent,
-		.command = command_text(run, h),
+		.command = command_text(run, h->command, sizeof(h->command)),
 		.python = (int)(h->python & 0xffff),
 		.allocated = h->flags & MEMORY_ALLOCATED,
 		.start_ns = h->start_ns,
@@ -363,6 +363,16 @@ int memory_run_read(const char *folder, struct memory_run *ret, struct err *e)
 	put_in_order(&run);
 	*ret = run;
 	return 0;
+}
+
+void memory_run_watched(struct memory_run *run, pid_t pid, const char *command, size_t n,
+			uint64_t start_ns)
+{
+	struct memory_process p = {.pid = pid, .peak_resident = -1, .watched = true};
+
+	p.command = command_text(run, command, n);
+	run->start_ns = start_ns;
+	vec_push(&run->processes, p);
 }
 
 void memory_run_fini(struct memory_run *run)

@@ -55,6 +55,7 @@ struct memory_process {
 	const char *command; /* its arguments, with blanks between */
 	int python;	     /* 0xMMmm: 0x030b is 3.11; 0: no interpreter was seen */
 	bool allocated;	     /* lines count allocated bytes, not resident memory */
+	bool watched;	     /* only from outside: there are no lines */
 	uint64_t start_ns;   /* since the start of the run */
 	uint64_t end_ns;     /* the same; 0: killed, or it still runs */
 	uint64_t events;     /* lines that were measured */
@@ -86,6 +87,10 @@ struct memory_run {
 int memory_run_read(const char *folder, struct memory_run *ret, struct err *e);
 /* Add the process of one such file, of n bytes; -EBADMSG where it makes no sense. */
 int memory_run_add(struct memory_run *run, const void *p, size_t n, struct err *e);
+/* Begin a run of one process that was only watched from outside. command: n bytes, its arguments
+ * with their ends. */
+void memory_run_watched(struct memory_run *run, pid_t pid, const char *command, size_t n,
+			uint64_t start_ns);
 void memory_run_fini(struct memory_run *run);
 
 /* Append a point to the timeline of the process that had this pid at this time (CLOCK_REALTIME);

@@ -74,7 +74,19 @@ static void thin_out(struct memory_watch *w)
 	w->interval_ms *= 2;
 }
 
-void memory_watch_look(struct memory_watch *w)
+static void look_at(struct memory_watch *w, pid_t pid, int folder, const char *name)
+{
+	struct memory_watch_point p = {
+		.pid = pid, .look = w->looks, .realtime_ns = (uint64_t)clock_real_ns()};
+
+	p.resident = resident(w, pid);
+	if (p.resident < 0)
+		return;
+	p.allocated = name ? allocated(w, folder, name) : -1;
+	vec_push(&w->points, p);
+}
+
+static void look_at_folder(struct memory_watch *w)
 {
 	DIR *d = opendir(w->folder);
 	struct dirent *entry;
@@ -82,21 +94,22 @@ void memory_watch_look(struct memory_watch *w)
 
 	while (d && n < MAX_PROCESSES && (entry = readdir(d))) {
 		long pid = strtol(entry->d_name, NULL, 10);
-		struct memory_watch_point p = {.pid = (pid_t)pid,
-					       .look = w->looks,
-					       .realtime_ns = (uint64_t)clock_real_ns()};
 
 		if (pid <= 0 || pid > INT32_MAX)
 			continue;
-		p.resident = resident(w, p.pid);
-		if (p.resident < 0)
-			continue;
-		p.allocated = allocated(w, dirfd(d), entry->d_name);
-		vec_push(&w->points, p);
+		look_at(w, (pid_t)pid, dirfd(d), entry->d_name);
 		n++;
 	}
 	if (d)
 		closedir(d);
+}
+
+void memory_watch_look(struct memory_watch *w)
+{
+	if (w->folder)
+		look_at_folder(w);
+	else
+		look_at(w, w->pid, -1, NULL);
 	w->looks++;
 	if (w->points.len > MAX_POINTS)
 		thin_out(w);

@@ -1,8 +1,8 @@
 /* memory/memory_watch.h - memory over time of the processes of a run, seen from outside.
  *
- * Looks at those that have a file in the run's folder, first a hundred times a second, more rarely
- * the longer it lasts: there are never more than some thousand points of all together. Memory:
- * belongs to the struct. Threads: one at a time. */
+ * Looks at those that have a file in the run's folder, or at one that is named, first a hundred
+ * times a second, more rarely the longer it lasts: there are never more than some thousand points
+ * of all together. Memory: belongs to the struct. Threads: one at a time. */
 #ifndef GLIM_MEMORY_WATCH_H
 #define GLIM_MEMORY_WATCH_H
 
@@ -15,10 +15,11 @@ struct memory_watch_point {
 	int64_t resident, allocated;
 };
 struct memory_watch {
-	const char *folder; /* of the run */
-	bool allocated;	    /* look at that, too */
-	int interval_ms;    /* until the next look */
-	uint64_t page;	    /* bytes */
+	const char *folder; /* of the run; NULL: only look at pid */
+	pid_t pid;
+	bool allocated;	 /* look at that, too */
+	int interval_ms; /* until the next look */
+	uint64_t page;	 /* bytes */
 	uint32_t looks;
 	VEC(struct memory_watch_point) points;
 };

@@ -275,6 +275,32 @@ def test_only_what_is_asked_for(glim, tmp_path):
     assert [f["function"] for f in process["functions"]] == ["dumps"]
 
 
+def test_a_process_that_runs_already(glim):
+    """It has 20 MiB before it is watched, and is ended by the last look of ours."""
+    text = "import sys; kept = bytearray(20 << 20); print('ready', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as target:
+        assert target.stdout.readline() == b"ready\n"
+        (process,) = processes(mem(glim, "-p", target.pid, "-d", "0.1"))
+        watch = subprocess.Popen([glim, "mem", "--json", "-p", str(target.pid)], stdout=subprocess.PIPE, text=True)
+        target.stdin.close()
+        out, _ = watch.communicate(timeout=60)
+    assert process["pid"] == target.pid
+    assert sys.executable in process["command"]
+    assert process["functions"] == []
+    assert min(process["timeline"]["resident"]) > 20 << 20
+    assert process["peak"]["bytes"] == max(process["timeline"]["resident"])
+    # It may have ended before the first look.
+    assert watch.returncode == 1 or json.loads(out)["processes"][0]["pid"] == target.pid
+
+
+@pytest.mark.parametrize("arguments", [["-p", "1", "x.py"], ["-p", "1", "--leaks"], ["-d", "1", "x.py"], ["-p", "x"],
+                                       ["-p", "1", "-d", "-1"]], ids=" ".join)
+def test_what_does_not_go_together(glim, arguments):
+    r = subprocess.run([glim, "mem", *arguments], capture_output=True, text=True, timeout=60)
+    assert r.returncode in (1, 2)
+    assert r.stderr.startswith("glim mem: ")
+
+
 def test_without_python_the_status_is_the_programs(glim):
     r = mem(glim, "--", "sh", "-c", "exit 4", expect=4)
     assert "nothing was measured" in r.stderr

@@ -50,6 +50,21 @@ static void put_peak(struct buf *out, const struct memory_run *run, const struct
 	buf_puts(out, "\n");
 }
 
+/* How the memory of a process that was only watched went on. */
+static void put_course(struct buf *out, const struct memory_process *p,
+		       const struct memory_report *how)
+{
+	const struct memory_point *first = p->timeline.data;
+	const struct memory_point *last = first ? &first[p->timeline.len - 1] : NULL;
+
+	if (!first)
+		return;
+	put_mib(out, how, first->resident);
+	buf_puts(out, " at first, ");
+	put_mib(out, how, last->resident);
+	buf_printf(out, " after %.2f s\n", (double)last->time_ns / NSEC_PER_SEC);
+}
+
 /* Of the process with the highest peak, and how many others there are. */
 static const struct memory_process *highest(const struct memory_run *run)
 {
@@ -88,7 +103,9 @@ void memory_report_summary(const struct memory_run *run, const struct memory_rep
 
 	if (best)
 		put_peak(out, run, best, how);
-	if (!any_line(run))
+	if (best && best->watched)
+		put_course(out, best, how);
+	if (!any_line(run) && !(best && best->watched))
 		buf_puts(out, "no line of the program's own code ran: --only PATTERN measures "
 			      "others\n");
 	for (size_t i = 0; i < run->processes.len; i++) {
@@ -99,7 +116,7 @@ void memory_report_summary(const struct memory_run *run, const struct memory_rep
 			utf8_put_printable(out, (const char *)remark.data, remark.len);
 			buf_puts(out, "\n");
 		}
-		if (!p->end_ns) {
+		if (!p->end_ns && !p->watched) {
 			put_process_name(out, run, p);
 			buf_puts(out, "it did not end in an orderly way: what was measured until "
 				      "then is shown\n");
