@@ -18,7 +18,9 @@ enum run_news run_clock_look(struct run_clock *c, int64_t run_ns, uint64_t arriv
 	c->arrivals = arrivals;
 	if (!first && ran)
 		return RUN_RAN;
-	return first || arrived || c->on_cpu ? RUN_UNKNOWN : RUN_IDLE;
+	if (first || arrived)
+		return RUN_UNKNOWN;
+	return c->on_cpu ? RUN_STAYS : RUN_IDLE;
 }
 
 void run_clock_rest(struct run_clock *c)

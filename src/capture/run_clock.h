@@ -25,7 +25,9 @@ struct run_clock {
 };
 
 enum run_news {
-	RUN_IDLE,    /* it was on no CPU since the last look */
+	RUN_IDLE,  /* it was on no CPU since the last look */
+	RUN_STAYS, /* it was on a CPU at the last look, and did not leave it, or it had run longer;
+		    * left and sent_away hold still */
 	RUN_UNKNOWN, /* it may be on a CPU */
 	RUN_RAN,     /* it was on one, and may be still */
 };

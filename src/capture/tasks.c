@@ -1,7 +1,6 @@
 #include "capture/tasks.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,7 +11,8 @@ enum {
 	MAX_TASKS = 8192,
 	TEXT = 128, /* of stat: pid, name in brackets, state; the name has at most 64 bytes */
 	STATUS_TEXT = 8192,
-	PATIENCE = 16, /* periods without a sample, until a thread need not run for it */
+	LAST_LINES = 256, /* of status: how often the thread left a CPU */
+	PATIENCE = 16,	  /* periods without a sample, until a thread need not run for it */
 };
 static const int64_t sweep_ns = NSEC_PER_SEC;
 static const char *const file_names[] = {
@@ -134,29 +134,47 @@ bool tasks_claim(struct tasks *t, pid_t tid, int64_t now_ns)
 
 /* ---- run time ---- */
 
+/* What stands behind a name in a file of lines; the last lines are looked at first. */
+static const char *find_line(const char *text, const char *name)
+{
+	size_t n = strlen(text);
+	const char *found = strstr(text + (n > LAST_LINES ? n - LAST_LINES : 0), name);
+
+	found = found ? found : strstr(text, name);
+	return found ? found + strlen(name) : NULL;
+}
+
 /* Is the thread ready to run, and how often did it leave a CPU, by itself and because it had to?
  * False: it waits, or that is not told. */
 static bool read_switches(const struct tasks *t, struct task *task, uint64_t *ret_left,
 			  uint64_t *ret_sent_away)
 {
-	static const char state[] = "\nState:\t";
-	static const char own[] = "\nvoluntary_ctxt_switches:";
-	static const char others[] = "\nnonvoluntary_ctxt_switches:";
 	char text[STATUS_TEXT];
-	const char *a, *b, *s;
+	const char *own, *others, *state;
 
 	if (read_again(t, task, TASK_STATUS, text, sizeof(text)))
 		return false;
-	s = strstr(text, state);
-	if (!s || s[strlen(state)] != 'R')
+	state = strstr(text, "\nState:\t");
+	if (!state || state[strlen("\nState:\t")] != 'R')
 		return false;
-	a = strstr(text, own);
-	b = strstr(text, others);
-	if (!a || !b)
+	own = find_line(text, "\nvoluntary_ctxt_switches:");
+	others = find_line(text, "\nnonvoluntary_ctxt_switches:");
+	if (!own || !others)
 		return false;
-	*ret_left = strtoull(a + strlen(own), NULL, 10);
-	*ret_sent_away = strtoull(b + strlen(others), NULL, 10);
+	*ret_left = strtoull(own, NULL, 10);
+	*ret_sent_away = strtoull(others, NULL, 10);
 	return true;
+}
+
+/* Nanoseconds on a CPU, nanoseconds of waiting for one, how often it came to one. */
+static bool parse_schedstat(const char *text, int64_t *ret_run_ns, uint64_t *ret_arrivals)
+{
+	char *waited, *arrivals, *end;
+
+	*ret_run_ns = strtoll(text, &waited, 10);
+	strtoull(waited, &arrivals, 10);
+	*ret_arrivals = strtoull(arrivals, &end, 10);
+	return waited != text && arrivals != waited && end != arrivals;
 }
 
 /* The kernel counts when a thread comes to a CPU and when it leaves it (Linux 2.6.23 to 6.18,
@@ -168,22 +186,26 @@ int64_t tasks_take_run_time(struct tasks *t, pid_t tid, int64_t now_ns)
 	char text[TEXT];
 	int64_t run_ns;
 	uint64_t arrivals;
-	uint64_t left = 0, sent_away = 0;
+	uint64_t left, sent_away;
+	enum run_news news;
 	int code = read_again(t, task, TASK_SCHEDSTAT, text, sizeof(text));
 
 	if (code == -ESRCH) {
 		task_ended(t, task);
 		return code;
 	}
-	if (code || sscanf(text, "%" SCNd64 " %*u %" SCNu64, &run_ns, &arrivals) != 2)
+	if (code || !parse_schedstat(text, &run_ns, &arrivals))
 		return -ENOTSUP;
 	/* Kernels that do not count say 0, threads that were just made, too. */
 	t->told |= arrivals > 0;
 	if (!t->told)
 		return -ENOTSUP;
-	if (run_clock_look(&task->clock, run_ns, arrivals, now_ns, t->first_ns) == RUN_IDLE)
+	news = run_clock_look(&task->clock, run_ns, arrivals, now_ns, t->first_ns);
+	if (news == RUN_IDLE)
 		return 0;
-	if (!read_switches(t, task, &left, &sent_away)) {
+	left = task->clock.left;
+	sent_away = task->clock.sent_away;
+	if (news != RUN_STAYS && !read_switches(t, task, &left, &sent_away)) {
 		run_clock_rest(&task->clock);
 		return 0;
 	}
