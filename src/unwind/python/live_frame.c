@@ -103,7 +103,7 @@ int frame_link_read(const struct frame_image *m, uint64_t frame, struct frame_li
 	ret->previous = word_at(bytes, l->frame_previous);
 	ret->instruction = word_at(bytes, l->frame_instruction);
 	/* One that is being made has what lay there before: no way leads on from there. */
-	if (ret->code % sizeof(ret->code))
+	if (ret->code % sizeof(ret->code) || ret->previous == ret->code)
 		ret->code = ret->previous = 0;
 	if (l->style == PYTHON_EACH_FRAME)
 		ret->instruction = (uint32_t)ret->instruction;

@@ -232,32 +232,65 @@ bool stack_copy_is_same(struct stack_copy *s, uint64_t address)
 	return b->same;
 }
 
+/* A block's bytes in an image. */
+static const uint8_t *bytes_of(const struct stack_copy *s, const struct stack_block *b,
+			       enum stack_image image)
+{
+	const uint8_t *bytes = s->bytes + (size_t)(b - s->blocks.data) * STACK_COPY_BLOCK;
+
+	return !b->middle && image == STACK_SECOND ? bytes + image_bytes(s) : bytes;
+}
+
+static void mark_used(struct stack_copy *s, struct stack_block *b)
+{
+	if (b->used != s->clock) {
+		b->turn = s->turns++;
+		b->middle_next = s->in_middle;
+	}
+	b->used = s->clock;
+}
+
+/* The part of n bytes that lies in the block of an address. */
+static size_t part_in_block(uint64_t address, size_t n)
+{
+	return MIN(n, STACK_COPY_BLOCK - (size_t)(address % STACK_COPY_BLOCK));
+}
+
 int stack_copy_read(struct stack_copy *s, const struct memory *m, enum stack_image image,
 		    uint64_t address, void *buf, size_t n)
 {
 	uint8_t *out = buf;
 
 	while (n) {
-		uint64_t start = address & ~(uint64_t)(STACK_COPY_BLOCK - 1);
-		size_t skip = address - start, some = MIN(n, STACK_COPY_BLOCK - skip);
-		struct stack_block *b = find_block(s, start);
+		size_t skip = address % STACK_COPY_BLOCK, some = part_in_block(address, n);
+		struct stack_block *b = find_block(s, address - skip);
 		const uint8_t *bytes;
 
-		if (b) {
-			if (b->used != s->clock) {
-				b->turn = s->turns++;
-				b->middle_next = s->in_middle;
-			}
-			b->used = s->clock;
-			bytes = s->bytes + (size_t)(b - s->blocks.data) * STACK_COPY_BLOCK;
-			if (!b->middle && image == STACK_SECOND)
-				bytes += image_bytes(s);
-		} else {
-			bytes = read_late(s, m, start);
-			if (!bytes)
-				return -EFAULT;
-		}
+		if (b)
+			mark_used(s, b);
+		bytes = b ? bytes_of(s, b, image) : read_late(s, m, address - skip);
+		if (!bytes)
+			return -EFAULT;
 		memcpy(out, bytes + skip, some);
+		out += some;
+		address += some;
+		n -= some;
+	}
+	return 0;
+}
+
+int stack_copy_peek(struct stack_copy *s, enum stack_image image, uint64_t address, void *buf,
+		    size_t n)
+{
+	uint8_t *out = buf;
+
+	while (n) {
+		size_t skip = address % STACK_COPY_BLOCK, some = part_in_block(address, n);
+		const struct stack_block *b = find_block(s, address - skip);
+
+		if (!b)
+			return -EFAULT;
+		memcpy(out, bytes_of(s, b, image) + skip, some);
 		out += some;
 		address += some;
 		n -= some;

@@ -62,6 +62,10 @@ static inline void stack_copy_leave_middle(struct stack_copy *s)
 /* n bytes of an image, or of live memory where the copy does not hold them. */
 int stack_copy_read(struct stack_copy *s, const struct memory *m, enum stack_image image,
 		    uint64_t address, void *buf, size_t n);
+/* The same, only of what was copied, and without a wish to have it in the next copy: for places
+ * that may hold anything. */
+int stack_copy_peek(struct stack_copy *s, enum stack_image image, uint64_t address, void *buf,
+		    size_t n);
 /* Is the block of an address the same in both images? */
 bool stack_copy_is_same(struct stack_copy *s, uint64_t address);
 /* Was something read late since the copy was taken? */

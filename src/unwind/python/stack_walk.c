@@ -39,6 +39,13 @@ static int read_image(void *context, uint64_t address, void *buf, size_t n)
 			       buf, n);
 }
 
+static int peek_image(void *context, uint64_t address, void *buf, size_t n)
+{
+	const enum stack_image *image = context;
+
+	return stack_copy_peek(&current.thread->copy, *image, address, buf, n);
+}
+
 static const uint32_t *read_code_words(void *context, uint64_t address)
 {
 	const struct python_layout *l = &current.walk->python->process.layout;
@@ -299,11 +306,15 @@ static int read_copied(void *dst, size_t size, uint64_t address)
 static bool find_running(uint64_t frame)
 {
 	enum stack_image images[] = {STACK_FIRST, STACK_SECOND};
+	struct frame_link link;
 
+	/* Not all that is looked at is a frame: only of this one it is sure that it is needed. */
+	read_link(STACK_FIRST, frame, &link);
 	current.running = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(images) && !current.running; i++) {
 		struct frame_image image = image_of(&images[i]);
 
+		image.read = peek_image;
 		current.image = images[i];
 		current.running = frame_running(&image, frame);
 	}
