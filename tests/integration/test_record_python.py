@@ -52,19 +52,26 @@ def start(run, target, python=sys.executable, prefix=()):
     return p
 
 
-@pytest.mark.parametrize("python", PYTHONS)
-def test_no_stack_that_never_was(glim, run, python):
-    p = start(run, "flutter.py", python)
-    stacks = record(glim, p.pid, "-d", 2, "-F", 2000)
+def flutter_shares(stacks):
+    """(impossible, cut, shown from the module on) of all periods."""
     total = sum(n for _, n in stacks)
+    assert total > 100  # ticks are merged on a busy machine
     mixed = {"hot_a", "leaf_b"}, {"hot_b", "leaf_a"}, {"hot_a", "hot_b"}, {"leaf_a", "leaf_b"}
     impossible = sum(n for s, n in stacks if any(m <= set(names(s)) for m in mixed))
     cut = sum(n for s, n in stacks if any("cut:" in f for f in s))
-    assert total > 100  # ticks are merged on a busy machine
-    # One sample in some thousand, which may stand for several periods on a full machine.
-    assert impossible <= total / 250 and cut <= total / 200
-    whole = [n for s, n in stacks if names(s)[:2] == ["<module>", "work"]]
-    assert sum(whole) >= 0.97 * total
+    whole = sum(n for s, n in stacks if names(s)[:2] == ["<module>", "work"])
+    return impossible / total, cut / total, whole / total
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_no_stack_that_never_was(glim, run, python):
+    p = start(run, "flutter.py", python)
+    # One sample in 10,000 stands for many periods on a full machine; what is wrong is wrong each time.
+    for _ in range(3):
+        impossible, cut, whole = flutter_shares(record(glim, p.pid, "-d", 2, "-F", 2000))
+        if impossible <= 0.001:
+            break
+    assert impossible <= 0.001 and cut <= 0.005 and whole >= 0.97
 
 
 def test_shares(glim, run):

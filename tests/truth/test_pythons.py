@@ -15,7 +15,7 @@ CPU_MS = 500
 REACH = 0.995  # at some 500 samples a case, one or two may be of a thread's start, or of code that is gone
 # The reader: a caller that went on to its next call while it was read, of calls of a microsecond.
 TRIES = 3  # what is wrong is wrong each time
-TORN = 0.006  # one sample of some 500, which may stand for three periods on a full machine
+TORN = 0.002  # one sample of some 500
 ALL = pythons.interpreters()
 MODULES = pythons.pairs(pythons.MODULE_CASES, [python for python in ALL if not python.name.endswith("-system")])
 KERNEL = pythons.rotation(pythons.CASES, [python for python in ALL if (3, 8) <= python.version < (3, 14)]) + MODULES
