@@ -72,6 +72,9 @@ static void unknown_of_run(const struct timing *t, struct arena *a, sentences *r
 			      "kernel.task_delayacct=1 keeps them");
 	if (r->read_bytes < 0)
 		vec_push(ret, "bytes read and written are not kept by this kernel");
+	if (r->peak_at_most)
+		vec_push(ret, "its peak of memory may be lower: a process has so much before it "
+			      "becomes the command");
 	if (r->end_rss < 0)
 		vec_push(ret, "memory at its end was not seen: it ended too soon");
 }

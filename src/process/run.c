@@ -14,6 +14,8 @@ enum {
 	/* Resident memory is looked at after 1, 2, 4 ... ms, then in steps of: */
 	MAX_STEP_MS = 100,
 	MAX_LIVING = 256, /* processes that are looked at */
+	/* The kernel counts pages a CPU at a time, and is so far behind with each kind. */
+	COUNT_ERROR = 512 << 10,
 };
 
 /* ---- what /proc tells ---- */
@@ -110,8 +112,12 @@ static int64_t resident(pid_t pid)
 
 void run_begin(struct run_watch *w, pid_t pid, int ended, struct family *family)
 {
+	struct rusage own;
+
 	*w = (struct run_watch){.pid = pid, .ended = ended, .family = family};
 	read_counters(pid, &w->before);
+	getrusage(RUSAGE_SELF, &own);
+	w->before.peak_rss = (int64_t)own.ru_maxrss * 1024 + COUNT_ERROR;
 	w->start_ns = clock_mono_ns();
 }
 
@@ -245,6 +251,26 @@ static int reap(const struct run_watch *w, struct run *r, struct err *e)
 	return 0;
 }
 
+/* The kernel's peak of a process goes back to before its program began. Where it accounts for each,
+ * that is of the program alone. */
+static void correct_peak(const struct run_watch *w, struct run *r)
+{
+	int64_t accounted = 0;
+
+	/* And it is kept by a count that is a little behind. */
+	r->peak_at_most = r->peak_rss <= w->before.peak_rss && r->peak_rss > r->end_rss;
+	r->peak_rss = MAX(r->peak_rss, r->end_rss);
+	for (size_t i = 0; w->family && i < w->family->members.len; i++) {
+		if (!family_accounted(&w->family->members.data[i]))
+			return;
+		accounted = MAX(accounted, w->family->members.data[i].account.peak_rss);
+	}
+	if (r->peak_at_most && accounted) {
+		r->peak_rss = MAX(accounted, r->end_rss);
+		r->peak_at_most = false;
+	}
+}
+
 int run_wait(struct run_watch *w, struct run *ret, struct err *e)
 {
 	struct run r = {.end_rss = RUN_UNKNOWN, .together_rss = RUN_UNKNOWN};
@@ -267,8 +293,7 @@ int run_wait(struct run_watch *w, struct run *ret, struct err *e)
 	r.wall_ns = end - w->start_ns;
 	if (r.end_rss >= 0)
 		r.end_rss_age_ns = MAX(end - r.end_rss_age_ns, 0);
-	/* The kernel keeps the peak by a count that is a little behind. */
-	r.peak_rss = MAX(r.peak_rss, r.end_rss);
+	correct_peak(w, &r);
 	leave_out_fork(&w->before, &r);
 	if (w->family)
 		leave_out_fork_of(&w->family->members.data[0], &w->before);

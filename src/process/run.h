@@ -19,7 +19,8 @@ struct run {
 	int64_t voluntary_switches, involuntary_switches;
 	int64_t read_bytes, written_bytes; /* by system calls, of whatever kind of file */
 	int64_t disk_read_bytes, disk_written_bytes;
-	int64_t peak_rss; /* of that process which had the most */
+	int64_t peak_rss;  /* of that process which had the most */
+	bool peak_at_most; /* it may have had less: so much a copy of us has that is to become it */
 	/* Of the main thread of the command: */
 	int64_t main_cpu_ns;
 	int64_t run_queue_ns; /* it could run, and no CPU was free */

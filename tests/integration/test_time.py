@@ -273,6 +273,17 @@ def test_without_root(public):
         assert d["processes"] is None and any("not followed" in s for s in d["unknown"])
 
 
+def test_the_peak_of_a_small_program(glim):
+    """A process that is to become it has more: that is told, or left out."""
+    d = measured(glim, "--", "/bin/true")
+    known = d["processes"][0]["peak_rss"]
+    assert 0 < d["peak_rss"] < 4 << 20
+    assert any("peak of memory may be lower" in s for s in d["unknown"]) == (known is None)
+    assert known is None or d["peak_rss"] == max(known, d["end_rss"] or 0)
+    d = measured(glim, "--", *python("b = b'x' * (8 << 20)"))
+    assert d["peak_rss"] > 8 << 20 and not any("lower" in s for s in d["unknown"])
+
+
 def test_without_the_tree(glim):
     d = measured(glim, "--no-tree", "--", "sh", "-c", "/bin/true; exit 0")
     assert d["processes"] is None and d["cpu"] > 0 and d["peak_rss"] > 0
