@@ -98,6 +98,12 @@ static void put_capture(struct json *j, const struct capture_stats *c)
 		if (c->outcomes[i] || i == OUTCOME_COMPLETE)
 			json_member_int(j, outcome_text(i), c->outcomes[i]);
 	json_object_end(j);
+	json_key(j, "remarks");
+	json_object_begin(j);
+	for (unsigned int i = 0; i < REMARK_COUNT; i++)
+		if (c->remarks[i])
+			json_member_int(j, remark_text(i), c->remarks[i]);
+	json_object_end(j);
 	json_member_int(j, "lost_ring", c->lost_ring);
 	json_member_int(j, "lost_scratch", c->lost_scratch);
 	json_member_int(j, "cpus", c->cpus);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "cmd/agent_state.h"
+#include "profile/profile.h"
 #include "sink/http.h"
 
 enum {
@@ -81,6 +82,23 @@ static void agent_lost(finding_vec *v, const json_t *root)
 			    unsampled + number_of(c, "cpus"));
 }
 
+/* Why stacks are cut, and what is less sure or missing. */
+static void agent_stacks(finding_vec *v, const json_t *root)
+{
+	const json_t *c = json_object_get(root, "capture");
+	const json_t *outcomes = json_object_get(c, "outcomes");
+	const json_t *remarks = json_object_get(c, "remarks");
+
+	for (unsigned int i = OUTCOME_COMPLETE + 1; i < OUTCOME_COUNT; i++)
+		if (number_of(outcomes, outcome_text(i)))
+			finding_add(v, FINDING_OK, "agent's samples", "", "%lld %s",
+				    number_of(outcomes, outcome_text(i)), outcome_text(i));
+	for (unsigned int i = 0; i < REMARK_COUNT; i++)
+		if (number_of(remarks, remark_text(i)))
+			finding_add(v, FINDING_OK, "agent's remarks", "", "%lld: %s",
+				    number_of(remarks, remark_text(i)), remark_text(i));
+}
+
 static void agent_finding(finding_vec *v, const char *path)
 {
 	cleanup_buf struct buf b = {};
@@ -111,6 +129,7 @@ static void agent_finding(finding_vec *v, const char *path)
 			    now - time_of(root, "started"));
 		upload_finding(v, root, now);
 		agent_lost(v, root);
+		agent_stacks(v, root);
 	}
 	json_decref(root);
 }

@@ -204,6 +204,11 @@ def test_frames_that_are_less_sure_are_counted(glim, agent, collect, run, tmp_pa
         ]
 
     server.wait(counted)
+    doctor = subprocess.run(
+        [glim, "doctor", "--json", "--state", a.state], capture_output=True, text=True
+    )
+    remarks = [c["detail"] for c in json.loads(doctor.stdout)["checks"] if c["name"] == "agent's remarks"]
+    assert any(re.fullmatch(r"\d+: frames found by frame pointer alone", text) for text in remarks)
     assert a.stop() == 0
     r = subprocess.run(
         [glim, "record", "-a", "-d", "1", "-f", "folded", "-o", "-"], capture_output=True, text=True
