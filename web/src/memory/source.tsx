@@ -60,8 +60,10 @@ export function SourceFile({ file, most, held, match, at }: Props) {
 					<span role="columnheader" class="num">line</span><span role="presentation" />
 					<span role="columnheader" class="num" title="without the functions that the line called">{held ? "held" : "own growth"}</span>
 					<span role="columnheader" class="num" title="with them">with callees</span>
-					<span role="columnheader" class="num mem-wide" title="the most above its start while the line ran">{held ? "" : "within"}</span>
-					<span role="columnheader" class="num mem-wide" title="of the process, the most after the line">{held ? "" : "in use"}</span>
+					{held ? <><span class="mem-wide" role="presentation" /><span class="mem-wide" role="presentation" /></> : <>
+						<span role="columnheader" class="num mem-wide" title="the most above its start while the line ran">within</span>
+						<span role="columnheader" class="num mem-wide" title="of the process, the most after the line">in use</span>
+					</>}
 					<span role="columnheader" class="num" title={held ? "how many blocks" : "how often the line ran"}>{held ? "blocks" : "runs"}</span>
 					<span role="columnheader">source</span>
 				</div>
