@@ -70,7 +70,7 @@ def test_what_ends_by_itself(glim, run, tmp_path):
         assert "spin" in out
     for words in words_of("time"):
         if "-n" in words:
-            words[words.index("-n") + 1] = "4"
+            words[words.index("-n") + 1] = "2"
         runs(glim, tmp_path, [sys.executable if w == "python" else w for w in words])
     for words in words_of("dump"):
         assert "spin" in runs(glim, tmp_path, filled(words, PID=str(busy.pid)))
