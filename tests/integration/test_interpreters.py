@@ -1,6 +1,7 @@
 """Programs that are no plain interpreter: several interpreters, a Python inside a C program, static, stripped, by
 another name, packed into one file; threads that C made; those that ./dev pythons fetched."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -154,3 +155,21 @@ def test_what_is_there(glim, run, python):
     see(glim, name, {("work", "spin")}, "-a")
     text = dumped(glim, p.pid)
     assert "\n%s" % version.strip() in text and "    work (<string>:" in text
+
+
+# --- one that lies ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["0x030b07f0", "0x030c01f0"])
+def test_lists_and_chains_without_an_end(glim, run, tmp_path, version):
+    """It costs a moment and some memory, whatever the process tells of itself."""
+    program = tmp_path / "fake"
+    subprocess.run(["cc", "-O1", "-rdynamic", "-DVERSION=" + version, TARGETS / "fake_python.c", "-o", program], check=True)
+    p = run([program])
+    p.wait_line("ready")
+    for words in ["dump"], ["dump", "--native"], ["record", "-d", "1", "-f", "folded", "-o", "-"], ["top", "-n", "1"]:
+        with subprocess.Popen([glim, *words, "-p", str(p.pid)], stdout=subprocess.DEVNULL) as child:
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode == 0, words
+        assert usage.ru_utime + usage.ru_stime < 20 and usage.ru_maxrss < 300 << 10, (words, usage)

@@ -438,12 +438,15 @@ static struct thread_slot *take_known(slot_vec *old, uint64_t state, uint64_t id
 	return NULL;
 }
 
-static int walk_threads(struct python_reader *r, const struct interpreter_slot *s, slot_vec *old)
+/* seen: states that were met; a list that leads back to one has an end there. */
+static int walk_threads(struct python_reader *r, const struct interpreter_slot *s, slot_vec *old,
+			struct map64 *seen)
 {
 	const struct python_layout *l = &r->python.process.layout;
 	uint8_t head[HEAD_BYTES];
 
-	for (uint64_t state = s->threads; state && r->threads.len < MAX_THREADS;
+	for (uint64_t state = s->threads;
+	     state && r->threads.len < MAX_THREADS && !map64_get(seen, state);
 	     state = word_at(head, l->thread_next)) {
 		struct thread_slot *t;
 		int code = memory_read(r->memory, state, head, r->head_bytes);
@@ -455,6 +458,7 @@ static int walk_threads(struct python_reader *r, const struct interpreter_slot *
 		t = take_known(old, state, id);
 		if (!t)
 			t = slot_new(r, state, id);
+		map64_set(seen, state, r->threads.len);
 		t->thread.interpreter = s->address;
 		t->thread.gil = s->gil;
 		t->collector = s->collector;
@@ -476,18 +480,28 @@ static void find_moment(const struct python_reader *r, struct interpreter_slot *
 		s->collector = 0;
 }
 
+static bool has_interpreter(const struct python_reader *r, uint64_t address)
+{
+	for (size_t i = 0; i < r->interpreters.len; i++)
+		if (r->interpreters.data[i].address == address)
+			return true;
+	return false;
+}
+
 static int walk_lists(struct python_reader *r)
 {
 	const struct python_layout *l = &r->python.process.layout;
 	slot_vec old = {r->threads.data, r->threads.len, r->threads.cap};
 	struct interpreter_slot s = {};
+	struct map64 seen = {};
 	int code;
 
 	r->tids_fresh = false;
 	memset(&r->threads, 0, sizeof(r->threads));
 	vec_clear(&r->interpreters);
 	code = memory_read(r->memory, r->python.process.interpreters, &s.address, 8);
-	while (!code && s.address && r->interpreters.len < MAX_INTERPRETERS) {
+	while (!code && s.address && r->interpreters.len < MAX_INTERPRETERS &&
+	       !has_interpreter(r, s.address)) {
 		code = memory_read(r->memory, s.address + l->interpreter_next, &s.next, 8);
 		if (!code)
 			code = memory_read(r->memory, s.address + l->interpreter_threads,
@@ -496,13 +510,14 @@ static int walk_lists(struct python_reader *r)
 			break;
 		find_moment(r, &s);
 		vec_push(&r->interpreters, s);
-		code = walk_threads(r, &s, &old);
+		code = walk_threads(r, &s, &old, &seen);
 		s.address = s.next;
 	}
 	for (size_t i = 0; i < old.len; i++)
 		if (old.data[i])
 			slot_free(old.data[i]);
 	vec_fini(&old);
+	map64_fini(&seen);
 	if (r->threads.len > r->heads_cap) {
 		r->heads_cap = r->threads.len * 2;
 		r->heads = mem_reallocarray(r->heads, r->heads_cap, HEAD_BYTES);
