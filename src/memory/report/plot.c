@@ -240,11 +240,20 @@ static void put_peak(const struct plot *p)
 	buf_puts(p->out, "</text>\n");
 }
 
+/* "/usr/bin/python3 app.py" from the name of the program on. */
+static const char *without_folder(const char *command)
+{
+	const char *end = strchrnul(command, ' '),
+		   *slash = memrchr(command, '/', (size_t)(end - command));
+
+	return slash ? slash + 1 : command;
+}
+
 static void put_legend(const struct plot *p)
 {
 	for (size_t i = 0; i < MIN(p->n, (size_t)LEGEND); i++) {
 		const struct memory_process *one = p->shown[i];
-		const char *command = one->command ? one->command : "";
+		const char *command = without_folder(one->command ? one->command : "");
 		double x = LEFT + (double)(i % 4) * 214, y = 32 + (double)(i / 4) * 16;
 		size_t len = strlen(command);
 

@@ -118,8 +118,8 @@ void memory_report_summary(const struct memory_run *run, const struct memory_rep
 		}
 		if (!p->end_ns && !p->watched) {
 			put_process_name(out, run, p);
-			buf_puts(out, "it did not end in an orderly way: what was measured until "
-				      "then is shown\n");
+			buf_puts(out, "it ended without a word (killed, or by os._exit): what was "
+				      "measured until then is shown\n");
 		}
 	}
 	if (run->damaged)
@@ -217,10 +217,11 @@ static void put_holder(const struct profile *p, const struct holder *h, int64_t 
 		put_frame(p, frames[i], out);
 	}
 	if (depth > shown)
-		buf_printf(out, "%*sand %zu callers more\n", INDENT + 2, "", depth - shown);
+		buf_printf(out, "%*sand %zu more caller%s\n", INDENT + 2, "", depth - shown,
+			   depth - shown == 1 ? "" : "s");
 	if (h->ways > 1)
-		buf_printf(out, "%*sand %zu other ways to this line\n", INDENT + 2, "",
-			   h->ways - 1);
+		buf_printf(out, "%*sand %zu other way%s to this line\n", INDENT + 2, "",
+			   h->ways - 1, h->ways == 2 ? "" : "s");
 }
 
 void memory_report_holders(const struct profile *p, const char *title, size_t max, struct buf *out)
@@ -239,6 +240,6 @@ void memory_report_holders(const struct profile *p, const char *title, size_t ma
 	for (size_t i = 0; i < n; i++)
 		put_holder(p, &holders.data[i], all, out);
 	if (holders.len > n)
-		buf_printf(out, "and %zu lines more\n", holders.len - n);
+		buf_printf(out, "and %zu more: -n 0 shows all\n", holders.len - n);
 	vec_fini(&holders);
 }
