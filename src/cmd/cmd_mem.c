@@ -80,7 +80,8 @@ static int attach(struct mem *m, pid_t pid, double seconds, struct err *e)
 	io_read_file(path, MAX_COMMAND, &command);
 	memory_watch_init(&m->watch, NULL, false);
 	m->watch.pid = pid;
-	memory_run_watched(&m->run, pid, command.data, command.len, (uint64_t)clock_real_ns());
+	memory_run_watched(&m->run, pid, buf_cstr(&command), command.len,
+			   (uint64_t)clock_real_ns());
 	signals = catch_signals();
 	struct pollfd fds[] = {{.fd = ended, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
 
