@@ -26,3 +26,8 @@ int64_t clock_cpu_ns(void)
 {
 	return now(CLOCK_PROCESS_CPUTIME_ID);
 }
+
+int64_t clock_thread_cpu_ns(void)
+{
+	return now(CLOCK_THREAD_CPUTIME_ID);
+}

@@ -83,6 +83,15 @@ void hash_index_clear(struct hash_index *h)
 	h->len = 0;
 }
 
+void hash_index_copy(struct hash_index *to, const struct hash_index *from)
+{
+	*to = *from;
+	if (!from->cap)
+		return;
+	to->slots = mem_reallocarray(NULL, from->cap, sizeof(*to->slots));
+	memcpy(to->slots, from->slots, from->cap * sizeof(*to->slots));
+}
+
 void hash_index_fini(struct hash_index *h)
 {
 	free(h->slots);

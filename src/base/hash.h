@@ -39,6 +39,8 @@ uint32_t hash_index_first(const struct hash_index *h, uint64_t hash, struct hash
 uint32_t hash_index_next(const struct hash_index *h, struct hash_iter *it);
 void hash_index_add(struct hash_index *h, uint64_t hash, uint32_t value);
 void hash_index_clear(struct hash_index *h);
+/* Make an empty index the same as another. */
+void hash_index_copy(struct hash_index *to, const struct hash_index *from);
 void hash_index_fini(struct hash_index *h);
 
 struct map64_slot {

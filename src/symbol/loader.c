@@ -1,12 +1,5 @@
 #include "symbol/loader.h"
 
-#include <pthread.h>
-#include <semaphore.h>
-#include <signal.h>
-#include <time.h>
-
-#include "base/clock.h"
-
 /* Each holds a descriptor, and no other memory until its turn comes. */
 enum { MAX_WAITING = 16 };
 
@@ -15,14 +8,10 @@ struct loader_job {
 	struct debug_search where;
 	char *path, *folder, *fetched; /* what where points to */
 	size_t max_bytes;
-	bool threaded; /* false: it is read already, and there is no thread to join */
-	pthread_t thread;
-	sem_t done;
 };
 
 static void job_free(struct loader_job *j)
 {
-	sem_destroy(&j->done);
 	free(j->path);
 	free(j->folder);
 	free(j->fetched);
@@ -36,42 +25,19 @@ static void load_fini(struct load *l)
 	elf_file_close(l->elf);
 }
 
-static void read_names(struct loader_job *j)
+static void read_names(void *arg)
 {
+	struct loader_job *j = arg;
 	struct load *l = &j->load;
 
 	names_load(l->elf, &j->where, j->max_bytes, &l->names);
 	pclntab_open(l->elf, &l->go);
 }
 
-static void *run(void *arg)
+static void start_next(struct loader *l)
 {
-	struct loader_job *j = arg;
-	struct timespec used;
-
-	read_names(j);
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-	j->load.cpu_ns = (int64_t)used.tv_sec * NSEC_PER_SEC + used.tv_nsec;
-	sem_post(&j->done);
-	return NULL;
-}
-
-/* Where there is no thread to be had, names are worth the time. */
-static void start(struct loader_job *j)
-{
-	sigset_t all, old;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	j->threaded = !pthread_create(&j->thread, NULL, run, j);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (j->threaded)
-		return;
-	int64_t begin = clock_mono_ns();
-
-	read_names(j);
-	j->load.cpu_ns = clock_mono_ns() - begin;
-	sem_post(&j->done);
+	if (l->queue.len)
+		worker_start(&l->worker, read_names, l->queue.data[0]);
 }
 
 bool loader_put(struct loader *l, uint32_t file, struct elf_file *elf,
@@ -89,46 +55,30 @@ bool loader_put(struct loader *l, uint32_t file, struct elf_file *elf,
 	j->fetched = where->fetched ? mem_strdup(where->fetched) : NULL;
 	j->where = (struct debug_search){where->pid, j->path, j->folder, j->fetched};
 	j->max_bytes = max_bytes;
-	sem_init(&j->done, 0, 0);
 	vec_push(&l->queue, j);
 	if (l->queue.len == 1)
-		start(j);
+		start_next(l);
 	return true;
-}
-
-static bool is_done(struct loader_job *j, int64_t wait_ns)
-{
-	int64_t until = clock_mono_ns() + wait_ns;
-	struct timespec at = {until / NSEC_PER_SEC, until % NSEC_PER_SEC};
-	int r;
-
-	do
-		r = wait_ns ? sem_clockwait(&j->done, CLOCK_MONOTONIC, &at) : sem_trywait(&j->done);
-	while (r && errno == EINTR);
-	return !r;
 }
 
 bool loader_take(struct loader *l, int64_t wait_ns, struct load *ret)
 {
-	if (!l->queue.len || !is_done(l->queue.data[0], wait_ns))
+	if (!l->queue.len || !worker_wait(&l->worker, wait_ns))
 		return false;
 	struct loader_job *j = l->queue.data[0];
 
-	if (j->threaded)
-		pthread_join(j->thread, NULL);
 	l->queue.len--;
 	memmove(l->queue.data, l->queue.data + 1, l->queue.len * sizeof(*l->queue.data));
 	*ret = j->load;
+	ret->cpu_ns = l->worker.cpu_ns;
 	job_free(j);
-	if (l->queue.len)
-		start(l->queue.data[0]);
+	start_next(l);
 	return true;
 }
 
 void loader_fini(struct loader *l)
 {
-	if (l->queue.len && l->queue.data[0]->threaded)
-		pthread_join(l->queue.data[0]->thread, NULL);
+	worker_fini(&l->worker);
 	for (size_t i = 0; i < l->queue.len; i++) {
 		load_fini(&l->queue.data[i]->load);
 		job_free(l->queue.data[i]);

@@ -1,13 +1,13 @@
 /* symbol/loader.h - reads the names of large files in a thread, one file after the other, while the
  * caller goes on with its samples.
  *
- * A thread lives for one file: it has the capabilities that its maker has at that moment and
- * its priority, and takes no signals (docs/decisions/loader.md). Zero bytes are a loader with
- * nothing to do. Memory: files wait in the loader until loader_take, or loader_fini. Threads: one
- * at a time a loader. */
+ * A thread lives for one file (base/worker.h). Zero bytes are a loader with nothing to do; one that
+ * has something to do must not move. Memory: files wait in the loader until loader_take, or
+ * loader_fini. Threads: one at a time a loader. */
 #ifndef GLIM_SYMBOL_LOADER_H
 #define GLIM_SYMBOL_LOADER_H
 
+#include "base/worker.h"
 #include "symbol/names.h"
 #include "symbol/pclntab.h"
 
@@ -21,6 +21,7 @@ struct load {
 };
 struct loader_job; /* opaque */
 struct loader {
+	struct worker worker;
 	VEC(struct loader_job *) queue; /* the first one is being read */
 };
 
