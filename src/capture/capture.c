@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "capture/news.h"
+#include "capture/parked.h"
 #include "capture/reader.h"
 #include "capture/window.h"
 #include "probe/probe.h"
@@ -38,6 +39,7 @@ struct capture {
 	struct symbolizer *symbolizer;
 	struct runtimes *runtimes;
 	struct natives natives;
+	struct parked parked;
 	struct newborns newborns;
 	VEC(pid_t) dirty; /* targets that mapped something */
 	struct news news;
@@ -47,6 +49,7 @@ struct capture {
 	uint64_t outcomes[OUTCOME_COUNT];
 	uint64_t remarks[REMARK_COUNT]; /* of samples */
 	uint64_t samples;
+	int64_t drain_max_ns, drain_max_cpu_ns;
 	int timer_fd, epoll_fd;
 };
 
@@ -76,6 +79,71 @@ static void look_for_runtimes(struct capture *c, struct target *t)
 	look_for_go(c, t);
 }
 
+/* --- samples -----------------------------------------------------------------------------------*/
+
+static void add_sample(struct capture *c, const struct probe_sample *s,
+		       const struct native_stack *native, struct target *t, bool changed)
+{
+	struct window_result result = {};
+
+	window_add(&c->window, s, native, t, NULL, &result);
+	if (changed && !t->gone)
+		look_for_runtimes(c, t);
+	c->samples++;
+	c->outcomes[result.outcome]++;
+	for (unsigned int i = 0; i < REMARK_COUNT; i++)
+		c->remarks[i] += result.remarks >> i & 1;
+}
+
+/* Put a sample aside until the table is there that its stack needs. */
+static bool park(struct capture *c, const struct probe_sample *s, const struct native_stack *native,
+		 struct target *t, int64_t now)
+{
+	uint32_t run = natives_hold(&c->natives, t->process.pid);
+
+	if (!parked_add(&c->parked, s, t, run, natives_awaited(&c->natives))) {
+		natives_let_go(&c->natives, run, now);
+		return false;
+	}
+	window_prepare(&c->window, s, native, t);
+	return true;
+}
+
+/* Go on with a sample that was put aside; the last time it is taken as it is. True: it is done. */
+static bool try_parked(struct capture *c, struct parked_sample *p, bool last, int64_t now)
+{
+	struct native_stack native = {};
+	bool changed = false;
+
+	if (!last && natives_awaits(&c->natives, p->target, p->run, p->awaited))
+		return false;
+	if (natives_walk_held(&c->natives, p->sample, p->target, p->run, now, &native, &changed) &&
+	    !last) {
+		p->awaited = natives_awaited(&c->natives);
+		return false;
+	}
+	add_sample(c, p->sample, &native, p->target, changed);
+	natives_let_go(&c->natives, p->run, now);
+	return true;
+}
+
+/* Only of one target, or of all: t is NULL. */
+static void take_parked(struct capture *c, const struct target *t, bool last)
+{
+	int64_t now = clock_mono_ns();
+
+	for (size_t i = 0; i < c->parked.list.len;) {
+		struct parked_sample *p = &c->parked.list.data[i];
+
+		if ((t && p->target != t) || !try_parked(c, p, last, now))
+			i++;
+		else
+			parked_remove(&c->parked, i, &c->targets);
+	}
+}
+
+/* --- what processes do -------------------------------------------------------------------------*/
+
 static void on_mapping(struct capture *c, const struct mapping_event *e)
 {
 	struct target *t = e->exec ? NULL : targets_find(&c->targets, e->pid);
@@ -83,6 +151,9 @@ static void on_mapping(struct capture *c, const struct mapping_event *e)
 	if (e->exec && c->cfg.pid && !probe_is_chosen(c->probe, e->pid))
 		return;
 	newborns_take(&c->newborns, e, (int64_t)e->time_ns);
+	/* What was sampled before is of what was there before. */
+	if (t && t->holders && target_replaces(t, e))
+		take_parked(c, t, true);
 	if (!t || !target_mapped(t, e) || t->dirty)
 		return;
 	t->dirty = true;
@@ -140,7 +211,6 @@ static struct target *meet(struct capture *c, pid_t pid, uint64_t start_ns, int6
 static void on_sample(struct capture *c, const struct probe_sample *s)
 {
 	struct target *t = NULL;
-	struct window_result result = {};
 	struct native_stack native = {};
 	int64_t now = clock_mono_ns();
 	bool changed = false;
@@ -154,16 +224,14 @@ static void on_sample(struct capture *c, const struct probe_sample *s)
 		if (!t || t->start_ns != s->process_start)
 			t = meet(c, s->pid, s->process_start, now);
 		t->seen_ns = now;
-		if (t->readable)
-			natives_walk(&c->natives, s, t, now, &native, &changed);
+		if (t->readable && natives_walk(&c->natives, s, t, now, &native, &changed) &&
+		    park(c, s, &native, t, now)) {
+			if (changed)
+				look_for_runtimes(c, t);
+			return;
+		}
 	}
-	window_add(&c->window, s, &native, t, NULL, &result);
-	if (changed)
-		look_for_runtimes(c, t);
-	c->samples++;
-	c->outcomes[result.outcome]++;
-	for (unsigned int i = 0; i < REMARK_COUNT; i++)
-		c->remarks[i] += result.remarks >> i & 1;
+	add_sample(c, s, &native, t, changed);
 }
 
 /* Try a newcomer; false when it needs no more looking at. */
@@ -333,6 +401,9 @@ static int open_fds(struct capture *c, struct err *e)
 	    epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->timer_fd, &ev) ||
 	    epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, probe_fd(c->probe), &ev))
 		return err_sys(e, -errno, "cannot wait for samples");
+	/* Without it tables are taken in when the ring is read. */
+	if (c->natives.tables_fd >= 0)
+		epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, c->natives.tables_fd, &ev);
 	return 0;
 }
 
@@ -395,6 +466,7 @@ void capture_close(struct capture *c)
 	if (!c)
 		return;
 	reader_close(c->reader);
+	parked_fini(&c->parked, &c->targets);
 	if (c->natives.store)
 		natives_fini(&c->natives);
 	probe_close(c->probe);
@@ -433,13 +505,11 @@ bool capture_ended(const struct capture *c)
 	return c->reader && reader_ended(c->reader);
 }
 
-int capture_drain(struct capture *c, struct err *e)
+static int drain(struct capture *c, struct err *e)
 {
 	uint64_t before = c->samples, expired;
 	int r;
 
-	if (c->reader)
-		return reader_drain(c->reader);
 	if (read(c->timer_fd, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
 		return err_sys(e, -errno, "cannot read a timer");
 	probe_follow_cpus(c->probe);
@@ -447,6 +517,8 @@ int capture_drain(struct capture *c, struct err *e)
 	read_news(c);
 	look_at_newcomers(c);
 	natives_tick(&c->natives, clock_mono_ns());
+	if (natives_begin(&c->natives, clock_mono_ns()))
+		take_parked(c, NULL, false);
 	r = probe_drain(c->probe, on_record, c);
 	if (r < 0)
 		return err_sys(e, r, "cannot read samples");
@@ -462,16 +534,38 @@ int capture_drain(struct capture *c, struct err *e)
 	return c->samples - before;
 }
 
-static void name_late(struct capture *c)
+int capture_drain(struct capture *c, struct err *e)
+{
+	int64_t start = clock_mono_ns(), cpu = clock_thread_cpu_ns();
+	int r = c->reader ? reader_drain(c->reader) : drain(c, e);
+
+	c->drain_max_ns = MAX(c->drain_max_ns, clock_mono_ns() - start);
+	c->drain_max_cpu_ns = MAX(c->drain_max_cpu_ns, clock_thread_cpu_ns() - cpu);
+	return r;
+}
+
+/* Wait a moment for a table that some sample needs, or a name; false where none is being made. */
+static bool wait_for_late(struct capture *c)
 {
 	struct window *w = c->reader ? reader_window(c->reader) : &c->window;
 	struct symbolizer *s = capture_symbolizer(c);
+
+	if (c->parked.list.len && natives_wait(&c->natives, late_step_ns))
+		return true;
+	if (!window_name_late(w) || !symbolizer_reads(s))
+		return false;
+	symbolizer_wait(s, late_step_ns);
+	return true;
+}
+
+/* Give what is late its time, and the ring its own. */
+static void finish_late(struct capture *c)
+{
 	int64_t until = clock_mono_ns() + late_wait_ns;
 
-	while (window_name_late(w) && symbolizer_reads(s) && clock_mono_ns() < until) {
-		symbolizer_wait(s, late_step_ns);
+	while (wait_for_late(c) && clock_mono_ns() < until)
 		capture_drain(c, NULL);
-	}
+	take_parked(c, NULL, true);
 }
 
 struct profile *capture_take(struct capture *c)
@@ -480,7 +574,7 @@ struct profile *capture_take(struct capture *c)
 
 	if (!c->reader)
 		capture_drain(c, NULL);
-	name_late(c);
+	finish_late(c);
 	if (c->reader)
 		return reader_take(c->reader);
 	p = window_take(&c->window);
@@ -510,6 +604,11 @@ void capture_stats(struct capture *c, struct capture_stats *ret)
 		.cpus = p.cpus,
 		.cpus_unsampled = p.cpus_unsampled,
 	};
+	natives_stats(&c->natives, &ret->tables);
+	ret->tables.parked = c->parked.total;
+	ret->tables.parked_refused = c->parked.refused;
+	ret->drain_max_ns = c->drain_max_ns;
+	ret->drain_max_cpu_ns = c->drain_max_cpu_ns;
 	memcpy(ret->outcomes, c->outcomes, sizeof(ret->outcomes));
 	memcpy(ret->remarks, c->remarks, sizeof(ret->remarks));
 	ret->remarks[REMARK_LABELS_GONE] = c->window.labels.lost;

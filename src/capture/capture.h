@@ -33,6 +33,19 @@ struct capture_config {
 	bool kernel_stacks;
 	const char *cache; /* folder for unwind tables, made when it is not there; NULL: none */
 };
+/* What unwind tables cost and hold, of the kernel's engine: they are made beside the drains. */
+struct capture_tables {
+	uint64_t files, bytes;	 /* that have rows now */
+	uint64_t waiting;	 /* files whose turn has not come */
+	uint64_t loaded, cached; /* since the start; cached: of these, from the disk */
+	uint64_t beside;	 /* made by the thread */
+	uint64_t evicted;
+	uint64_t parked;	 /* samples that waited for one */
+	uint64_t parked_refused; /* that found no room to wait */
+	int64_t cpu_ns;		 /* of all threads */
+	/* The most that one drain gave to them, with waiting; and of its own CPU time. */
+	int64_t took_max_ns, took_max_cpu_ns;
+};
 struct capture_stats {
 	uint64_t samples;		  /* taken by the probe since start */
 	uint64_t outcomes[OUTCOME_COUNT]; /* of those, each counted once */
@@ -50,8 +63,10 @@ struct capture_stats {
 	uint64_t processes, python_processes; /* known now */
 	uint64_t bpf_run_ns, bpf_runs; /* from the kernel, 0 while kernel.bpf_stats_enabled is 0 */
 	uint64_t map_bytes;	       /* memory of BPF maps */
-	uint64_t cpus;		       /* sampled now; of the kernel's engine */
-	uint64_t cpus_unsampled;       /* online, but refused to it */
+	struct capture_tables tables;
+	int64_t drain_max_ns, drain_max_cpu_ns; /* the longest capture_drain */
+	uint64_t cpus;				/* sampled now; of the kernel's engine */
+	uint64_t cpus_unsampled;		/* online, but refused to it */
 };
 
 /* What this host lacks is said in e in one sentence with the cure: -EPERM (privileges), -ENOTSUP
@@ -75,6 +90,7 @@ void capture_stats(struct capture *c, struct capture_stats *ret);
 
 /* What the unwind tables could not take in since the start, and how often; what never happened is
  * left out. Returns how many there are, at most max. */
+enum { CAPTURE_MAX_REFUSALS = 16 };
 struct capture_refusal {
 	const char *why;
 	uint64_t count;

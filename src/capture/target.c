@@ -31,8 +31,11 @@ static void forget_names(struct target *t)
 	t->qualnames = NULL;
 }
 
-static void target_free(struct target *t)
+static void target_free(struct targets *all, struct target *t)
 {
+	for (size_t k = 0; k < TARGETS_NAMED; k++)
+		if (all->named[k] == t)
+			all->named[k] = NULL;
 	forget_names(t);
 	codes_clear(t);
 	vec_fini(&t->codes);
@@ -46,7 +49,7 @@ static void target_free(struct target *t)
 void targets_fini(struct targets *t)
 {
 	for (size_t i = 0; i < t->list.len; i++)
-		target_free(t->list.data[i]);
+		target_free(t, t->list.data[i]);
 	vec_fini(&t->list);
 	map64_fini(&t->by_pid);
 	map64_fini(&t->parents);
@@ -68,16 +71,27 @@ void targets_remove(struct targets *t, pid_t pid)
 	if (!found)
 		return;
 	i = *found;
-	for (size_t k = 0; k < TARGETS_NAMED; k++)
-		if (t->named[k] == t->list.data[i])
-			t->named[k] = NULL;
-	target_free(t->list.data[i]);
+	t->list.data[i]->gone = true;
+	if (!t->list.data[i]->holders)
+		target_free(t, t->list.data[i]);
 	map64_remove(&t->by_pid, (uint64_t)pid);
 	if (i != last) {
 		t->list.data[i] = t->list.data[last];
 		map64_set(&t->by_pid, (uint64_t)t->list.data[i]->process.pid, i);
 	}
 	t->list.len--;
+}
+
+void targets_hold(struct target *held)
+{
+	held->holders++;
+}
+
+void targets_let_go(struct targets *t, struct target *held)
+{
+	CHECK(held->holders);
+	if (!--held->holders && held->gone)
+		target_free(t, held);
 }
 
 static void remove_oldest(struct targets *t)
@@ -170,13 +184,25 @@ const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t
 	if (!t->readable)
 		return NULL;
 	m = process_find_mapping(&t->process, address);
-	if (m || now_ns < t->next_refresh_ns)
+	if (m || t->gone || now_ns < t->next_refresh_ns)
 		return m;
 	*ret_changed |= process_refresh(&t->process, NULL) > 0;
 	m = process_find_mapping(&t->process, address);
 	t->refresh_wait_ns = m ? REFRESH_WAIT_MIN : MIN(t->refresh_wait_ns * 2, REFRESH_WAIT_MAX);
 	t->next_refresh_ns = now_ns + t->refresh_wait_ns;
 	return m;
+}
+
+bool target_replaces(const struct target *t, const struct mapping_event *e)
+{
+	for (size_t i = 0; i < t->process.mappings.len; i++) {
+		const struct mapping *m = &t->process.mappings.data[i];
+
+		if (m->inode && m->start < e->end && e->start < m->end &&
+		    (m->inode != e->inode || m->dev != e->dev))
+			return true;
+	}
+	return false;
 }
 
 bool target_mapped(struct target *t, const struct mapping_event *e)

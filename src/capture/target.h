@@ -1,7 +1,8 @@
 /* capture/target.h - the processes that were sampled: their mappings and their runtimes.
  *
  * A target is made when a process is first seen and dies with its exit or exec. The table is
- * bounded: who was not seen for longest goes first. Memory: targets belong to the table. */
+ * bounded: who was not seen for longest goes first. Memory: targets belong to the table; one that
+ * is held outlives its place there, with what is known of it by then. */
 #ifndef GLIM_CAPTURE_TARGET_H
 #define GLIM_CAPTURE_TARGET_H
 
@@ -26,7 +27,9 @@ struct code_entry {
 };
 struct target {
 	struct process process;
-	bool readable;	   /* process holds something */
+	bool readable; /* process holds something */
+	bool gone;     /* from the table: it is read no more */
+	uint32_t holders;
 	uint64_t start_ns; /* since boot, as samples say it */
 	int64_t seen_ns;
 	/* Reading the mappings again. */
@@ -59,6 +62,9 @@ struct target *targets_find(const struct targets *t, pid_t pid);
 /* Start over with a process: an older target of this pid is forgotten. */
 struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int64_t now_ns);
 void targets_remove(struct targets *t, pid_t pid);
+/* Have it live until it is let go as often, even when it is removed. */
+void targets_hold(struct target *held);
+void targets_let_go(struct targets *t, struct target *held);
 /* A process that runs Python was forked: the child, when it is added, starts as its twin, and what
  * was read of the parent serves for a child that ended already. */
 void targets_forked(struct targets *t, pid_t parent, pid_t child);
@@ -67,6 +73,8 @@ void targets_forked(struct targets *t, pid_t parent, pid_t child);
  * Sets *ret_changed when they were read and differ. */
 const struct mapping *target_mapping(struct target *t, uint64_t address, int64_t now_ns,
 				     bool *ret_changed);
+/* Would that take the place of code of another file? */
+bool target_replaces(const struct target *t, const struct mapping_event *e);
 /* The process mapped something; true when that was news. */
 bool target_mapped(struct target *t, const struct mapping_event *e);
 /* What multiprocessing calls a process that it started, from strangers; NULL where nothing is

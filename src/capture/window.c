@@ -490,6 +490,40 @@ static uint32_t label_set(struct window *w, const struct probe_sample *s, struct
 	return profile_labels(p, all, n);
 }
 
+void window_prepare(struct window *w, const struct probe_sample *s,
+		    const struct native_stack *native, struct target *t)
+{
+	const struct unwind_entry *entries = (const void *)(s + 1);
+	struct profile_label labels[GO_LABELS_MAX];
+	uint64_t lost = w->labels.lost;
+	int failed;
+
+	memset(w->stack, 0, offsetof(struct window_stack, frames));
+	for (uint32_t i = 0; i < native->count; i++) {
+		const struct unwind_entry *e = &native->entries[i];
+		const struct join_frame f = {
+			.address = e->address,
+			.kind = UNWIND_NATIVE,
+			.exact = e->tag & (UNWIND_EXACT | UNWIND_TRAMPOLINE),
+		};
+
+		add_native_frame(w, t, &f, w->stack);
+	}
+	for (uint32_t i = s->native_entries; i < s->entries; i++) {
+		const struct join_frame f = {
+			.address = entries[i].address,
+			.check = entries[i].tag >> 8,
+			.kind = UNWIND_PYTHON,
+		};
+
+		if ((entries[i].tag & 0xff) != UNWIND_PYTHON_BOUNDARY)
+			code_of(w, t, &f, &failed);
+	}
+	if (t->has_go)
+		labels_of_goroutine(&w->labels, w->profile, s, &t->go, labels);
+	w->labels.lost = lost; /* counted when it is added */
+}
+
 void window_add(struct window *w, const struct probe_sample *s, const struct native_stack *native,
 		struct target *t, const struct window_facts *facts, struct window_result *ret)
 {

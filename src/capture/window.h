@@ -78,6 +78,10 @@ struct window_facts {
 	bool collects; /* Python's garbage collector runs on top of the stack */
 	int64_t value; /* what it stands for; 0: one period */
 };
+/* Read what a sample needs of its process, which may be gone when the sample is added: names of
+ * Python functions, labels, and the files of the native frames that are known. */
+void window_prepare(struct window *w, const struct probe_sample *s,
+		    const struct native_stack *native, struct target *t);
 /* Add one sample with its native frames; t is NULL where the process could not be found, facts
  * where nothing else is known. */
 void window_add(struct window *w, const struct probe_sample *s, const struct native_stack *native,

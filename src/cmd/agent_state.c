@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "cmd/tables_json.h"
 
 enum { LOCK_TRIES = 10 };
 
@@ -113,6 +114,8 @@ static void put_capture(struct json *j, const struct capture_stats *c)
 	json_member_int(j, "map_bytes", c->map_bytes);
 	json_member_int(j, "bpf_run_ns", c->bpf_run_ns);
 	json_member_int(j, "bpf_runs", c->bpf_runs);
+	json_member_int(j, "drain_max_ns", c->drain_max_ns);
+	json_member_int(j, "drain_max_cpu_ns", c->drain_max_cpu_ns);
 }
 
 static void put_push(struct json *j, const struct push_stats *p)
@@ -147,6 +150,7 @@ int agent_state_write(const char *path, const struct agent_state *s, struct err 
 	json_object_begin(&j);
 	put_capture(&j, &s->capture);
 	json_object_end(&j);
+	tables_json(&j, &s->capture.tables, s->refusals, s->nrefusals);
 	json_key(&j, "upload");
 	json_object_begin(&j);
 	put_push(&j, &s->push);

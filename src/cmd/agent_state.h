@@ -19,6 +19,8 @@ struct agent_state {
 	unsigned int hz;
 	int64_t started_ns;
 	struct capture_stats capture;
+	struct capture_refusal refusals[CAPTURE_MAX_REFUSALS];
+	size_t nrefusals;
 	struct push_stats push;
 };
 

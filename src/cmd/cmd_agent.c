@@ -99,6 +99,7 @@ static void end_window(struct agent *a)
 
 	send_profile(a);
 	capture_stats(a->capture, &a->state.capture);
+	a->state.nrefusals = capture_refusals(a->capture, a->state.refusals, CAPTURE_MAX_REFUSALS);
 	push_stats(a->push, &a->state.push);
 	send_points(a);
 	if (a->state_path && agent_state_write(a->state_path, &a->state, &e))

@@ -9,6 +9,7 @@
 #include "cmd/doctor.h"
 #include "cmd/key.h"
 #include "cmd/options.h"
+#include "cmd/tables_json.h"
 
 struct doctor_options {
 	const char *json, *server, *key_file, *ca_file, *state;
@@ -82,7 +83,7 @@ static void json_stats(struct json *j, const struct capture_stats *s)
 	json_object_end(j);
 }
 
-static void print_json(const finding_vec *v, const struct capture_stats *s)
+static void print_json(const finding_vec *v, const struct doctor_samples *samples)
 {
 	cleanup_buf struct buf b = {};
 	struct json j = {.out = &b};
@@ -90,7 +91,8 @@ static void print_json(const finding_vec *v, const struct capture_stats *s)
 	json_object_begin(&j);
 	json_member_text(&j, "version", GLIM_VERSION);
 	json_member_bool(&j, "ok", !count(v, FINDING_FAIL));
-	json_stats(&j, s);
+	json_stats(&j, &samples->stats);
+	tables_json(&j, &samples->stats.tables, samples->refusals, samples->nrefusals);
 	json_key(&j, "checks");
 	json_array_begin(&j);
 	for (size_t i = 0; i < v->len; i++) {
@@ -112,14 +114,14 @@ static int examine(const struct doctor_options *o)
 {
 	finding_vec v = {};
 	cleanup_key struct buf key = {};
-	struct capture_stats stats;
+	struct doctor_samples samples;
 	struct err e = {};
 	bool broken;
 
 	signal(SIGPIPE, SIG_IGN);
 	if (key_load(o->key_file, &key, &e))
 		finding_add(&v, FINDING_FAIL, "key", "run as a user who may read it", "%s", e.msg);
-	doctor_capture(&v, &stats);
+	doctor_capture(&v, &samples);
 	doctor_names(&v);
 	doctor_native_names(&v);
 	doctor_clock(&v);
@@ -127,7 +129,7 @@ static int examine(const struct doctor_options *o)
 	if (o->server)
 		doctor_server(&v, o->server, o->ca_file, buf_cstr(&key));
 	if (o->json)
-		print_json(&v, &stats);
+		print_json(&v, &samples);
 	else
 		print_text(&v);
 	broken = count(&v, FINDING_FAIL) > 0;

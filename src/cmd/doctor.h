@@ -19,10 +19,18 @@ typedef VEC(struct finding) finding_vec;
 
 void finding_add(finding_vec *v, enum finding_mark mark, const char *name, const char *cure,
 		 const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* The longest drains of a ring, with what unwind tables took of them. */
+void finding_add_drains(finding_vec *v, const char *name, int64_t cpu_ns, int64_t ns,
+			int64_t tables_cpu_ns, int64_t tables_ns);
 
-/* What the kernel offers, and a second of real sampling. ret_stats is zero where none was possible.
- */
-void doctor_capture(finding_vec *v, struct capture_stats *ret_stats);
+/* What a second of sampling came to. */
+struct doctor_samples {
+	struct capture_stats stats;
+	struct capture_refusal refusals[CAPTURE_MAX_REFUSALS];
+	size_t nrefusals;
+};
+/* What the kernel offers, and a second of real sampling. ret is zero where none was possible. */
+void doctor_capture(finding_vec *v, struct doctor_samples *ret);
 /* Names of kernel functions; programs whose frames have names of their own. */
 void doctor_names(finding_vec *v);
 /* How many of the files that processes run can name their functions. */

@@ -17,7 +17,6 @@ enum {
 	SAMPLE_MS = 1000,
 	WORK_MS = 300, /* our own work, so that an idle host has something to sample */
 	MAX_CHECKS = 16,
-	MAX_REFUSALS = 16,
 	MAX_VERSIONS = 16,
 	OFTEN_PERCENT = 10, /* cut stacks below this are usual */
 	YEAR_2025 = 1735689600,
@@ -35,6 +34,16 @@ void finding_add(finding_vec *v, enum finding_mark mark, const char *name, const
 	vsnprintf(f.detail, sizeof(f.detail), fmt, ap);
 	va_end(ap);
 	vec_push(v, f);
+}
+
+void finding_add_drains(finding_vec *v, const char *name, int64_t cpu_ns, int64_t ns,
+			int64_t tables_cpu_ns, int64_t tables_ns)
+{
+	finding_add(v, FINDING_OK, name, "",
+		    "of the kernel's ring took %.1f ms of CPU at most (%.1f ms of time), unwind "
+		    "tables of that %.1f ms (%.1f ms)",
+		    (double)cpu_ns / 1e6, (double)ns / 1e6, (double)tables_cpu_ns / 1e6,
+		    (double)tables_ns / 1e6);
 }
 
 /* ---- sampling ---- */
@@ -106,11 +115,13 @@ static void add_remarks(finding_vec *v, const struct capture_stats *s)
 				    (unsigned long long)s->remarks[i], remark_text(i));
 }
 
-/* Why code has no unwind table. */
-static void add_refusals(finding_vec *v, const struct capture *c)
+/* What the tables of this host hold, and why code has none. */
+static void add_tables(finding_vec *v, const struct doctor_samples *samples)
 {
-	struct capture_refusal all[MAX_REFUSALS];
-	size_t n = capture_refusals(c, all, ARRAY_SIZE(all));
+	const struct capture_stats *s = &samples->stats;
+	const struct capture_tables *t = &s->tables;
+	const struct capture_refusal *all = samples->refusals;
+	size_t n = samples->nrefusals;
 
 	for (size_t i = 0; i < n; i++)
 		finding_add(v, all[i].full ? FINDING_WARN : FINDING_OK, "unwind tables",
@@ -120,6 +131,16 @@ static void add_refusals(finding_vec *v, const struct capture *c)
 			    "%s: %llu", all[i].why, (unsigned long long)all[i].count);
 	if (!n)
 		finding_add(v, FINDING_OK, "unwind tables", "", "nothing was refused");
+	finding_add(v, FINDING_OK, "unwind tables", "",
+		    "of %llu files (%llu KiB): %llu loaded, %llu of them from disk, %llu evicted, "
+		    "in %.0f ms of CPU; %llu samples waited for one, %llu "
+		    "found no room for that",
+		    (unsigned long long)t->files, (unsigned long long)t->bytes >> 10,
+		    (unsigned long long)t->loaded, (unsigned long long)t->cached,
+		    (unsigned long long)t->evicted, (double)t->cpu_ns / 1e6,
+		    (unsigned long long)t->parked, (unsigned long long)t->parked_refused);
+	finding_add_drains(v, "drains", s->drain_max_cpu_ns, s->drain_max_ns, t->took_max_cpu_ns,
+			   t->took_max_ns);
 }
 
 static void add_samples(finding_vec *v, const struct capture_stats *s, double seconds)
@@ -162,7 +183,7 @@ static bool add_checks(finding_vec *v)
 	return ok;
 }
 
-void doctor_capture(finding_vec *v, struct capture_stats *ret_stats)
+void doctor_capture(finding_vec *v, struct doctor_samples *ret)
 {
 	cleanup_free char *cache = cache_folder("unwind");
 	const struct capture_config config = {
@@ -175,7 +196,7 @@ void doctor_capture(finding_vec *v, struct capture_stats *ret_stats)
 	struct err e = {};
 	double seconds;
 
-	*ret_stats = (struct capture_stats){};
+	*ret = (struct doctor_samples){};
 	if (!add_checks(v)) {
 		finding_add(v, FINDING_FAIL, "samples", "mend what is said above first",
 			    "not tried");
@@ -189,11 +210,12 @@ void doctor_capture(finding_vec *v, struct capture_stats *ret_stats)
 	p = capture_take(c); /* makes the names, which decides some outcomes */
 	seconds = (double)p->duration_ns / NSEC_PER_SEC;
 	profile_free(p);
-	capture_stats(c, ret_stats);
-	add_samples(v, ret_stats, seconds);
-	add_cut(v, ret_stats);
-	add_remarks(v, ret_stats);
-	add_refusals(v, c);
+	capture_stats(c, &ret->stats);
+	ret->nrefusals = capture_refusals(c, ret->refusals, CAPTURE_MAX_REFUSALS);
+	add_samples(v, &ret->stats, seconds);
+	add_cut(v, &ret->stats);
+	add_remarks(v, &ret->stats);
+	add_tables(v, ret);
 	capture_close(c);
 }
 

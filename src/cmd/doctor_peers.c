@@ -99,6 +99,32 @@ static void agent_stacks(finding_vec *v, const json_t *root)
 				    number_of(remarks, remark_text(i)), remark_text(i));
 }
 
+/* What the agent's unwind tables hold, what making them took, and what they could not take in. */
+static void agent_tables(finding_vec *v, const json_t *root)
+{
+	const json_t *t = json_object_get(root, "unwind_tables");
+	const json_t *c = json_object_get(root, "capture"), *count;
+	double age = time_of(root, "updated") - time_of(root, "started");
+	double cpu = (double)number_of(t, "cpu_ns") / NSEC_PER_SEC;
+	const char *why;
+
+	if (!t)
+		return;
+	finding_add(
+		v, FINDING_OK, "agent's tables", "",
+		"of %lld files (%lld KiB), %lld wait; %lld loaded, %lld of them from disk, %lld "
+		"evicted; %.2f s of CPU, %.1f %% of one",
+		number_of(t, "files"), number_of(t, "bytes") >> 10, number_of(t, "waiting"),
+		number_of(t, "loaded"), number_of(t, "cached"), number_of(t, "evicted"), cpu,
+		age > 0 ? 100 * cpu / age : 0.0);
+	json_object_foreach(json_object_get(t, "refused"), why, count)
+		finding_add(v, FINDING_OK, "agent's tables", "", "%s: %lld", why,
+			    (long long)json_integer_value(count));
+	finding_add_drains(v, "agent's drains", number_of(c, "drain_max_cpu_ns"),
+			   number_of(c, "drain_max_ns"), number_of(t, "took_max_cpu_ns"),
+			   number_of(t, "took_max_ns"));
+}
+
 static void agent_finding(finding_vec *v, const char *path)
 {
 	cleanup_buf struct buf b = {};
@@ -130,6 +156,7 @@ static void agent_finding(finding_vec *v, const char *path)
 		upload_finding(v, root, now);
 		agent_lost(v, root);
 		agent_stacks(v, root);
+		agent_tables(v, root);
 	}
 	json_decref(root);
 }

@@ -349,7 +349,5 @@ void probe_stats(const struct probe *p, struct probe_stats *ret)
 	}
 	bpf_object__for_each_map(map, p->skeleton->obj) ret->map_bytes +=
 		map_bytes(bpf_map__fd(map));
-	for (size_t i = 0; i < UNWIND_MAX_CHUNKS; i++)
-		if (p->chunks[i].rows)
-			ret->map_bytes += PROBE_CHUNK_BYTES;
+	ret->map_bytes += atomic_load(&p->nchunks) * (uint64_t)PROBE_CHUNK_BYTES;
 }

@@ -65,7 +65,8 @@ struct probe_tables {
 	struct unwind_file *files;	 /* [UNWIND_MAX_FILES] */
 };
 const struct probe_tables *probe_tables(const struct probe *p);
-/* The rows of a chunk, made at the first call, zeroed; NULL: no memory for it. */
+/* The rows of a chunk, made at the first call, zeroed; NULL: no memory for it. Making one takes
+ * some tens of milliseconds, and may be done in another thread, of which only one does so. */
 unwind_row *probe_table_chunk(struct probe *p, uint32_t number);
 /* The mappings of a process. -ENOENT: it ended, called exec or was forgotten since it was sampled,
  * so that what was read of it is old. */

@@ -3,6 +3,7 @@
 #define GLIM_PROBE_PRIV_H
 
 #include <bpf/libbpf.h>
+#include <stdatomic.h>
 
 #include "base/vec.h"
 #include "probe/probe.h"
@@ -33,6 +34,7 @@ struct probe {
 		unwind_row *rows;
 		int fd;
 	} chunks[UNWIND_MAX_CHUNKS];
+	atomic_uint nchunks; /* made so far */
 };
 
 /* CPUs that are online; ret_cpus has room for PROBE_MAX_CPUS. Returns how many there are. */

@@ -78,6 +78,8 @@ unwind_row *probe_table_chunk(struct probe *p, uint32_t number)
 
 	if (rows == MAP_FAILED)
 		return NULL;
+	/* Here the kernel waits until no program runs that was started before (Linux,
+	 * kernel/bpf/syscall.c, maybe_wait_bpf_programs): some tens of milliseconds. */
 	if (bpf_map_update_elem(bpf_map__fd(p->skeleton->maps.table_chunks), &number, &fd,
 				BPF_ANY)) {
 		munmap(rows, PROBE_CHUNK_BYTES);
@@ -85,6 +87,7 @@ unwind_row *probe_table_chunk(struct probe *p, uint32_t number)
 	}
 	p->chunks[number].rows = rows;
 	p->chunks[number].fd = take_fd(&fd);
+	atomic_fetch_add(&p->nchunks, 1);
 	return rows;
 }
 

@@ -101,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(!elf_file_open(fd, &f, NULL));
 	check_flow(f, code_size);
 	unwind_rules_init(&rules);
-	unwind_table_build(f, NULL, &rules, &table, NULL);
+	unwind_table_build(f, NULL, NULL, &rules, &table, NULL);
 	unwind_table_fini(&table);
 	unwind_rules_fini(&rules);
 	elf_file_close(f);

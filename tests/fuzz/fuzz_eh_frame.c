@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (elf_file_open(fuzz_file(data, size), &f, NULL) < 0)
 		return 0;
 	unwind_rules_init(&known);
-	if (unwind_table_build(f, NULL, &known, &table, NULL) > 0) {
+	if (unwind_table_build(f, NULL, NULL, &known, &table, NULL) > 0) {
 		check_table(&table, &known);
 		walk_table(&table, &known);
 	}

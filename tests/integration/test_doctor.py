@@ -34,6 +34,9 @@ def test_this_host_works(glim):
     assert sum(report["outcomes"].values()) > 10
     assert finding(report, "kernel names")["status"] == "ok"
     assert finding(report, "unwind tables")["status"] == "ok"
+    tables = report["unwind_tables"]
+    assert tables["files"] > 0 and tables["bytes"] > 0 and tables["evicted"] == 0, tables
+    assert finding(report, "drains")["status"] == "ok"
     assert set(report["remarks"]) >= {"frames found by frame pointer alone"}
     assert "programs and libraries in use" in finding(report, "native names")["detail"]
     for check in report["checks"]:

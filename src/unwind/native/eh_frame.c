@@ -293,6 +293,7 @@ struct builder {
 	struct unwind_code code;
 	struct unwind_table *table;
 	struct unwind_writer writer;
+	const atomic_bool *stop; /* or NULL */
 	/* Of the function that is run. */
 	const struct cfi_cie *cie;
 	uint64_t floor, end;
@@ -418,12 +419,20 @@ static int add_eh_return(struct builder *b)
 	return r ? r : unwind_writer_add(&b->writer, MAX(e->installed, b->floor), &b->eh_rules[1]);
 }
 
+/* A file may be large, and nobody may want its table any more. */
+static bool is_stopped(const struct builder *b)
+{
+	return b->stop && atomic_load_explicit(b->stop, memory_order_relaxed);
+}
+
 static int take_state(void *arg, uint64_t address, const struct cfi_state *state)
 {
 	struct builder *b = arg;
 	struct unwind_rule rule;
 	int r = 0;
 
+	if (is_stopped(b))
+		return -ECANCELED;
 	if (address >= b->end)
 		return 0;
 	convert(b->cie, state, b->table, &rule);
@@ -674,10 +683,12 @@ static int load_sections(struct builder *b, const struct elf_file *f, const stru
 }
 
 int unwind_table_build(const struct elf_file *f, const struct elf_file *debug,
-		       struct unwind_rules *rules, struct unwind_table *ret, struct err *e)
+		       const atomic_bool *stop, struct unwind_rules *rules,
+		       struct unwind_table *ret, struct err *e)
 {
 	struct unwind_table table = {};
-	cleanup(builder_fini) struct builder b = {.table = &table, .writer.rules = rules};
+	cleanup(builder_fini) struct builder b = {
+		.table = &table, .writer.rules = rules, .stop = stop};
 
 	if (f->header.e_machine != EM_X86_64 ||
 	    (f->header.e_type != ET_DYN && f->header.e_type != ET_EXEC))
@@ -693,7 +704,8 @@ int unwind_table_build(const struct elf_file *f, const struct elf_file *debug,
 	collect(&b, f);
 	find_context_start(&b, f);
 	collect_clones(&b, f);
-	find_flow(&b, f);
+	if (!is_stopped(&b))
+		find_flow(&b, f);
 	r = run_functions(&b, f);
 	if (r) {
 		unwind_table_fini(&table);

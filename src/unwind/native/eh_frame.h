@@ -7,13 +7,17 @@
 #ifndef GLIM_UNWIND_EH_FRAME_H
 #define GLIM_UNWIND_EH_FRAME_H
 
+#include <stdatomic.h>
+
 #include "symbol/elf_file.h"
 #include "unwind/native/unwind_table.h"
 
-/* debug: the file's debug file, or NULL. Returns the number of rows; 0 for a file without any such
+/* debug: the file's debug file, or NULL. stop: another thread may set it, then the table is soon
+ * given up with -ECANCELED; or NULL. Returns the number of rows; 0 for a file without any such
  * information, whose ret is empty. -ENOTSUP: not x86-64. -EFBIG: over a bound. */
 int unwind_table_build(const struct elf_file *f, const struct elf_file *debug,
-		       struct unwind_rules *rules, struct unwind_table *ret, struct err *e);
+		       const atomic_bool *stop, struct unwind_rules *rules,
+		       struct unwind_table *ret, struct err *e);
 
 /* Where the code of a file is. A table begins with the page of its first code, so that addresses in
  * a process can be counted from there before the table is made. */

@@ -170,18 +170,21 @@ static void name_of(const struct table_image_key *key, const char *end, char ret
 	snprintf(ret, NAME_MAX_LEN, "%016" PRIx64 "%s", hash_bytes(key, sizeof(*key)), end);
 }
 
-int table_cache_load(struct table_cache *c, const struct table_image_key *key,
+int table_cache_load(struct table_cache *c, const struct table_image_key *key, uint64_t max_bytes,
 		     struct unwind_rules *rules, struct unwind_table *ret)
 {
 	char name[NAME_MAX_LEN];
 	cleanup_buf struct buf data = {};
+	struct stat st;
 
 	name_of(key, suffix, name);
 	cleanup_close int fd =
 		openat(c->folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st))
 		return -errno;
+	if (max_bytes < (uint64_t)st.st_size)
+		return -EFBIG;
 	int r = io_read_fd(fd, c->max_bytes / 4, &data);
 
 	if (!r)

@@ -19,12 +19,14 @@ void table_rows_fini(struct table_store *s)
 /* --- places ------------------------------------------------------------------------------------*/
 
 /* Room for the rows of a page; chunks are made in the order of their numbers. */
-static int take_rows(struct table_store *s, uint32_t count, struct unwind_page *ret)
+static int take_rows(struct table_store *s, uint32_t count, bool at_once, struct unwind_page *ret)
 {
 	for (uint32_t i = 0; i < s->space.max_chunks; i++) {
 		uint32_t first;
 
 		if (!s->chunks[i]) {
+			if (at_once)
+				return -EBUSY;
 			s->chunks[i] = s->space.chunk(s->space.arg, i);
 			if (!s->chunks[i])
 				return -ENOSPC;
@@ -61,10 +63,12 @@ static void share_rules(struct table_store *s)
 	s->rules_shared += n;
 }
 
-int table_rows_publish(struct table_store *s, uint32_t file, const struct unwind_table *t)
+int table_rows_publish(struct table_store *s, uint32_t file, const struct unwind_table *t,
+		       bool at_once)
 {
 	struct unwind_file *shared = &s->space.files[file];
 	uint32_t first, pages = (uint32_t)t->pages.len;
+	int r;
 
 	if (places_take(&s->pages, pages, &first))
 		return -ENOSPC;
@@ -74,9 +78,10 @@ int table_rows_publish(struct table_store *s, uint32_t file, const struct unwind
 
 		if (!from->count) /* free pages are zero */
 			continue;
-		if (take_rows(s, from->count, page)) {
+		r = take_rows(s, from->count, at_once, page);
+		if (r) {
 			table_rows_reclaim(s, first, pages);
-			return -ENOSPC;
+			return r;
 		}
 		memcpy(s->chunks[page->chunk] + page->first, t->rows.data + from->first,
 		       from->count * sizeof(unwind_row));
@@ -91,6 +96,15 @@ int table_rows_publish(struct table_store *s, uint32_t file, const struct unwind
 	s->stats.ready++;
 	s->stats.loaded++;
 	return 0;
+}
+
+size_t table_rows_free(const struct table_store *s)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < s->stats.chunks; i++)
+		n += s->chunk_places[i].left;
+	return n;
 }
 
 /* --- eviction ----------------------------------------------------------------------------------*/

@@ -1,12 +1,7 @@
 #include <link.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "unwind/native/table_store_priv.h"
 
-/* Making tables: a second at once, a seventh of all time after that. */
-enum { BUDGET_SHARE = 7 };
-#define BUDGET_BURST_NS NSEC_PER_SEC
 /* For how long a mapping that looks the same is believed to be of the same file. */
 #define VERIFIED_NS NSEC_PER_SEC
 
@@ -40,6 +35,7 @@ void table_store_free(struct table_store *s)
 {
 	if (!s)
 		return;
+	table_queue_fini(s);
 	table_rows_fini(s);
 	table_files_fini(s);
 	table_cache_close(s->cache);
@@ -146,14 +142,31 @@ bool table_store_run(const struct table_store *s, pid_t pid, struct unwind_proce
 	return run;
 }
 
-static void drop_run(struct table_store *s, uint32_t i, int64_t now_ns)
+void table_store_let_go(struct table_store *s, uint32_t i, int64_t now_ns)
 {
+	if (i == HASH_NONE)
+		return;
 	struct table_run *run = &s->runs.data[i];
 
 	if (--run->refs)
 		return;
 	table_store_give(s, true, run->place.first, run->place.count, now_ns);
 	vec_push(&s->free_runs, i);
+}
+
+uint32_t table_store_hold(struct table_store *s, pid_t pid)
+{
+	const uint64_t *i = map64_get(&s->processes, (uint64_t)pid);
+
+	if (!i)
+		return HASH_NONE;
+	s->runs.data[*i].refs++;
+	return (uint32_t)*i;
+}
+
+void table_store_held(const struct table_store *s, uint32_t run, struct unwind_process *ret)
+{
+	*ret = run == HASH_NONE ? (struct unwind_process){} : s->runs.data[run].place;
 }
 
 static uint32_t add_run(struct table_store *s, const struct unwind_process *place,
@@ -182,12 +195,12 @@ static int set_run(struct table_store *s, pid_t pid, uint32_t i, int64_t now_ns)
 	run->refs++;
 	if (r < 0) {
 		s->stats.refused[TABLE_REFUSED_PUBLISH]++;
-		drop_run(s, i, now_ns);
+		table_store_let_go(s, i, now_ns);
 		return r;
 	}
 	map64_set(&s->processes, (uint64_t)pid, i);
 	if (old_run != HASH_NONE)
-		drop_run(s, (uint32_t)old_run, now_ns);
+		table_store_let_go(s, (uint32_t)old_run, now_ns);
 	s->stats.published++;
 	return 0;
 }
@@ -202,7 +215,7 @@ void table_store_forget(struct table_store *s, pid_t pid, int64_t now_ns)
 
 	s->space.publish(s->space.arg, pid, NULL);
 	map64_remove(&s->processes, (uint64_t)pid);
-	drop_run(s, i, now_ns);
+	table_store_let_go(s, i, now_ns);
 }
 
 void table_store_fork(struct table_store *s, pid_t parent, pid_t child, int64_t now_ns)
@@ -217,10 +230,10 @@ void table_store_fork(struct table_store *s, pid_t parent, pid_t child, int64_t 
 
 /* The element of a run that holds an address, or NULL. */
 static const struct unwind_mapping *find_mapping(const struct table_store *s,
-						 const struct table_run *run, uint64_t address)
+						 const struct unwind_process *run, uint64_t address)
 {
-	const struct unwind_mapping *all = s->space.mappings + run->place.first;
-	uint32_t low = 0, high = run->place.count;
+	const struct unwind_mapping *all = s->space.mappings + run->first;
+	uint32_t low = 0, high = run->count;
 
 	while (low < high) {
 		uint32_t middle = (low + high) / 2;
@@ -230,7 +243,7 @@ static const struct unwind_mapping *find_mapping(const struct table_store *s,
 		else
 			high = middle;
 	}
-	return low < run->place.count && all[low].start <= address ? &all[low] : NULL;
+	return low < run->count && all[low].start <= address ? &all[low] : NULL;
 }
 
 /* The number of its file. The mapping before may be of the same file, which nothing else can be at
@@ -240,7 +253,7 @@ static int file_of(struct table_store *s, const struct process *p, const struct 
 {
 	const struct unwind_mapping *like[] = {
 		s->scratch.len ? &s->scratch.data[s->scratch.len - 1] : NULL,
-		last ? find_mapping(s, last, m->start) : NULL,
+		last ? find_mapping(s, &last->place, m->start) : NULL,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(like); i++) {
@@ -352,148 +365,25 @@ int table_store_process(struct table_store *s, const struct process *p, int64_t 
 
 /* --- tables ------------------------------------------------------------------------------------*/
 
-static int64_t thread_cpu_ns(void)
+int table_store_load(struct table_store *s, const struct unwind_process *run,
+		     const struct process *p, const struct mapping *m, int64_t now_ns,
+		     int64_t *patience_ns)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (int64_t)t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
-}
-
-static void have_none(struct table_store *s, uint32_t file, enum table_refusal why)
-{
-	s->space.files[file].state = UNWIND_FILE_NONE;
-	s->stats.refused[why]++;
-}
-
-static enum table_refusal refusal_of(int r)
-{
-	return r == -ENOTSUP ? TABLE_REFUSED_FORMAT
-	       : r == -EFBIG ? TABLE_REFUSED_SIZE
-			     : TABLE_REFUSED_BROKEN;
-}
-
-/* Publish a table of so many rows, or say that there is none. */
-static int take_table(struct table_store *s, uint32_t file, int rows, const struct unwind_table *t,
-		      int64_t now_ns)
-{
-	if (rows > 0 && t->rows.len * sizeof(unwind_row) > s->max_bytes)
-		rows = -EFBIG;
-	if (rows > 0 && table_rows_publish(s, file, t)) {
-		/* Places are given up with every tick: then there may be room. */
-		s->stats.refused[TABLE_REFUSED_ROOM]++;
-		s->files.data[file].retry_ns = now_ns + TABLE_GRACE_NS;
-		return -ENOSPC;
-	}
-	s->stats.damaged += t->bad;
-	for (int i = 0; i < UNWIND_WHY_COUNT; i++)
-		s->stats.unsupported += t->unsupported[i];
-	if (rows <= 0)
-		have_none(s, file, rows ? refusal_of(rows) : TABLE_REFUSED_EMPTY);
-	return 0;
-}
-
-/* The debug file, which may describe what the file itself does not; NULL where there is none. */
-static struct elf_file *open_debug(const struct process *p, const struct mapping *m,
-				   const struct elf_file *f)
-{
-	struct debug_search where = {
-		.pid = process_tid(p), .path = m->path, .folder = DEBUG_FOLDER};
-	struct elf_file *debug = NULL;
-	struct debug_link link;
-
-	if (m->path[0] != '/' || elf_file_section(f, ".debug_frame"))
-		return NULL;
-	debug_link_read(f, &link);
-	if (debug_file_open(&where, &link, &debug) < 0)
-		debug = NULL;
-	debug_link_fini(&link);
-	return debug;
-}
-
-/* From the file itself. */
-static int build(struct table_store *s, const struct process *p, const struct mapping *m,
-		 uint32_t file, const struct table_image_key *key, int64_t now_ns)
-{
-	struct unwind_table table = {};
-	struct elf_file *f;
-	int fd = table_files_open(s, p, m, file);
-
-	if (fd < 0)
-		return fd;
-	int r = elf_file_open(fd, &f, NULL);
-
-	if (r >= 0) {
-		struct elf_file *debug = open_debug(p, m, f);
-
-		r = unwind_table_build(f, debug, &s->rules, &table, NULL);
-		if (debug)
-			elf_file_close(debug);
-		elf_file_close(f);
-	}
-	if (r >= 0 && s->cache && table_cache_save(s->cache, key, &table, &s->rules))
-		s->stats.cache_failed++;
-	r = take_table(s, file, r, &table, now_ns);
-	unwind_table_fini(&table);
-	return r;
-}
-
-static int load(struct table_store *s, const struct process *p, const struct mapping *m,
-		uint32_t file, int64_t now_ns)
-{
-	struct unwind_table table = {};
-	struct table_image_key key;
-	int r = -ENOENT;
-
-	table_files_key(s, file, &key);
-	if (s->cache)
-		r = table_cache_load(s->cache, &key, &s->rules, &table);
-	if (r < 0) {
-		s->stats.cache_failed += r != -ENOENT;
-		return build(s, p, m, file, &key, now_ns);
-	}
-	s->stats.cached++;
-	r = take_table(s, file, r, &table, now_ns);
-	unwind_table_fini(&table);
-	return r;
-}
-
-/* How often it was looked up lately, with what walks have counted since the last tick. */
-static uint64_t wanted(const struct table_store *s, uint32_t file)
-{
-	const struct table_file *f = &s->files.data[file];
-
-	return f->recent + (s->space.files[file].hits - f->hits);
-}
-
-int table_store_load(struct table_store *s, const struct process *p, const struct mapping *m,
-		     int64_t now_ns)
-{
-	const struct table_run *run = run_of(s, p->pid);
-	const struct unwind_mapping *at = run ? find_mapping(s, run, m->start) : NULL;
+	const struct unwind_mapping *at = find_mapping(s, run, m->start);
 
 	if (!at)
 		return -ENOENT;
-	uint32_t file = at->file;
+	return s->space.files[at->file].state == UNWIND_FILE_UNKNOWN
+		       ? table_queue_ask(s, p, m, at->file, now_ns, patience_ns)
+		       : 0;
+}
 
-	if (s->space.files[file].state != UNWIND_FILE_UNKNOWN)
-		return 0;
-	if (now_ns < s->files.data[file].retry_ns ||
-	    !budget_left(&s->making, now_ns, BUDGET_SHARE, BUDGET_BURST_NS)) {
-		s->stats.refused[TABLE_REFUSED_BUDGET]++;
-		return -EAGAIN;
-	}
-	if (table_rows_full(s) && s->least && wanted(s, file) <= s->least) {
-		s->stats.refused[TABLE_REFUSED_ROOM]++;
-		return -ENOSPC;
-	}
-	int64_t start = thread_cpu_ns();
-	int r = load(s, p, m, file, now_ns);
-	int64_t used = thread_cpu_ns() - start;
+bool table_store_awaits(const struct table_store *s, const struct unwind_process *run,
+			const struct mapping *m)
+{
+	const struct unwind_mapping *at = find_mapping(s, run, m->start);
 
-	budget_spend(&s->making, used);
-	s->stats.load_ns += used;
-	return r;
+	return at && table_queue_has(s, at->file);
 }
 
 static void read_hits(struct table_store *s)
@@ -524,4 +414,5 @@ void table_store_get_stats(const struct table_store *s, struct table_store_stats
 	ret->bytes = s->stats.rows * sizeof(unwind_row);
 	ret->pages = UNWIND_MAX_PAGES - s->pages.left;
 	ret->rules = s->rules.rules.len;
+	ret->waiting = s->wishes.len + s->making_one;
 }

@@ -4,7 +4,10 @@
  * unwind_table_abi.h: a run of mappings for each process, and rows for the files that were asked
  * for. Processes share the rows of a file, and so do copies of one file (same build id, size and
  * code). A file without a table yet is UNWIND_FILE_UNKNOWN; walks count what they miss, and the
- * caller asks for the table by table_store_load().
+ * caller asks for the table by table_store_load(). It is made in that call or, when the store was
+ * told so, by a thread that lives for one table (table_maker.h), one at a time, in the order of how
+ * often walks asked for the file. Making tables has a share of one CPU's time: a second at once, a
+ * seventh of all time after that.
  *
  * What a walk may be looking at is never changed: a run, rows and pages are written to free places,
  * then pointed at; what was there before is free again TABLE_GRACE_NS later. Nor does the number of
@@ -12,7 +15,8 @@
  *
  * Memory: all arrays are bounded, what does not fit is refused and counted. Files come from
  * strangers, and any process may end at any moment (-ESRCH). Times are of any clock that does not
- * go back. Threads: one at a time a store; BPF programs at any time. */
+ * go back. Threads: one at a time a store; BPF programs at any time. Its own thread sees
+ * nothing of the store but the order it was given. */
 #ifndef GLIM_UNWIND_TABLE_STORE_H
 #define GLIM_UNWIND_TABLE_STORE_H
 
@@ -29,7 +33,9 @@ struct table_space {
 	struct unwind_rule *rules;	 /* [UNWIND_MAX_RULES] */
 	struct unwind_file *files;	 /* [UNWIND_MAX_FILES] */
 	uint32_t max_chunks;		 /* UNWIND_MAX_CHUNKS at most */
-	/* Make the chunk of a number, zeroed, for good; NULL: no memory. */
+	/* The chunk of a number, made at the first call, zeroed, for good; NULL: no memory. Making
+	 * one may take long: a store with a thread does it there, one at a time, while others may
+	 * be asked for here. */
 	unwind_row *(*chunk)(void *arg, uint32_t number);
 	/* Say which run of mappings a process has; NULL: it is not known. A negative errno where
 	 * that cannot be said. */
@@ -57,12 +63,32 @@ void table_store_fork(struct table_store *s, pid_t parent, pid_t child, int64_t 
 /* The process ended, or it is another program by now. */
 void table_store_forget(struct table_store *s, pid_t pid, int64_t now_ns);
 
-/* Make the table of the file behind a mapping of a published process. 0: it is there, or the file
- * has none, which is counted. -EAGAIN: ask later, the share of CPU time is used up. -ENOSPC: ask
- * later, there is no room and all that is there is used more. Other errors: the file cannot be
- * reached through this process, another one may do. */
-int table_store_load(struct table_store *s, const struct process *p, const struct mapping *m,
-		     int64_t now_ns);
+/* Keep a run beyond the end of its process, for walks that could not be finished: by number;
+ * HASH_NONE where the process is not known, which is a run without mappings. */
+uint32_t table_store_hold(struct table_store *s, pid_t pid);
+void table_store_held(const struct table_store *s, uint32_t run, struct unwind_process *ret);
+void table_store_let_go(struct table_store *s, uint32_t run, int64_t now_ns);
+
+/* From now on tables are made in a thread, and what it made is taken in by table_store_collect.
+ * Returns a descriptor that becomes readable when there is something, or a negative errno: it must
+ * be looked at now and then. */
+int table_store_set_background(struct table_store *s);
+/* Have the table of the file behind a mapping of a run. 0: it is there, or the file has none, which
+ * is counted. -EINPROGRESS: it is being made, or will be. -EAGAIN: ask later, the share of CPU time
+ * is used up, or too many files wait. -ENOSPC: ask later, there is no room and all that is there is
+ * used more. Other errors: the file cannot be reached through this process, another one may do.
+ * patience_ns: how long the caller may be kept waiting, less how long it was; for what is made in
+ * a thread. */
+int table_store_load(struct table_store *s, const struct unwind_process *run,
+		     const struct process *p, const struct mapping *m, int64_t now_ns,
+		     int64_t *patience_ns);
+/* Is the table of a file being made, or will it be? */
+bool table_store_awaits(const struct table_store *s, const struct unwind_process *run,
+			const struct mapping *m);
+/* Wait for the table that is being made, at most so long; false where there is none. */
+bool table_store_wait(struct table_store *s, int64_t wait_ns);
+/* Take in what was made, and begin with the next. True: some file is no longer awaited. */
+bool table_store_collect(struct table_store *s, int64_t now_ns);
 /* To be called about once a second: gives up places, reads how often files were looked up, and
  * evicts tables when rows are over the bound. */
 void table_store_tick(struct table_store *s, int64_t now_ns);
@@ -91,14 +117,16 @@ struct table_store_stats {
 	size_t processes, runs, mappings; /* mappings: elements of the array that are in use */
 	size_t files, ready;
 	size_t rows, bytes, pages, rules, chunks;
+	size_t waiting; /* files whose tables are to be made */
 	/* Counted since the start. */
 	uint64_t published, loaded, evicted;
 	uint64_t cached;       /* of loaded: taken from the folder */
+	uint64_t beside;       /* made by the thread, or found to be none */
 	uint64_t cache_failed; /* tables that could not be read from or written to it */
 	uint64_t damaged;      /* records of files that could not be used */
 	uint64_t unsupported;  /* states that have no rule */
 	uint64_t refused[TABLE_REFUSED_COUNT];
-	int64_t load_ns; /* CPU time, with what the folder took */
+	int64_t load_ns; /* CPU time of all threads, with what the folder took */
 };
 void table_store_get_stats(const struct table_store *s, struct table_store_stats *ret);
 

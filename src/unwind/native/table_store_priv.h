@@ -2,15 +2,21 @@
  *
  *	table_store.c	processes and their runs of mappings; the public functions
  *	table_files.c	which file a mapping is of; numbers of files
- *	table_rows.c	rows and pages: where they lie, what goes when there are too many */
+ *	table_queue.c	tables that are to be made: which is next, and the thread that makes it
+ *	table_rows.c	rows and pages: where they lie, what goes when there are too many
+ *
+ * While a table is made (table_maker.h), its order and order_rules belong to the worker, and
+ * nothing else does. */
 #ifndef GLIM_UNWIND_TABLE_STORE_PRIV_H
 #define GLIM_UNWIND_TABLE_STORE_PRIV_H
 
+#include "base/worker.h"
 #include "symbol/budget.h"
 #include "symbol/debug_file.h"
 #include "unwind/native/eh_frame.h"
 #include "unwind/native/places.h"
 #include "unwind/native/table_cache.h"
+#include "unwind/native/table_maker.h"
 #include "unwind/native/table_store.h"
 
 /* How a file is known again without opening it. A mapping may tell other numbers than stat does
@@ -46,8 +52,17 @@ struct table_file {
 
 struct table_run {
 	struct unwind_process place;
-	uint32_t refs; /* processes; 0: not in use */
+	uint32_t refs; /* processes, and who holds it; 0: not in use */
 	int64_t verified_ns;
+};
+
+/* A file whose table is to be made, open: its process may end meanwhile. */
+struct table_wish {
+	uint32_t file;
+	uint32_t generation; /* of its number */
+	int fd;
+	pid_t pid;
+	char *path; /* ours, as the process sees it; NULL: of no file */
 };
 
 /* Something to give up when no walk can be looking at it. */
@@ -86,7 +101,17 @@ struct table_store {
 	VEC(struct unwind_mapping) scratch;
 	VEC(struct table_given) given; /* oldest first, from given_done on */
 	size_t given_done;
+
+	/* table_queue.c */
+	bool background;
+	VEC(struct table_wish) wishes;
 	struct budget making;
+	struct worker worker;
+	bool making_one;
+	struct table_wish made; /* which; what it opened is the order's */
+	struct table_order order;
+	struct unwind_rules order_rules; /* a copy, with what the table needs more */
+	size_t common_rules;		 /* that it had when it was made */
 };
 
 /* --- table_files.c -----------------------------------------------------------------------------*/
@@ -106,12 +131,24 @@ int table_files_open(struct table_store *s, const struct process *p, const struc
 /* What tells the file from all others, at any time. */
 void table_files_key(const struct table_store *s, uint32_t file, struct table_image_key *ret);
 
+/* --- table_queue.c -----------------------------------------------------------------------------*/
+
+void table_queue_fini(struct table_store *s);
+/* Have the table of a file that has none so far; as table_store_load(). */
+int table_queue_ask(struct table_store *s, const struct process *p, const struct mapping *m,
+		    uint32_t file, int64_t now_ns, int64_t *patience_ns);
+bool table_queue_has(const struct table_store *s, uint32_t file);
+
 /* --- table_rows.c ------------------------------------------------------------------------------*/
 
 void table_rows_init(struct table_store *s);
 void table_rows_fini(struct table_store *s);
-/* Copy a table where BPF programs see it, and say so. -ENOSPC: no room. */
-int table_rows_publish(struct table_store *s, uint32_t file, const struct unwind_table *t);
+/* Copy a table where BPF programs see it, and say so. -ENOSPC: no room. -EBUSY: it would take a new
+ * chunk, but that takes long, and it was to be done at once. */
+int table_rows_publish(struct table_store *s, uint32_t file, const struct unwind_table *t,
+		       bool at_once);
+/* Of the chunks that there are. */
+size_t table_rows_free(const struct table_store *s);
 /* Its rows go; it can be asked for again. */
 void table_rows_evict(struct table_store *s, uint32_t file, int64_t now_ns);
 /* Evict what was used least until rows are well below the bound. */

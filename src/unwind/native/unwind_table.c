@@ -36,6 +36,15 @@ void unwind_rules_fini(struct unwind_rules *r)
 	hash_index_fini(&r->index);
 }
 
+void unwind_rules_copy(struct unwind_rules *to, const struct unwind_rules *from)
+{
+	*to = (struct unwind_rules){};
+	vec_reserve(&to->rules, from->rules.len);
+	memcpy(to->rules.data, from->rules.data, from->rules.len * sizeof(*to->rules.data));
+	to->rules.len = from->rules.len;
+	hash_index_copy(&to->index, &from->index);
+}
+
 static uint64_t rule_hash(const struct unwind_rule *rule)
 {
 	uint64_t words[2];
@@ -94,6 +103,43 @@ const struct unwind_rule *unwind_table_find(const struct unwind_table *t,
 	while (behind < rule->from)
 		rule = &r->rules.data[rule->earlier];
 	return rule;
+}
+
+/* Numbers of the rules that the copy has beyond the common ones; a chain leads to smaller ones. */
+static int merge_rules(const struct unwind_rules *copy, size_t common, struct unwind_rules *into,
+		       uint16_t *numbers)
+{
+	for (size_t i = common; i < copy->rules.len; i++) {
+		struct unwind_rule rule = copy->rules.data[i];
+
+		if (rule.from && rule.earlier >= common)
+			rule.earlier = numbers[rule.earlier - common];
+		int number = unwind_rules_add(into, &rule);
+
+		if (number < 0)
+			return number;
+		numbers[i - common] = (uint16_t)number;
+	}
+	return 0;
+}
+
+int unwind_table_merge(struct unwind_table *t, const struct unwind_rules *copy, size_t common,
+		       struct unwind_rules *into)
+{
+	CHECK(common <= copy->rules.len && common <= into->rules.len);
+	bool same = into->rules.len == common;
+	cleanup_free uint16_t *numbers = mem_calloc(copy->rules.len - common + 1, sizeof(*numbers));
+	int r = merge_rules(copy, common, into, numbers);
+
+	if (r || same)
+		return r;
+	for (size_t i = 0; i < t->rows.len; i++) {
+		unwind_row row = t->rows.data[i];
+
+		if ((row & 0xffff) >= common)
+			t->rows.data[i] = (row & 0xffff0000) | numbers[(row & 0xffff) - common];
+	}
+	return 0;
 }
 
 void unwind_page_index(struct unwind_page *page, const unwind_row *rows)

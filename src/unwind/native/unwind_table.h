@@ -20,6 +20,8 @@ void unwind_rules_init(struct unwind_rules *r);
 void unwind_rules_fini(struct unwind_rules *r);
 /* Index of a rule, added when it is new; -ENOSPC when the table is full. */
 int unwind_rules_add(struct unwind_rules *r, const struct unwind_rule *rule);
+/* Make to, which is not initialized, the same as another. */
+void unwind_rules_copy(struct unwind_rules *to, const struct unwind_rules *from);
 
 /* Why a state became no rule, for figures. */
 enum unwind_unsupported {
@@ -56,6 +58,12 @@ void unwind_table_fini(struct unwind_table *t);
 /* The rule that holds at a virtual address of the file; never NULL. */
 const struct unwind_rule *unwind_table_find(const struct unwind_table *t,
 					    const struct unwind_rules *r, uint64_t address);
+
+/* A table was made with a copy of `into`, which had `common` rules then, and both may have grown
+ * since: add what the table needs, and give its rows the numbers that hold here. -ENOSPC: there is
+ * no room for all of it, and the table is of no use. */
+int unwind_table_merge(struct unwind_table *t, const struct unwind_rules *copy, size_t common,
+		       struct unwind_rules *into);
 
 enum { UNWIND_FOLDED_STATES = UNWIND_RULE_STEPS - 1 };
 

@@ -322,7 +322,7 @@ static void compare_file(struct unwind_rules *rules, int fd, const char *name)
 	assert_int_equal(elf_file_open(dup(fd), &f, &e), 0);
 
 	double start = now_ms();
-	int rows = unwind_table_build(f, NULL, rules, &table, &e);
+	int rows = unwind_table_build(f, NULL, NULL, rules, &table, &e);
 	double ms = now_ms() - start;
 
 	if (rows < 0)

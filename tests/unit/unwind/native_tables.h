@@ -83,12 +83,21 @@ static inline bool tables_process(pid_t pid, struct unwind_process *ret)
 	return v;
 }
 
+/* Ask for a table, and wait for the worker no longer than that. */
+static inline int tables_ask(const struct process *p, const struct mapping *m, int64_t patience_ns)
+{
+	struct unwind_process run = {};
+
+	table_store_run(tables.store, p->pid, &run);
+	return table_store_load(tables.store, &run, p, m, tables.now, &patience_ns);
+}
+
 /* Make a table, however long it takes. */
 static inline int tables_load(const struct process *p, const struct mapping *m)
 {
 	int r;
 
-	while ((r = table_store_load(tables.store, p, m, tables.now)) == -EAGAIN)
+	while ((r = tables_ask(p, m, 0)) == -EAGAIN)
 		tables.now += NSEC_PER_SEC;
 	return r;
 }

@@ -140,7 +140,7 @@ static void compare_file(int fd, const char *name, size_t one_in)
 	assert_int_equal(elf_file_open(fd, &f, NULL), 0);
 	unwind_rules_init(&rules);
 	unwind_code_read(f, &code);
-	assert_true(unwind_table_build(f, NULL, &rules, &table, NULL) > 0);
+	assert_true(unwind_table_build(f, NULL, NULL, &rules, &table, NULL) > 0);
 	vec_push(&all, (struct code_range){code.segments[0].address,
 					   code.segments[0].address + code.segments[0].size});
 	code_flow_find(f, &all, &none, &flow);
@@ -221,7 +221,7 @@ static void build(const uint8_t *bytes, size_t n, struct unwind_rules *rules,
 	assert_int_equal(pwrite(fd, bytes, n, PAGE), n);
 	assert_int_equal(pwrite(fd, padding, sizeof(padding), PAGE + (off_t)n), sizeof(padding));
 	assert_int_equal(elf_file_open(fd, &f, NULL), 0);
-	assert_true(unwind_table_build(f, NULL, rules, ret, NULL) >= 0);
+	assert_true(unwind_table_build(f, NULL, NULL, rules, ret, NULL) >= 0);
 	elf_file_close(f);
 }
 
@@ -411,7 +411,7 @@ static void assert_described(const char *folder, const char *name, const char *d
 
 	unwind_rules_init(&rules);
 	assert_int_equal(elf_file_find_symbol(whole, "f", &address, &size), 0);
-	assert_true(unwind_table_build(f, debug, &rules, &table, NULL) > 0);
+	assert_true(unwind_table_build(f, debug, NULL, &rules, &table, NULL) > 0);
 	bool found = false;
 
 	for (uint64_t i = 0; i < size; i++) {

@@ -32,7 +32,7 @@ static void build(int fd, struct unwind_rules *rules, struct unwind_table *ret)
 
 	assert_true(fd >= 0);
 	assert_int_equal(elf_file_open(fd, &f, NULL), 0);
-	assert_true(unwind_table_build(f, NULL, rules, ret, NULL) >= 0);
+	assert_true(unwind_table_build(f, NULL, NULL, rules, ret, NULL) >= 0);
 	elf_file_close(f);
 }
 
@@ -268,22 +268,22 @@ static void test_folder(void **state)
 
 	unwind_rules_init(&rules);
 	build_own(&rules, &made);
-	assert_int_equal(table_cache_load(c, &key, &rules, &read), -ENOENT);
+	assert_int_equal(table_cache_load(c, &key, UINT64_MAX, &rules, &read), -ENOENT);
 	assert_int_equal(table_cache_save(c, &key, &made, &rules), 0);
 	assert_int_equal(table_cache_save(c, &empty_key, &empty, &rules), 0);
 	table_cache_close(c);
 	c = open_cache(64 << 20);
-	assert_int_equal(table_cache_load(c, &key, &rules, &read), made.rows.len);
+	assert_int_equal(table_cache_load(c, &key, UINT64_MAX, &rules, &read), made.rows.len);
 	assert_same_table(&made, &rules, &read, &rules);
 	unwind_table_fini(&read);
-	assert_int_equal(table_cache_load(c, &empty_key, &rules, &read), 0);
+	assert_int_equal(table_cache_load(c, &empty_key, UINT64_MAX, &rules, &read), 0);
 	unwind_table_fini(&read);
 	/* Damaged ones are removed, and there is one again when it was made again. */
 	each_file(flip_last_byte, NULL);
-	assert_int_equal(table_cache_load(c, &key, &rules, &read), -EBADMSG);
-	assert_int_equal(table_cache_load(c, &key, &rules, &read), -ENOENT);
+	assert_int_equal(table_cache_load(c, &key, UINT64_MAX, &rules, &read), -EBADMSG);
+	assert_int_equal(table_cache_load(c, &key, UINT64_MAX, &rules, &read), -ENOENT);
 	assert_int_equal(table_cache_save(c, &key, &made, &rules), 0);
-	assert_int_equal(table_cache_load(c, &key, &rules, &read), made.rows.len);
+	assert_int_equal(table_cache_load(c, &key, UINT64_MAX, &rules, &read), made.rows.len);
 	unwind_table_fini(&read);
 	table_cache_close(c);
 	unwind_table_fini(&made);
@@ -316,14 +316,14 @@ static void test_bound(void **state)
 		assert_int_equal(table_cache_save(c, &key, &empty, &rules), 0);
 		if (i % 256 == 0) {
 			each_file(set_time, NULL);
-			assert_int_equal(table_cache_load(c, &used, &rules, &read), 0);
+			assert_int_equal(table_cache_load(c, &used, UINT64_MAX, &rules, &read), 0);
 			unwind_table_fini(&read);
 		}
 	}
 	int files = each_file(add_size, &size);
 
 	assert_true(size <= BYTES && files < TABLES && files >= 512);
-	assert_int_equal(table_cache_load(c, &used, &rules, &read), 0);
+	assert_int_equal(table_cache_load(c, &used, UINT64_MAX, &rules, &read), 0);
 	unwind_table_fini(&read);
 	table_cache_close(c);
 	/* A smaller bound holds from the start. What is not ours is left alone. */

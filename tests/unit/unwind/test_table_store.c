@@ -5,15 +5,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
 #include "native_tables.h"
+#include "table_children.h"
 #include "unwind/native/eh_frame.h"
 
 /* Through the kernel: some of it may not be there. */
@@ -23,56 +22,6 @@
 struct tables tables;
 
 enum { PLENTY = 256 << 20, PAGE = 4096 };
-
-static struct table_store_stats stats(void)
-{
-	struct table_store_stats s;
-
-	table_store_get_stats(tables.store, &s);
-	return s;
-}
-
-/* Time passes until what was given up is free. */
-static void settle(void)
-{
-	tables.now += TABLE_GRACE_NS;
-	table_store_tick(tables.store, tables.now);
-}
-
-static void read_process(pid_t pid, struct process *ret)
-{
-	assert_int_equal(process_read(pid, ret, NULL), 0);
-}
-
-/* A child that waits to be killed, after it called prepare. */
-static pid_t start_child(void (*prepare)(int arg), int arg)
-{
-	int ready[2];
-	char byte;
-	pid_t pid;
-
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (prepare)
-			prepare(arg);
-		(void)!write(ready[1], "", 1);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	return pid;
-}
-
-static void stop_child(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-}
 
 /* --- walks -------------------------------------------------------------------------------------*/
 
@@ -186,31 +135,6 @@ static void test_fork(void **state)
 
 /* --- files -------------------------------------------------------------------------------------*/
 
-static void copy_file(int from, int to)
-{
-	char bytes[1 << 16];
-	ssize_t n;
-	off_t at = 0;
-
-	while ((n = pread(from, bytes, sizeof(bytes), at)) > 0) {
-		assert_int_equal(pwrite(to, bytes, n, at), n);
-		at += n;
-	}
-	assert_int_equal(n, 0);
-}
-
-/* A file in memory that has the content of this program. */
-static int open_copy(void)
-{
-	int own = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	int copy = memfd_create("copy", MFD_CLOEXEC);
-
-	assert_true(own >= 0 && copy >= 0);
-	copy_file(own, copy);
-	close(own);
-	return copy;
-}
-
 /* Map the code of an ELF file as its loader would. */
 static void *map_code(int fd, size_t *ret_size)
 {
@@ -229,20 +153,6 @@ static void *map_code(int fd, size_t *ret_size)
 
 	assert_true(at != MAP_FAILED);
 	return at;
-}
-
-static const struct unwind_mapping *element_of(pid_t pid, const void *address)
-{
-	struct unwind_process run = {};
-
-	assert_true(tables_process(pid, &run));
-	for (uint32_t i = 0; i < run.count; i++) {
-		const struct unwind_mapping *m = &tables.mappings[run.first + i];
-
-		if (m->start <= (uintptr_t)address && (uintptr_t)address < m->end)
-			return m;
-	}
-	return NULL;
 }
 
 /* Two copies of one file have one table; the same file changed in place is another. */
@@ -392,7 +302,7 @@ static void test_eviction(void **state)
 	assert_int_equal(end_of_walk(), UNWIND_NATIVE_COMPLETE);
 	/* Nobody asked for the others: they do not push out what is used. */
 	for (size_t i = 0; i < p.mappings.len; i++) {
-		table_store_load(tables.store, &p, &p.mappings.data[i], tables.now);
+		tables_ask(&p, &p.mappings.data[i], 0);
 		assert_int_equal(end_of_walk(), UNWIND_NATIVE_COMPLETE);
 	}
 	settle();
@@ -437,36 +347,6 @@ static void test_few_chunks(void **state)
 	assert_int_equal(load_at(&p, (const void *)(uintptr_t)test_few_chunks), -ENOSPC);
 	assert_int_equal(stats().refused[TABLE_REFUSED_ROOM], 1);
 	assert_int_equal(stats().rows + stats().pages + stats().chunks, 0);
-	process_fini(&p);
-	tables_fini();
-}
-
-/* The share of CPU time: a burst, and then as much as comes back. */
-static void test_budget(void **state)
-{
-	struct process p;
-	int64_t used, loads = 0;
-
-	tables_init(PLENTY, UNWIND_MAX_CHUNKS);
-	read_process(getpid(), &p);
-	const struct mapping *m = process_find_mapping(&p, (uint64_t)(uintptr_t)test_budget);
-
-	assert_int_equal(table_store_process(tables.store, &p, tables.now), 0);
-	/* The same table again and again, at one moment. */
-	while (!table_store_load(tables.store, &p, m, tables.now)) {
-		struct unwind_process run;
-
-		assert_true(tables_process(getpid(), &run));
-		tables.files[element_of(getpid(), (void *)m->start)->file].state =
-			UNWIND_FILE_UNKNOWN;
-		loads++;
-	}
-	used = stats().load_ns;
-	assert_true(loads > 1);
-	assert_true(used >= NSEC_PER_SEC && used < 3 * NSEC_PER_SEC);
-	assert_int_equal(table_store_load(tables.store, &p, m, tables.now), -EAGAIN);
-	tables.now += used * 7;
-	assert_int_equal(table_store_load(tables.store, &p, m, tables.now), 0);
 	process_fini(&p);
 	tables_fini();
 }
@@ -517,17 +397,6 @@ static void test_many_files(void **state)
 	tables_fini();
 }
 
-/* Two files, in turn: no two mappings are one, and none is of the file of the one before. */
-static void map_often(int n)
-{
-	int fds[] = {open("/proc/self/exe", O_RDONLY | O_CLOEXEC), open_copy()};
-
-	for (int i = 0; i < n; i++)
-		if (mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fds[i % 2], 0) ==
-		    MAP_FAILED)
-			_exit(1);
-}
-
 /* 20,000 mappings of a process; the fourth such process does not fit. */
 static void test_full_mappings(void **state)
 {
@@ -571,193 +440,6 @@ static void test_full_mappings(void **state)
 	tables_fini();
 }
 
-/* --- churn -------------------------------------------------------------------------------------*/
-
-enum { CHURN_PROCESSES = 40, CHURN_MAPPINGS = 500, CHURN_STEPS = 4000 };
-
-static uint64_t seed = 1;
-
-static uint64_t random_below(uint64_t n)
-{
-	seed = hash_mix(seed, 0x51ed270b);
-	return seed % n;
-}
-
-/* What the test expects of a run, and of one that walks may still be looking at. */
-struct expected {
-	struct unwind_process run;
-	struct unwind_mapping *elements;
-	int64_t until;
-};
-struct churn {
-	struct process processes[CHURN_PROCESSES]; /* all that they map */
-	struct expected known[CHURN_PROCESSES];	   /* elements NULL: nothing */
-	VEC(struct expected) old;
-};
-
-static void check_intact(const struct expected *e)
-{
-	if (e->elements)
-		assert_memory_equal(tables.mappings + e->run.first, e->elements,
-				    e->run.count * sizeof(*e->elements));
-}
-
-static void expect_nothing(struct churn *c, int i)
-{
-	c->known[i].until = tables.now + TABLE_GRACE_NS;
-	if (c->known[i].elements)
-		vec_push(&c->old, c->known[i]);
-	c->known[i].elements = NULL;
-}
-
-/* What is published now is what these mappings say: sorted, complete, of the right files. */
-static void check_run(const struct process *p, const struct unwind_process *run)
-{
-	uint32_t at = 0;
-
-	assert_true(run->first + run->count <= UNWIND_MAX_MAPPINGS);
-	for (size_t i = 0; i < p->mappings.len; i++) {
-		const struct mapping *m = &p->mappings.data[i];
-
-		if (!strcmp(m->path, "[vsyscall]"))
-			continue;
-		while (at < run->count && tables.mappings[run->first + at].end <= m->start)
-			at++;
-		const struct unwind_mapping *u = &tables.mappings[run->first + at];
-
-		assert_true(at < run->count && u->start <= m->start && u->end >= m->end);
-		assert_true(u->file < UNWIND_MAX_FILES);
-		assert_true(!at || u[-1].end <= u->start);
-	}
-	assert_int_equal(at + 1, run->count);
-}
-
-static void expect_process(struct churn *c, int i, const struct process *p)
-{
-	struct expected e = {};
-
-	assert_true(tables_process(p->pid, &e.run));
-	check_run(p, &e.run);
-	if (c->known[i].elements && c->known[i].run.first == e.run.first) {
-		assert_int_equal(c->known[i].run.count, e.run.count);
-		return; /* nothing changed */
-	}
-	expect_nothing(c, i);
-	e.elements = mem_calloc(e.run.count, sizeof(*e.elements));
-	memcpy(e.elements, tables.mappings + e.run.first, e.run.count * sizeof(*e.elements));
-	c->known[i] = e;
-}
-
-/* Some of its mappings are not there for now. */
-static void churn_publish(struct churn *c, int i)
-{
-	struct process some = c->processes[i];
-
-	some.mappings.data = mem_calloc(some.mappings.len, sizeof(*some.mappings.data));
-	some.mappings.len = 0;
-	uint64_t keep = 1 + random_below(10);
-
-	for (size_t k = 0; k < c->processes[i].mappings.len; k++)
-		if (random_below(10) < keep)
-			some.mappings.data[some.mappings.len++] = c->processes[i].mappings.data[k];
-	if (some.mappings.len && !table_store_process(tables.store, &some, tables.now))
-		expect_process(c, i, &some);
-	else if (some.mappings.len)
-		expect_nothing(c, i);
-	free(some.mappings.data);
-}
-
-static void churn_fork(struct churn *c, int parent, int child)
-{
-	struct expected copy = c->known[parent];
-
-	if (!copy.elements || parent == child)
-		return;
-	table_store_fork(tables.store, c->processes[parent].pid, c->processes[child].pid,
-			 tables.now);
-	size_t size = copy.run.count * sizeof(*copy.elements);
-
-	copy.elements = memcpy(mem_calloc(size, 1), copy.elements, size);
-	expect_nothing(c, child);
-	c->known[child] = copy;
-}
-
-static void churn_step(struct churn *c)
-{
-	int i = (int)random_below(CHURN_PROCESSES), action = (int)random_below(20);
-
-	if (action < 10) {
-		churn_publish(c, i);
-	} else if (action < 14) {
-		table_store_forget(tables.store, c->processes[i].pid, tables.now);
-		expect_nothing(c, i);
-	} else if (action < 18) {
-		churn_fork(c, i, (int)random_below(CHURN_PROCESSES));
-	} else if (action < 19) {
-		const struct process *p = &c->processes[i];
-
-		table_store_load(tables.store, p, &p->mappings.data[random_below(p->mappings.len)],
-				 tables.now);
-	} else {
-		table_store_tick(tables.store, tables.now);
-	}
-	tables.now += (int64_t)random_below(NSEC_PER_SEC / 4);
-}
-
-static void check_churn(struct churn *c)
-{
-	size_t kept = 0;
-
-	for (int i = 0; i < CHURN_PROCESSES; i++) {
-		struct unwind_process run;
-		bool known = tables_process(c->processes[i].pid, &run);
-
-		assert_int_equal(known, c->known[i].elements != NULL);
-		if (known)
-			assert_memory_equal(&run, &c->known[i].run, sizeof(run));
-		check_intact(&c->known[i]);
-	}
-	for (size_t i = 0; i < c->old.len; i++) {
-		if (c->old.data[i].until > tables.now) {
-			check_intact(&c->old.data[i]);
-			c->old.data[kept++] = c->old.data[i];
-		} else {
-			free(c->old.data[i].elements);
-		}
-	}
-	c->old.len = kept;
-}
-
-static void test_churn(void **state)
-{
-	static struct churn c;
-
-	tables_init(2 << 20, UNWIND_MAX_CHUNKS);
-	for (int i = 0; i < CHURN_PROCESSES; i++)
-		read_process(start_child(map_often, CHURN_MAPPINGS), &c.processes[i]);
-	for (int i = 0; i < CHURN_STEPS; i++) {
-		churn_step(&c);
-		if (i % 16 == 0)
-			check_churn(&c);
-	}
-	print_message("%lu runs published, %zu mappings of %zu processes\n", stats().published,
-		      stats().mappings, stats().processes);
-	for (int i = 0; i < CHURN_PROCESSES; i++) {
-		table_store_forget(tables.store, c.processes[i].pid, tables.now);
-		expect_nothing(&c, i);
-	}
-	settle();
-	check_churn(&c);
-	assert_int_equal(stats().mappings + stats().processes + stats().runs, 0);
-	assert_int_equal(tables.processes.len, 0);
-	for (int i = 0; i < CHURN_PROCESSES; i++) {
-		stop_child(c.processes[i].pid);
-		process_fini(&c.processes[i]);
-	}
-	vec_fini(&c.old);
-	tables_fini();
-}
-
 /* Processes that cannot be published, or are gone. */
 static void test_refused(void **state)
 {
@@ -770,8 +452,7 @@ static void test_refused(void **state)
 	assert_int_equal(table_store_process(tables.store, &p, tables.now), -E2BIG);
 	assert_int_equal(stats().refused[TABLE_REFUSED_PUBLISH], 1);
 	assert_int_equal(stats().processes + stats().runs, 0);
-	assert_int_equal(table_store_load(tables.store, &p, &p.mappings.data[0], tables.now),
-			 -ENOENT);
+	assert_int_equal(tables_ask(&p, &p.mappings.data[0], 0), -ENOENT);
 	settle();
 	assert_int_equal(stats().mappings, 0);
 	tables.max_processes = 1;
@@ -780,7 +461,7 @@ static void test_refused(void **state)
 	tables.now += 2 * NSEC_PER_SEC;
 	/* Its files are still found by their names. */
 	assert_int_equal(table_store_process(tables.store, &p, tables.now), 0);
-	assert_true(table_store_load(tables.store, &p, &p.mappings.data[0], tables.now) <= 0);
+	assert_true(tables_ask(&p, &p.mappings.data[0], 0) <= 0);
 	process_fini(&p);
 	tables_fini();
 }
@@ -788,11 +469,10 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_walk),	      cmocka_unit_test(test_fork),
-		cmocka_unit_test(test_copies),	      cmocka_unit_test(test_no_tables),
-		cmocka_unit_test(test_eviction),      cmocka_unit_test(test_few_chunks),
-		cmocka_unit_test(test_budget),	      cmocka_unit_test(test_many_files),
-		cmocka_unit_test(test_full_mappings), cmocka_unit_test(test_churn),
+		cmocka_unit_test(test_walk),	   cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_copies),	   cmocka_unit_test(test_no_tables),
+		cmocka_unit_test(test_eviction),   cmocka_unit_test(test_few_chunks),
+		cmocka_unit_test(test_many_files), cmocka_unit_test(test_full_mappings),
 		cmocka_unit_test(test_refused),
 	};
 
