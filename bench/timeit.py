@@ -101,33 +101,42 @@ def parse():
     return p.parse_args()
 
 
+TITLES = ["statement", "timeit -p", "glim -p", "ratio", "spread %, CPU: timeit; glim", "wall: timeit; glim",
+          "seconds: timeit; glim"]
+
+
+def line(r):
+    return "| `%s` | %s | %s | %.2f | %.1f; %.1f | %.1f; %.1f | %.1f; %.1f |" % (
+        r["statement"], shown(r["timeit"]), shown(r["glim"]), r["ratio"], r["timeit_spread"], r["glim_spread"],
+        r["timeit_wall_spread"], r["glim_wall_spread"], r["timeit_seconds"], r["glim_seconds"])
+
+
 def main():
     options = parse()
+    version = run([options.python, "-c", "import platform; print(platform.python_version())"])[0].strip()
+    about = {"python": version, "cpus": os.cpu_count(), "kernel": platform.release(), "runs": options.runs,
+             "busy": options.busy}
     spin = "x = list(range(100000))\nwhile True: x = [i + 1 for i in x]"
     busy = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(options.busy)]
     rows = []
+    if not options.json:
+        print("CPython %(python)s, %(cpus)d CPUs, Linux %(kernel)s, %(runs)d runs" % about)
+        print("| %s |\n|---%s|" % (" | ".join(TITLES), "|---:" * (len(TITLES) - 1)), flush=True)
     try:
         for number in options.only or range(1, len(STATEMENTS) + 1):
             setup, statement = STATEMENTS[number - 1]
-            print("timeit: " + statement, file=sys.stderr)
             rows.append({"statement": statement, **measure(options.python, setup, statement, options.runs)})
+            if not options.json:
+                print(line(rows[-1]), flush=True)
     finally:
         for process in busy:
             process.kill()
             process.wait()
-    version = run([options.python, "-c", "import platform; print(platform.python_version())"])[0].strip()
-    about = {"python": version, "cpus": os.cpu_count(), "kernel": platform.release(), "runs": options.runs,
-             "busy": options.busy, "load": os.getloadavg()[0]}
+    about["load"] = os.getloadavg()[0]
     if options.json:
         print(json.dumps({"about": about, "rows": rows}, indent="\t"))
-        return
-    print("CPython %(python)s, %(cpus)d CPUs, Linux %(kernel)s, %(runs)d runs, load %(load).1f at the end" % about)
-    print("| statement | timeit -p | glim -p | ratio | spread %, CPU: timeit; glim | wall: timeit; glim | seconds: timeit; glim |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
-    for r in rows:
-        print("| `%s` | %s | %s | %.2f | %.1f; %.1f | %.1f; %.1f | %.1f; %.1f |" % (
-            r["statement"], shown(r["timeit"]), shown(r["glim"]), r["ratio"], r["timeit_spread"], r["glim_spread"],
-            r["timeit_wall_spread"], r["glim_wall_spread"], r["timeit_seconds"], r["glim_seconds"]))
+    else:
+        print("load at the end: %.1f" % about["load"])
 
 
 if __name__ == "__main__":

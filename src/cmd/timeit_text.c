@@ -6,7 +6,7 @@
 
 enum { BARS = 32 };
 #define MOST	     0.98 /* of the laps are in the histogram; the others may be far off */
-#define UNRELIABLE   4	  /* times the best, as the timeit module warns */
+#define UNSTEADY     1.25 /* times the least */
 #define WORTH_SAYING 0.01 /* a share */
 
 static const char *const clock_names[TIMEIT_CLOCKS] = {"wall", "CPU"};
@@ -147,17 +147,16 @@ static void put_remarks(const struct timeit_case *c, const struct timeit_figures
 		buf_puts(out,
 			 " of each loop went by while others had the CPU, and are not counted\n");
 	}
-	for (size_t i = 0; i < c->repeats.len; i++) {
-		double seconds = timeit_repeat_seconds(f, c, &c->repeats.data[i]);
-
-		best = fmin(best, seconds);
-		worst = fmax(worst, seconds);
+	for (size_t i = 0; i < TIMEIT_PARTS; i++) {
+		best = fmin(best, f->medians[i]); /* which leave out what is not a number */
+		worst = fmax(worst, f->medians[i]);
 	}
-	if (worst >= UNRELIABLE * best) {
-		buf_puts(out,
-			 "the slowest repeat took more than four times as long as the fastest: "
-			 "do not rely on this\n");
-	}
+	if (worst > UNSTEADY * best && best > 0)
+		buf_printf(
+			out,
+			"the medians of its parts differ by %.0f %%: the machine was unsteady, or "
+			"the statement is\n",
+			100 * (worst / best - 1));
 }
 
 static void put_memory(const struct timeit *t, const struct timeit_case *c, struct buf *out)
