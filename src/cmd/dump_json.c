@@ -3,27 +3,6 @@
 
 #include "base/json.h"
 
-static void put_text(struct json *j, const char *key, const char *text)
-{
-	json_key(j, key);
-	if (text)
-		json_text(j, text);
-	else
-		json_none(j);
-}
-
-static void put_int(struct json *j, const char *key, int64_t v)
-{
-	json_key(j, key);
-	json_int(j, v);
-}
-
-static void put_bool(struct json *j, const char *key, bool v)
-{
-	json_key(j, key);
-	json_bool(j, v);
-}
-
 static void put_values(struct json *j, const struct dump_frame *f)
 {
 	static const char *const kinds[] = {
@@ -35,9 +14,9 @@ static void put_values(struct json *j, const struct dump_frame *f)
 		const struct dump_value *v = &f->values.data[i];
 
 		json_object_begin(j);
-		put_text(j, "kind", kinds[v->kind]);
-		put_text(j, "name", v->name);
-		put_text(j, "value", v->text);
+		json_member_text(j, "kind", kinds[v->kind]);
+		json_member_text(j, "name", v->name);
+		json_member_text(j, "value", v->text);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -46,22 +25,22 @@ static void put_values(struct json *j, const struct dump_frame *f)
 static void put_frame(struct json *j, const struct dump *d, const struct dump_frame *f)
 {
 	json_object_begin(j);
-	put_text(j, "function", f->function);
-	put_text(j, "file", f->file);
-	put_int(j, "line", f->line);
+	json_member_text(j, "function", f->function);
+	json_member_text(j, "file", f->file);
+	json_member_int(j, "line", f->line);
 	if (f->range.line) {
-		put_int(j, "end_line", f->range.end_line);
-		put_int(j, "column", f->range.column);
-		put_int(j, "end_column", f->range.end_column);
+		json_member_int(j, "end_line", f->range.end_line);
+		json_member_int(j, "column", f->range.column);
+		json_member_int(j, "end_column", f->range.end_column);
 	}
 	if (d->native)
-		put_bool(j, "native", false);
+		json_member_bool(j, "native", false);
 	if (d->options.source) {
-		put_text(j, "source", f->source);
-		put_bool(j, "source_changed", f->changed);
+		json_member_text(j, "source", f->source);
+		json_member_bool(j, "source_changed", f->changed);
 	}
 	if (d->options.locals && f->moved)
-		put_text(j, "locals", NULL);
+		json_member_text(j, "locals", NULL);
 	else if (d->options.locals)
 		put_values(j, f);
 	json_object_end(j);
@@ -81,13 +60,13 @@ static const char *end_name(uint8_t end)
 static void put_native(struct json *j, const struct dump_native_frame *f)
 {
 	json_object_begin(j);
-	put_text(j, "function", f->function);
-	put_text(j, "file", f->file);
-	put_int(j, "line", f->line);
-	put_bool(j, "native", true);
-	put_text(j, "module", f->module);
-	put_int(j, "address", (int64_t)f->address);
-	put_bool(j, "gap", f->gap);
+	json_member_text(j, "function", f->function);
+	json_member_text(j, "file", f->file);
+	json_member_int(j, "line", f->line);
+	json_member_bool(j, "native", true);
+	json_member_text(j, "module", f->module);
+	json_member_int(j, "address", (int64_t)f->address);
+	json_member_bool(j, "gap", f->gap);
 	json_object_end(j);
 }
 
@@ -103,7 +82,7 @@ static void put_stack(struct json *j, const struct dump *d, const struct dump_st
 {
 	size_t at = 0;
 
-	put_text(j, "stack", end_name(s->end));
+	json_member_text(j, "stack", end_name(s->end));
 	json_key(j, "frames");
 	json_array_begin(j);
 	for (size_t i = 0; i < s->frames.len; i++) {
@@ -117,8 +96,8 @@ static void put_stack(struct json *j, const struct dump *d, const struct dump_st
 static void put_lock(struct json *j, const struct python_lock *lock)
 {
 	json_object_begin(j);
-	put_int(j, "id", (int64_t)lock->address);
-	put_text(j, "kind", lock->reentrant ? "RLock" : "lock");
+	json_member_int(j, "id", (int64_t)lock->address);
+	json_member_text(j, "kind", lock->reentrant ? "RLock" : "lock");
 	json_key(j, "owner");
 	if (lock->owner)
 		json_int(j, (int64_t)lock->owner);
@@ -130,21 +109,21 @@ static void put_lock(struct json *j, const struct python_lock *lock)
 static void put_thread(struct json *j, const struct dump *d, const struct dump_thread *t)
 {
 	json_object_begin(j);
-	put_int(j, "id", (int64_t)t->id);
-	put_int(j, "tid", t->tid);
-	put_text(j, "name", t->name);
-	put_bool(j, "main", t->main);
-	put_bool(j, "running", t->running);
-	put_text(j, "activity", t->activity);
+	json_member_int(j, "id", (int64_t)t->id);
+	json_member_int(j, "tid", t->tid);
+	json_member_text(j, "name", t->name);
+	json_member_bool(j, "main", t->main);
+	json_member_bool(j, "running", t->running);
+	json_member_text(j, "activity", t->activity);
 	if (d->has_gil)
-		put_text(j, "gil", t->holds_gil ? "held" : t->wants_gil ? "waiting" : NULL);
+		json_member_text(j, "gil", t->holds_gil ? "held" : t->wants_gil ? "waiting" : NULL);
 	json_key(j, "lock");
 	if (t->lock.address)
 		put_lock(j, &t->lock);
 	else
 		json_none(j);
 	if (d->native)
-		put_text(j, "native_stack", t->stack.natives_cut ? "cut" : "complete");
+		json_member_text(j, "native_stack", t->stack.natives_cut ? "cut" : "complete");
 	put_stack(j, d, &t->stack);
 	json_object_end(j);
 }
@@ -167,19 +146,19 @@ static void put_deadlocks(struct json *j, const struct dump *d)
 static void put_task(struct json *j, const struct dump *d, const struct dump_task *t)
 {
 	json_object_begin(j);
-	put_int(j, "id", (int64_t)t->address);
-	put_text(j, "name", t->name);
-	put_int(j, "loop", (int64_t)t->loop);
-	put_int(j, "thread", (int64_t)t->thread);
-	put_text(j, "state", t->running ? "running" : t->waits_for ? "waiting" : "ready");
-	put_text(j, "waits_for", t->waits_for);
+	json_member_int(j, "id", (int64_t)t->address);
+	json_member_text(j, "name", t->name);
+	json_member_int(j, "loop", (int64_t)t->loop);
+	json_member_int(j, "thread", (int64_t)t->thread);
+	json_member_text(j, "state", t->running ? "running" : t->waits_for ? "waiting" : "ready");
+	json_member_text(j, "waits_for", t->waits_for);
 	json_key(j, "awaited_by");
 	if (t->awaited_by)
 		json_int(j, (int64_t)t->awaited_by);
 	else
 		json_none(j);
-	put_bool(j, "circle", t->in_circle);
-	put_int(j, "depth", t->depth);
+	json_member_bool(j, "circle", t->in_circle);
+	json_member_int(j, "depth", t->depth);
 	json_key(j, "frames");
 	json_array_begin(j);
 	for (size_t i = 0; i < t->stack.frames.len; i++)
@@ -197,11 +176,11 @@ static void put_greenlet(struct json *j, const struct dump *d, const struct dump
 	};
 
 	json_object_begin(j);
-	put_int(j, "id", (int64_t)g->address);
-	put_text(j, "name", g->name);
-	put_bool(j, "main", g->main == g->address);
-	put_int(j, "thread", (int64_t)g->thread);
-	put_text(j, "state", states[g->state]);
+	json_member_int(j, "id", (int64_t)g->address);
+	json_member_text(j, "name", g->name);
+	json_member_bool(j, "main", g->main == g->address);
+	json_member_int(j, "thread", (int64_t)g->thread);
+	json_member_text(j, "state", states[g->state]);
 	json_key(j, "parent");
 	if (dump_greenlet_at(d, g->parent))
 		json_int(j, (int64_t)g->parent);
@@ -222,11 +201,11 @@ void dump_put_json(const struct dump *d, struct buf *out)
 		snprintf(text, sizeof(text), "%u.%u.%u", version >> 24, version >> 16 & 0xff,
 			 version >> 8 & 0xff);
 	json_object_begin(&j);
-	put_int(&j, "pid", d->pid);
-	put_text(&j, "command", d->command);
-	put_text(&j, "multiprocessing", d->name);
-	put_text(&j, "python", d->program ? text : NULL);
-	put_text(&j, "program", d->program);
+	json_member_int(&j, "pid", d->pid);
+	json_member_text(&j, "command", d->command);
+	json_member_text(&j, "multiprocessing", d->name);
+	json_member_text(&j, "python", d->program ? text : NULL);
+	json_member_text(&j, "program", d->program);
 	json_key(&j, "threads");
 	json_array_begin(&j);
 	for (size_t i = 0; i < d->threads.len; i++)
@@ -243,7 +222,7 @@ void dump_put_json(const struct dump *d, struct buf *out)
 	for (size_t i = 0; i < d->greenlets.len; i++)
 		put_greenlet(&j, d, &d->greenlets.data[i]);
 	json_array_end(&j);
-	put_bool(&j, "greenlets_unknown", d->greenlets_unknown);
+	json_member_bool(&j, "greenlets_unknown", d->greenlets_unknown);
 	json_object_end(&j);
 	buf_putc(out, '\n');
 }

@@ -226,6 +226,7 @@ def test_the_program_ends_as_it_does_alone(glim, text, tmp_path):
     r = mem(glim, "--python", sys.executable, path, expect=ENDS[text])
     (process,) = processes(r)
     assert alone.stderr in r.stderr
+    assert (process["end"] is None) == (ENDS[text] > 128)
     if "kept" in text:
         line = process["functions"][0]["lines"][0]
         assert line["increment"] >= 1 << 20

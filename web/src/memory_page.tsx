@@ -115,7 +115,7 @@ function Body({ run, process }: { run: Run; process: Process }) {
 	return (
 		<main class="mem-main">
 			{process.remarks.map((r) => <p class="notice" key={r}><Icon name="warn" />{r}</p>)}
-			{process.end === null && <p class="notice"><Icon name="warn" />It ended without a word (killed, or by os._exit): what was measured until then is shown.</p>}
+			{process.end === null && <p class="notice"><Icon name="warn" />It ended without a word (killed, or became another program): what was measured until then is shown.</p>}
 			<Timeline process={process} onPeak={() => p.line && setAt({ file: p.file ?? "", line: p.line })} />
 			<div class="mem-split">
 				<aside class="mem-side">

@@ -15,8 +15,7 @@ static void put_known(struct json *j, const char *key, int64_t v)
 
 static void put_seconds(struct json *j, const char *key, uint64_t ns)
 {
-	json_key(j, key);
-	json_double(j, (double)ns / NSEC_PER_SEC);
+	json_member_double(j, key, (double)ns / NSEC_PER_SEC);
 }
 
 static void put_line(struct json *j, const struct memory_line *l)
@@ -220,8 +219,7 @@ void report_put_run(struct json *j, const struct memory_run *run, struct report_
 {
 	bool marked = report_marked(run);
 
-	json_key(j, "start");
-	json_double(j, (double)run->start_ns / NSEC_PER_SEC);
+	json_member_double(j, "start", (double)run->start_ns / NSEC_PER_SEC);
 	json_key(j, "processes");
 	json_array_begin(j);
 	for (size_t i = 0; i < run->processes.len; i++)

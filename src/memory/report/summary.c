@@ -118,7 +118,8 @@ void memory_report_summary(const struct memory_run *run, const struct memory_rep
 		}
 		if (!p->end_ns && !p->watched) {
 			put_process_name(out, run, p);
-			buf_puts(out, "it ended without a word (killed, or by os._exit): what was "
+			buf_puts(out, "it ended without a word (killed, or became another "
+				      "program): what was "
 				      "measured until then is shown\n");
 		}
 	}
@@ -199,14 +200,28 @@ static void put_frame(const struct profile *p, uint32_t frame, struct buf *out)
 	buf_puts(out, "\n");
 }
 
+/* The frames of Python's own import machinery, which its tracebacks leave out, too. */
+static bool imports(const struct profile *p, uint32_t frame)
+{
+	uint32_t function = p->frames.data[frame].function;
+	const char *file = profile_text(p, p->functions.data[function].file);
+
+	return !strncmp(file, "<frozen importlib.", 18);
+}
+
 static void put_holder(const struct profile *p, const struct holder *h, int64_t all,
 		       struct buf *out)
 {
 	enum { MAX_DEPTH = 64, SHOWN = 12, INDENT = 38 };
 	uint32_t frames[MAX_DEPTH];
 	size_t depth = h->stack ? profile_unroll(p, h->stack, frames, MAX_DEPTH) : 0;
-	size_t known = MIN(depth, (size_t)MAX_DEPTH), shown = MIN(known, (size_t)SHOWN);
+	size_t known = MIN(depth, (size_t)MAX_DEPTH), told = 0, shown;
 
+	for (size_t i = 0; i < known; i++)
+		if (!told || !imports(p, frames[i]))
+			frames[told++] = frames[i];
+	depth -= known - told;
+	shown = MIN(told, (size_t)SHOWN);
 	buf_printf(out, "%12.3f MiB %6.1f %11lld   ", (double)h->bytes / MIB,
 		   all > 0 ? 100.0 * (double)h->bytes / (double)all : 0.0, (long long)h->blocks);
 	if (!known)

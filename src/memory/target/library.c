@@ -78,11 +78,25 @@ __attribute__((constructor)) static void begin(void)
 	errno = error;
 }
 
+/* A child of vfork that found no program to become shares all of this with its parent. */
 __attribute__((destructor)) static void end(void)
 {
+	if (header->pid != (int32_t)getpid())
+		return;
 	header->end_ns = library_now();
 	if (header->state == MEMORY_TRACING)
 		header->state = MEMORY_ENDED;
+}
+
+/* os._exit, and with it every forked child of multiprocessing. */
+__attribute__((visibility("default"))) void _exit(int status)
+{
+	void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "_exit");
+
+	end();
+	if (real)
+		real(status);
+	__builtin_trap();
 }
 
 /* A child that goes on as a copy: Python's os.fork and multiprocessing. One that only starts

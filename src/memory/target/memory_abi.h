@@ -40,7 +40,7 @@ struct memory_config_abi {
 enum memory_state {
 	MEMORY_LOADED = 1,  /* no interpreter began to run code yet */
 	MEMORY_TRACING = 2, /* lines are measured */
-	MEMORY_ENDED = 3,   /* by returning from main or by exit */
+	MEMORY_ENDED = 3,   /* by returning from main, by exit or _exit */
 	MEMORY_UNABLE = 4,  /* see problem */
 };
 /* Why nothing can be measured. X(NAME, number, text) */
