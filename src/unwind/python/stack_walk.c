@@ -24,10 +24,10 @@ static _Thread_local struct {
 	struct frame_link callee; /* the frame before, where it is a neighbour of that */
 	uint64_t callee_code;	  /* of the frame before, where it is none; 0: not known */
 	bool callee_in_both;	  /* images that was alive */
-	/* A frame that is over in both images, the one that had called it, and where it stood then,
-	 * if it had called, too. */
-	uint64_t left, left_caller, left_instruction;
-	bool left_called;
+	/* A frame that is over in both images, and the one that had called it. */
+	uint64_t left, left_caller;
+	/* A frame that stands somewhere else by now, and where it called from. */
+	uint64_t gone_on, call_instruction;
 	bool torn; /* it came to a frame that the images tell different things of */
 } current;
 
@@ -123,14 +123,17 @@ static void forget_when_full(struct map64 *m)
 		map64_fini(m);
 }
 
-/* A frame stands at the same instruction in both images, and so it did when what it called ran,
- * which one image has alive, or both. */
-static void learn_call(uint64_t frame, uint64_t instruction, uint64_t key)
+/* A frame stands at the same instruction in both images. So it did when what it called ran, where
+ * that is alive in both and was copied around it; else that is the best guess until it is known. */
+static void learn_call(uint64_t frame, const struct frame_link *caller, uint64_t key)
 {
 	struct stack_walk *s = current.walk;
+	uint64_t place = hash_mix(current.callee_code, caller->code);
 
-	forget_when_full(&s->places);
-	map64_set(&s->places, hash_mix(current.callee_code, frame), instruction);
+	if (current.callee_in_both || !map64_get(&s->places, place)) {
+		forget_when_full(&s->places);
+		map64_set(&s->places, place, caller->instruction);
+	}
 	if (!current.callee_in_both)
 		return;
 	forget_when_full(&s->calls);
@@ -138,8 +141,23 @@ static void learn_call(uint64_t frame, uint64_t instruction, uint64_t key)
 	map64_set(&s->callers, caller_key(current.callee_code, frame), frame);
 }
 
-/* Both images have a frame alive, at different instructions: it stands at one from which it is
- * known to call, else take it from the image that its callee comes from. */
+/* A frame has gone on since it called: it stood where it was seen to call last. Of a call that was
+ * never seen nothing better is known than what is there. */
+static bool find_place(uint64_t frame, const struct frame_link *caller)
+{
+	const uint64_t *place =
+		map64_get(&current.walk->places, hash_mix(current.callee_code, caller->code));
+
+	if (!place)
+		return false;
+	current.gone_on = frame;
+	current.call_instruction = *place;
+	return true;
+}
+
+/* Both images have a frame alive: it stands where it is known to call from, in one of them, else it
+ * is taken from the image that its callee comes from. A callee that only one image has alive may
+ * have been over before its caller was copied at all. */
 static enum stack_image image_at_call(uint64_t frame, const struct frame_link *a,
 				      const struct frame_link *b)
 {
@@ -153,7 +171,9 @@ static enum stack_image image_at_call(uint64_t frame, const struct frame_link *a
 	if (knows_first != knows_second)
 		return knows_first ? STACK_FIRST : STACK_SECOND;
 	if (first == second)
-		learn_call(frame, a->instruction, first);
+		learn_call(frame, a, first);
+	if (!current.callee_in_both && !(knows_first && first == second))
+		find_place(frame, a);
 	return current.image;
 }
 
@@ -190,18 +210,6 @@ static bool find_caller_of_left(uint64_t frame, const struct frame_link *a,
 	return found == 1;
 }
 
-/* A frame is over that was not when its callee was copied: it stood where it called that. */
-static bool find_place_of_left(uint64_t frame)
-{
-	const uint64_t *place =
-		map64_get(&current.walk->places, hash_mix(current.callee_code, frame));
-
-	current.left_called = place;
-	if (place)
-		current.left_instruction = *place;
-	return place;
-}
-
 static bool has_caller(const struct frame_link *f)
 {
 	return f->state != FRAME_DEAD && f->previous;
@@ -224,7 +232,8 @@ static enum stack_image image_of_far(uint64_t frame)
 		current.callee_in_both = false;
 		ret = has_caller(&a) ? STACK_FIRST : STACK_SECOND;
 	} else if (own_object && over && a.code == b.code) {
-		current.torn |= !find_place_of_left(frame) || !find_caller_of_left(frame, &a, &b);
+		/* It was not when its callee was copied. */
+		current.torn |= !find_place(frame, &a) || !find_caller_of_left(frame, &a, &b);
 		current.callee_in_both = false;
 	} else {
 		current.torn |= !same_link(&a, &b) || (a.own_object && a.state == FRAME_DEAD) ||
@@ -269,12 +278,11 @@ static int read_frame(void *dst, size_t size, uint64_t address)
 	const struct python_layout *l = &current.walk->python->process.layout;
 	int code = read_image(&image, address, dst, size);
 
-	if (code || address != current.left)
-		return code;
-	put_word(dst, size, l->frame_previous, current.left_caller);
-	if (current.left_called)
-		put_word(dst, size, l->frame_instruction, current.left_instruction);
-	return 0;
+	if (!code && address == current.left)
+		put_word(dst, size, l->frame_previous, current.left_caller);
+	if (!code && address == current.gone_on)
+		put_word(dst, size, l->frame_instruction, current.call_instruction);
+	return code;
 }
 
 static int read_copied(void *dst, size_t size, uint64_t address)
@@ -353,8 +361,7 @@ static bool walk_copy(struct stack_walk *s, struct stack_thread *t, enum stack_i
 	current.callee = (struct frame_link){};
 	current.callee_code = 0;
 	current.callee_in_both = false;
-	current.left = 0;
-	current.left_called = false;
+	current.left = current.gone_on = 0;
 	ret->entries = s->entries[image];
 	ret->frames = s->frames[image];
 	if (python_take_thread(&w, py, t->state) <= 0)

@@ -16,8 +16,7 @@ struct stack_walk {
 	struct map64 calls;   /* hashes of callee, caller and the instruction of the call, seen in
 			       * both images of a copy */
 	struct map64 callers; /* frames that made them, by hash of the callee and a small number */
-	struct map64 places;  /* the last instruction of a call, by hash of the callee and the frame
-			       * that called */
+	struct map64 places;  /* the last instruction of a call, by hash of callee and caller */
 	struct unwind_entry *entries[STACK_IMAGES]; /* of the walk over each image */
 	uint64_t *frames[STACK_IMAGES];		    /* where each of them was */
 };
