@@ -1,5 +1,5 @@
-/* No Python, but it says so: a _PyRuntime in which every pointer leads back to it, so that all lists
- * and chains of frames go round, every size is enormous and every thread is this one.
+/* No Python, but it says so: a _PyRuntime in which every pointer leads back to it, so that all
+ * lists and chains of frames go round, every size is enormous and every thread is this one.
  *
  * Says "ready", and waits. cc -DVERSION=0x030b07f0 -rdynamic */
 #include <stdint.h>
