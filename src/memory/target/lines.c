@@ -94,10 +94,13 @@ static inline struct amount measure(void)
 
 static inline void see_peak(const struct activation *a, const struct amount *m)
 {
+	/* With what this thread gave back before the line was over. */
+	int64_t most = m->usage + (m->high - m->level);
+
 	header->usage = m->usage;
-	if (likely(m->usage <= header->peak))
+	if (likely(most <= header->peak))
 		return;
-	header->peak = m->usage;
+	header->peak = most;
 	header->peak_ns = library_now();
 	header->peak_function = a->code->number;
 	header->peak_line =
