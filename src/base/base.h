@@ -53,6 +53,24 @@ static inline int take_fd(int *fd)
 		v__;                                                                               \
 	})
 
+/* What stands behind the last slash of a path; a path that ends in one is all of it. */
+static inline const char *path_last(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* Numbers come from strangers, too: a sum stops at the end of its range instead of wrapping. */
+static inline int64_t add_saturated(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (!__builtin_add_overflow(a, b, &sum))
+		return sum;
+	return b > 0 ? INT64_MAX : INT64_MIN;
+}
+
 /* Heap memory, never NULL; the names keep clear of those of libiberty. mem_calloc zeroes and checks
  * n * size for overflow, so does mem_reallocarray. */
 void *mem_calloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));

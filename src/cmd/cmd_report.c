@@ -28,13 +28,6 @@ struct report {
 	int64_t total, samples;
 };
 
-static const char *file_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
 /* --- what is asked for -------------------------------------------------------------------------
  */
 
@@ -145,7 +138,7 @@ static void put_function(struct table *t, const struct report *r, const struct t
 	uint32_t line = row->line ? row->line : r->o->lines ? 0 : f->start_line;
 
 	if (f->file)
-		buf_puts(&place, file_name(profile_text(p, f->file)));
+		buf_puts(&place, path_last(profile_text(p, f->file)));
 	else if (f->kind == FRAME_KERNEL)
 		buf_puts(&place, "[kernel]");
 	else if (f->module && f->name)

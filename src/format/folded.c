@@ -28,13 +28,6 @@ static void put_escaped(struct buf *b, const char *s, size_t len)
 		buf_puts(b, NO_PROCESS);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
 static void put_frame(const struct profile *p, uint32_t frame, struct buf *scratch, struct buf *out)
 {
 	const struct profile_frame *f = &p->frames.data[frame];
@@ -43,7 +36,7 @@ static void put_frame(const struct profile *p, uint32_t frame, struct buf *scrat
 	scratch->len = 0;
 	frame_text_put(p, frame, scratch);
 	if (function->kind == FRAME_PYTHON && function->file) {
-		buf_printf(scratch, " (%s", base_name(profile_text(p, function->file)));
+		buf_printf(scratch, " (%s", path_last(profile_text(p, function->file)));
 		if (f->line)
 			buf_printf(scratch, ":%u", f->line);
 		buf_putc(scratch, ')');

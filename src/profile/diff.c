@@ -173,18 +173,12 @@ static void put_stack(const struct diff *d, const struct profile_sample *s, stru
 	vec_fini(&functions);
 }
 
-/* Counts come from strangers, too: a sum stops at the end of its range. */
-static int64_t add(int64_t a, int64_t b)
-{
-	return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a;
-}
-
 int64_t diff_count_before(const struct diff *d)
 {
 	int64_t sum = 0;
 
 	for (size_t i = 0; i < d->joined->samples.len; i++)
-		sum = add(sum, MAX(d->before_counts[i], (int64_t)0));
+		sum = add_saturated(sum, MAX(d->before_counts[i], (int64_t)0));
 	return sum;
 }
 
@@ -208,8 +202,8 @@ static void put_lines(const struct strtab *lines, const struct weights *weights,
 	struct weights all = {};
 
 	for (size_t i = 0; i < n; i++) {
-		all.before = add(all.before, weights[i].before);
-		all.after = add(all.after, weights[i].after);
+		all.before = add_saturated(all.before, weights[i].before);
+		all.after = add_saturated(all.after, weights[i].after);
 	}
 	periods_init(&before, period, all.before);
 	periods_init(&after, period, all.after);
@@ -239,8 +233,8 @@ void diff_put_folded(const struct diff *d, struct buf *out)
 			vec_push(&weights, (struct weights){});
 		struct weights *sum = &weights.data[id - 1], w = weights_of(d, i);
 
-		sum->before = add(sum->before, w.before);
-		sum->after = add(sum->after, w.after);
+		sum->before = add_saturated(sum->before, w.before);
+		sum->after = add_saturated(sum->after, w.after);
 	}
 	put_lines(&lines, weights.data, weights.len, d->joined->period, out);
 	vec_fini(&weights);

@@ -33,16 +33,6 @@ const char *remark_text(enum remark remark)
 	return text[remark];
 }
 
-/* Numbers come from strangers too: a sum stops at the end of its range instead of wrapping. */
-static int64_t add_saturated(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	if (!__builtin_add_overflow(a, b, &sum))
-		return sum;
-	return b > 0 ? INT64_MAX : INT64_MIN;
-}
-
 /* The root stack alone. */
 static void start_stacks(struct profile *p)
 {

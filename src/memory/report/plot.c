@@ -230,8 +230,7 @@ static void put_peak(const struct plot *p)
 		   x, y, x + (left ? -10 : 10), MAX(y - 8, TOP - 6.0), left ? "end" : "start",
 		   (double)peak.bytes / MIB);
 	if (peak.function) {
-		const char *slash = strrchr(peak.function->file, '/');
-		const char *name = slash ? slash + 1 : peak.function->file;
+		const char *name = path_last(peak.function->file);
 
 		buf_puts(p->out, ", ");
 		put_xml(p->out, name, strlen(name));

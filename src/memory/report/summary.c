@@ -7,13 +7,6 @@ static void put_escaped(struct buf *out, const char *s)
 	utf8_put_printable(out, s, strlen(s));
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
 /* --- the summary -------------------------------------------------------------------------------
  */
 
@@ -42,7 +35,7 @@ static void put_peak(struct buf *out, const struct memory_run *run, const struct
 	buf_printf(out, " %s after %.2f s", report_measure(p), (double)peak.time_ns / NSEC_PER_SEC);
 	if (peak.function) {
 		buf_puts(out, ", at ");
-		put_escaped(out, base_name(peak.function->file));
+		put_escaped(out, path_last(peak.function->file));
 		buf_printf(out, ":%u (", peak.line);
 		put_escaped(out, peak.function->name);
 		buf_puts(out, ")");
@@ -149,13 +142,6 @@ static int heavier(const void *pa, const void *pb)
 	return a->frame < b->frame ? -1 : a->frame > b->frame;
 }
 
-static int64_t add(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
-}
-
 static void find_holders(const struct profile *p, holder_list *ret)
 {
 	struct map64 known = {};
@@ -172,8 +158,8 @@ static void find_holders(const struct profile *p, holder_list *ret)
 		}
 		struct holder *h = &ret->data[*at];
 
-		h->bytes = add(h->bytes, s->value);
-		h->blocks = add(h->blocks, s->count);
+		h->bytes = add_saturated(h->bytes, s->value);
+		h->blocks = add_saturated(h->blocks, s->count);
 		h->ways++;
 		if (s->value > h->heaviest) {
 			h->heaviest = s->value;
@@ -194,7 +180,7 @@ static void put_frame(const struct profile *p, uint32_t frame, struct buf *out)
 	profile_put_frame_name(p, frame, &name);
 	utf8_put_printable(out, (const char *)name.data, name.len);
 	buf_puts(out, "  ");
-	put_escaped(out, base_name(profile_text(p, function->file)));
+	put_escaped(out, path_last(profile_text(p, function->file)));
 	if (f->line)
 		buf_printf(out, ":%u", f->line);
 	buf_puts(out, "\n");
