@@ -6,39 +6,19 @@
 
 #include "base/clock.h"
 #include "memory/target/memory_abi.h"
+#include "process/usage.h"
 
 enum { FIRST_INTERVAL_MS = 10, MAX_POINTS = 8192, MAX_PROCESSES = 256 };
 
 void memory_watch_init(struct memory_watch *w, const char *folder, bool allocated)
 {
-	*w = (struct memory_watch){.folder = folder,
-				   .allocated = allocated,
-				   .interval_ms = FIRST_INTERVAL_MS,
-				   .page = (uint64_t)sysconf(_SC_PAGESIZE)};
+	*w = (struct memory_watch){
+		.folder = folder, .allocated = allocated, .interval_ms = FIRST_INTERVAL_MS};
 }
 
 void memory_watch_fini(struct memory_watch *w)
 {
 	vec_fini(&w->points);
-}
-
-/* -1: it is gone. */
-static int64_t resident(const struct memory_watch *w, pid_t pid)
-{
-	char path[64], text[128], *end;
-	cleanup_close int fd = -1;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-	if (n <= 0)
-		return -1;
-	text[n] = 0;
-	strtoull(text, &end, 10);
-	/* Of a zombie all is 0. */
-	n = (ssize_t)(strtoull(end, NULL, 10) * w->page);
-	return n ? n : -1;
 }
 
 static int64_t allocated(const struct memory_watch *w, int folder, const char *name)
@@ -79,8 +59,8 @@ static void look_at(struct memory_watch *w, pid_t pid, int folder, const char *n
 	struct memory_watch_point p = {
 		.pid = pid, .look = w->looks, .realtime_ns = (uint64_t)clock_real_ns()};
 
-	p.resident = resident(w, pid);
-	if (p.resident < 0)
+	p.resident = usage_resident(pid);
+	if (!p.resident)
 		return;
 	p.allocated = name ? allocated(w, folder, name) : -1;
 	vec_push(&w->points, p);

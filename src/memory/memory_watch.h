@@ -19,7 +19,6 @@ struct memory_watch {
 	pid_t pid;
 	bool allocated;	 /* look at that, too */
 	int interval_ms; /* until the next look */
-	uint64_t page;	 /* bytes */
 	uint32_t looks;
 	VEC(struct memory_watch_point) points;
 };

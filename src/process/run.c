@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "process/usage.h"
 
 enum {
 	MAX_PROC_FILE = 8192,
@@ -96,18 +97,6 @@ static int64_t read_bytes(struct run *r)
 	return (int64_t)io.len;
 }
 
-static int64_t resident(pid_t pid)
-{
-	cleanup_buf struct buf b = {};
-	char name[16];
-	long long pages;
-
-	snprintf(name, sizeof(name), "%d", pid);
-	if (read_proc(name, "statm", &b) < 0 || sscanf(buf_cstr(&b), "%*d %lld", &pages) != 1)
-		return 0;
-	return pages * sysconf(_SC_PAGESIZE);
-}
-
 /* ---- while it runs ---- */
 
 void run_begin(struct run_watch *w, pid_t pid, int ended, struct family *family)
@@ -123,7 +112,7 @@ void run_begin(struct run_watch *w, pid_t pid, int ended, struct family *family)
 
 static void look_at_memory(struct run_watch *w, struct run *r, int64_t now)
 {
-	int64_t own = resident(w->pid), all = own;
+	int64_t own = usage_resident(w->pid), all = own;
 	unsigned int living = 0;
 
 	/* Nothing: it has ended meanwhile. */
@@ -138,7 +127,7 @@ static void look_at_memory(struct run_watch *w, struct run *r, int64_t now)
 
 			if (!m->alive)
 				continue;
-			all += resident(m->pid);
+			all += usage_resident(m->pid);
 			living++;
 		}
 	}

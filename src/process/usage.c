@@ -183,6 +183,21 @@ static int read_processes(struct usage *u, struct err *e)
 	return 0;
 }
 
+int64_t usage_resident(pid_t pid)
+{
+	cleanup_close int fd = -1;
+	char path[64], text[128];
+	long long pages;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	text[MAX(n, (ssize_t)0)] = 0;
+	/* proc(5): pages, and of these the resident ones. Of a zombie all is 0. */
+	return sscanf(text, "%*d %lld", &pages) == 1 ? pages * sysconf(_SC_PAGESIZE) : 0;
+}
+
 int usage_read(struct usage *u, struct err *e)
 {
 	uint64_t busy = 0;

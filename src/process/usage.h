@@ -42,6 +42,8 @@ struct usage {
 int usage_read(struct usage *u, struct err *e);
 /* Only what all CPUs worked since boot, in clock ticks, and how many there are. */
 int usage_read_host(uint64_t *ret_busy, unsigned int *ret_cpus, struct err *e);
+/* Only the bytes of one process that are resident; 0: it is gone, or has ended. */
+int64_t usage_resident(pid_t pid);
 void usage_fini(struct usage *u);
 
 #endif
