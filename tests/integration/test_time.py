@@ -32,7 +32,7 @@ def python(*lines):
 
 
 def test_a_program_of_which_all_is_known(glim):
-    """0.2 s of CPU in itself, 0.1 s in a child, 64 MiB of memory, 5 MiB written, 0.1 s asleep."""
+    """0.2 s of CPU in itself, 0.1 s in a child, 64 MiB of memory, 5 MiB written, 0.2 s asleep."""
     d = measured(
         glim, "--",
         *python(
@@ -41,7 +41,7 @@ def test_a_program_of_which_all_is_known(glim):
             "b = bytearray(os.urandom(1)) * (64 << 20)",
             "null = os.open('/dev/null', os.O_WRONLY)",
             "for i in range(80): os.write(null, b[:1 << 16])",
-            "time.sleep(0.1)",
+            "time.sleep(0.2)",
             BURN.format(0.2).split("\n")[1],
             "os._exit(0)",
         ),
@@ -54,7 +54,7 @@ def test_a_program_of_which_all_is_known(glim):
     assert 5 << 20 <= d["bytes_written"] < 6 << 20
     assert d["minor_faults"] > (64 << 20) // (4096 * 512) and d["voluntary_switches"] >= 2
     waiting = d["waiting"]
-    assert waiting["total"] >= 0.2  # asleep, and while the child had the CPU
+    assert waiting["total"] >= 0.2  # asleep; the child may run beside what its parent still does
     parts = [waiting["run_queue"], waiting["disk"] or 0, waiting["other"]]
     assert abs(sum(parts) - waiting["total"]) < 1e-6 and min(parts) >= 0
     assert (waiting["disk"] is None) == any("disk waits" in s for s in d["unknown"])
