@@ -101,7 +101,7 @@ def compile_case(case, out, flags=(), sources=None):
     sources = [PROGRAMS / s for s in sources or case.sources]
     if case.compiler == "go":
         call(["go", "build", *case.flags, "-o", out, "."], cwd=sources[0],
-             env={**os.environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"})
+             env={"GOTOOLCHAIN": "local", **os.environ, "GOFLAGS": "-buildvcs=false"})
     elif case.compiler == "rustc":
         call(["rustc", "--edition=2021", *case.flags, "-o", out, *sources])
     else:
