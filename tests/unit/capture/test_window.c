@@ -381,6 +381,16 @@ static void test_python_outcomes(void **state)
 	us->has_python = false;
 }
 
+/* Of frames that changed while they were read the inner ones are missing. */
+static void test_python_torn(void **state)
+{
+	make_record();
+	record.sample.entries = record.sample.native_entries = 0;
+	record.sample.flags = PROBE_PYTHON;
+	record.sample.python_end = UNWIND_PYTHON_TORN;
+	expect_mark(OUTCOME_PYTHON_TORN, us);
+}
+
 /* Python frames whose names cannot be read are one mark in their place. */
 static void test_python_without_names(void **state)
 {
@@ -450,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_names_that_come_late),
 		cmocka_unit_test(test_lines_that_come_late),
 		cmocka_unit_test(test_python_outcomes),
+		cmocka_unit_test(test_python_torn),
 		cmocka_unit_test(test_python_without_names),
 		cmocka_unit_test(test_python_apart),
 	};
