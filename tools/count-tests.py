@@ -4,16 +4,22 @@
 usage: count-tests.py meson TESTLOG.json     cmocka programs run by meson
        count-tests.py junit FILE.xml...      pytest and other writers of JUnit files
        count-tests.py node FILE              what node's test runner prints (TAP or spec)
+       count-tests.py failed KIND FILE       the names of the tests that failed; KIND as above
        count-tests.py report FOLDER          all counts in FOLDER; exit status 1 unless all is well
 
 The first three print "passed failed skipped", which ./dev keeps as FOLDER/PART beside
-FOLDER/PART.status ("exit-status seconds").
+FOLDER/PART.status ("exit-status seconds"). "failed" ends with 1 where running those tests a second
+time could not tell anything new; FOLDER/PART.unsteady has the names of those that passed then.
 """
 import json
 import os
 import re
 import sys
 import xml.etree.ElementTree as xml
+
+# More failures than these are no accident of a busy machine, and what a sanitizer saw is there.
+ACCIDENTS = 3
+SANITIZERS = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|: runtime error: ")
 
 
 def count_meson(path):
@@ -56,6 +62,43 @@ def count_node(path):
             said.get("skipped", 0) + said.get("todo", 0))
 
 
+def failed_meson(path):
+    """Names and what was said of each."""
+    with open(path) as f:
+        for test in map(json.loads, f):
+            if test["result"] not in ("OK", "SKIP"):
+                yield test["name"], (test.get("stdout") or "") + (test.get("stderr") or "")
+
+
+def failed_junit(path):
+    for case in xml.parse(path).iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            yield "%s::%s" % (case.get("classname"), case.get("name")), "".join(case.itertext())
+
+
+def failed_node(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        said = re.findall(r"^(?:not ok \d+ -|\u2716) (.*?)(?: \([\d.]+ms\))?$", f.read(), re.M)
+    for name in sorted(set(said) - {"failing tests:"}):
+        yield name, ""
+
+
+def failed(kind, path):
+    found = list({"meson": failed_meson, "junit": failed_junit, "node": failed_node}[kind](path))
+    for name, _ in found:
+        print(name)
+    return 0 if 0 < len(found) <= ACCIDENTS and not any(SANITIZERS.search(t) for _, t in found) else 1
+
+
+def unsteady(folder, part):
+    """The tests of a part that failed, and passed when they ran again by themselves."""
+    try:
+        with open(os.path.join(folder, part + ".unsteady")) as f:
+            return f.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
 def report(folder):
     passed = failed = 0
     print()
@@ -70,8 +113,12 @@ def report(folder):
         except (OSError, ValueError):
             p = f_ = s = 0
         note = ""
+        again = unsteady(folder, part)
+        if again:
+            note = ", of these at the second try, and to be mended: " + ", ".join(again)
+            p, f_ = p + f_, 0
         if s:
-            note = ", %d skipped: a test that must run and did not is a failure" % s
+            note += ", %d skipped: a test that must run and did not is a failure" % s
             f_ += s
         if p + f_ == 0 or (status and not f_):
             note += ", exit status %d%s" % (status, "" if p + f_ else " and no test ran")
@@ -89,6 +136,8 @@ def main():
     what, args = sys.argv[1], sys.argv[2:]
     if what == "report":
         sys.exit(report(args[0]))
+    if what == "failed":
+        sys.exit(failed(*args))
     if what == "junit":
         counts = count_junit(args)
     else:
