@@ -1,13 +1,12 @@
 #include "probe/mappings.h"
 
 #include <linux/perf_event.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/perf_ring.h"
 #include "base/vec.h"
 
 enum {
@@ -20,8 +19,7 @@ enum {
 struct ring {
 	unsigned int cpu;
 	bool ended; /* nothing more comes; it goes when it is empty */
-	int fd;
-	struct perf_event_mmap_page *page; /* and RING_BYTES behind it */
+	struct perf_ring records;
 };
 /* A record that waits to be handed over, in the order of time. */
 struct waiting {
@@ -31,7 +29,6 @@ struct waiting {
 };
 struct mapping_events {
 	VEC(struct ring) rings;
-	size_t page_size;
 	VEC(struct waiting) waiting;
 	VEC(uint64_t) records; /* copies, each a multiple of 8 bytes */
 	uint64_t lost;
@@ -59,10 +56,7 @@ struct lost_record {
 
 struct mapping_events *mapping_events_new(void)
 {
-	struct mapping_events *m = mem_calloc(1, sizeof(*m));
-
-	m->page_size = (size_t)sysconf(_SC_PAGESIZE);
-	return m;
+	return mem_calloc(1, sizeof(struct mapping_events));
 }
 
 int mapping_events_add(struct mapping_events *m, unsigned int cpu, struct err *e)
@@ -82,6 +76,8 @@ int mapping_events_add(struct mapping_events *m, unsigned int cpu, struct err *e
 		.watermark = 1,
 		.wakeup_watermark = RING_BYTES, /* never */
 	};
+	struct ring r = {.cpu = cpu};
+	int code;
 	cleanup_close int fd =
 		(int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 
@@ -89,12 +85,11 @@ int mapping_events_add(struct mapping_events *m, unsigned int cpu, struct err *e
 		return err_set(e, -ENODEV, "CPU %u is not online", cpu);
 	if (fd < 0)
 		return err_sys(e, -errno, "cannot follow mappings on CPU %u", cpu);
-	void *page =
-		mmap(NULL, m->page_size + RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (page == MAP_FAILED)
-		return err_sys(e, -errno, "cannot map the ring for mappings on CPU %u", cpu);
-	vec_push(&m->rings, (struct ring){.cpu = cpu, .fd = take_fd(&fd), .page = page});
+	code = perf_ring_open(fd, RING_BYTES, RING_BYTES, &r.records);
+	if (code < 0)
+		return err_sys(e, code, "cannot map the ring for mappings on CPU %u", cpu);
+	take_fd(&fd);
+	vec_push(&m->rings, r);
 	return 0;
 }
 
@@ -106,8 +101,7 @@ void mapping_events_remove(struct mapping_events *m, unsigned int cpu)
 
 static void close_ring(struct mapping_events *m, size_t i)
 {
-	munmap(m->rings.data[i].page, m->page_size + RING_BYTES);
-	close(m->rings.data[i].fd);
+	perf_ring_close(&m->rings.data[i].records);
 	m->rings.data[i] = m->rings.data[--m->rings.len];
 }
 
@@ -123,48 +117,32 @@ void mapping_events_free(struct mapping_events *m)
 	free(m);
 }
 
-/* Copy a record out of the ring, where it may go over the end. */
-static void take_record(struct mapping_events *m, const uint8_t *data, uint64_t at, uint32_t size)
+/* Is there nothing left of it? */
+static bool read_ring(struct mapping_events *m, struct perf_ring *r)
 {
-	size_t words = size / sizeof(uint64_t), first = MIN(size, RING_BYTES - at % RING_BYTES);
+	while (m->waiting.len < MAX_RECORDS) {
+		vec_reserve(&m->records, MAX_RECORD / sizeof(uint64_t));
+		uint64_t *record = m->records.data + m->records.len;
+		ssize_t n = perf_ring_take(r, record, MAX_RECORD);
 
-	vec_reserve(&m->records, words);
-	uint8_t *to = (uint8_t *)(m->records.data + m->records.len);
-
-	memcpy(to, data + at % RING_BYTES, first);
-	memcpy(to + first, data, size - first);
-	/* The last word is the time (sample_id_all with PERF_SAMPLE_TIME only). */
-	vec_push(&m->waiting, (struct waiting){
-				      .time = m->records.data[m->records.len + words - 1],
-				      .at = m->records.len,
-				      .number = (uint32_t)m->waiting.len,
-			      });
-	m->records.len += words;
-}
-
-/* Was all that it holds read? */
-static bool read_ring(struct mapping_events *m, const struct ring *r)
-{
-	const uint8_t *data = (const uint8_t *)r->page + m->page_size;
-	uint64_t head = __atomic_load_n(&r->page->data_head, __ATOMIC_ACQUIRE);
-	uint64_t tail = r->page->data_tail;
-
-	while (tail < head && m->waiting.len < MAX_RECORDS) {
-		const struct perf_event_header *h = (const void *)(data + tail % RING_BYTES);
-
-		/* Written by the kernel: multiples of 8 bytes, headers never wrap. */
-		if (h->size < sizeof(struct comm_record) || h->size % sizeof(uint64_t) ||
-		    h->size > head - tail) {
-			m->lost++;
-			tail = head;
+		if (!n)
 			break;
+		/* The kernel's are multiples of 8 bytes. */
+		if (n < (ssize_t)sizeof(struct comm_record) || n % (ssize_t)sizeof(*record)) {
+			m->lost++;
+			continue;
 		}
-		if (h->size <= MAX_RECORD)
-			take_record(m, data, tail, h->size);
-		tail += h->size;
+		size_t words = (size_t)n / sizeof(*record);
+
+		/* The last word is the time (sample_id_all with PERF_SAMPLE_TIME only). */
+		vec_push(&m->waiting, (struct waiting){
+					      .time = record[words - 1],
+					      .at = m->records.len,
+					      .number = (uint32_t)m->waiting.len,
+				      });
+		m->records.len += words;
 	}
-	__atomic_store_n(&r->page->data_tail, tail, __ATOMIC_RELEASE);
-	return tail == head;
+	return perf_ring_empty(r);
 }
 
 static int by_time(const void *a, const void *b)
@@ -214,7 +192,7 @@ uint64_t mapping_events_drain(struct mapping_events *m, mapping_event_fn cb, voi
 	vec_clear(&m->waiting);
 	vec_clear(&m->records);
 	for (size_t i = m->rings.len; i-- > 0;)
-		if (read_ring(m, &m->rings.data[i]) && m->rings.data[i].ended)
+		if (read_ring(m, &m->rings.data[i].records) && m->rings.data[i].ended)
 			close_ring(m, i);
 	if (m->waiting.len)
 		qsort(m->waiting.data, m->waiting.len, sizeof(*m->waiting.data), by_time);

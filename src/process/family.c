@@ -3,12 +3,12 @@
 #include <linux/perf_event.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/perf_ring.h"
 
 enum {
 	RING_PAGES = 32, /* a CPU, at most: records of some 300 processes */
@@ -17,11 +17,6 @@ enum {
 	MAX_RECORD = 256,
 };
 
-struct ring {
-	int fd;
-	struct perf_event_mmap_page *page;
-	size_t size; /* of the data, a power of two */
-};
 struct record {
 	uint64_t time;
 	uint32_t type, pid, parent, tid;
@@ -30,7 +25,7 @@ struct record {
 	bool exec;
 };
 struct family_rings {
-	VEC(struct ring) list;
+	VEC(struct perf_ring) list; /* a CPU each */
 	VEC(struct record) records; /* of one drain */
 	int exits;		    /* process/exits.h, or below 0 */
 	thread_accounts accounts;   /* of one drain */
@@ -66,27 +61,10 @@ static int event_open(pid_t pid, int cpu)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* Memory for rings is counted, and a user may have used most of it. */
-static int ring_map(struct ring *r)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	for (size_t pages = RING_PAGES; pages; pages /= 2) {
-		void *p = mmap(NULL, (pages + 1) * page, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
-			       0);
-
-		if (p != MAP_FAILED) {
-			r->page = p;
-			r->size = pages * page;
-			return 0;
-		}
-	}
-	return -errno;
-}
-
 /* A ring a CPU: the kernel lets descendants write into none that belongs to all of them. */
 static int open_rings(struct family_rings *rings, pid_t pid)
 {
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	long cpus = sysconf(_SC_NPROCESSORS_CONF);
 
 	rings->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -94,32 +72,28 @@ static int open_rings(struct family_rings *rings, pid_t pid)
 		return -errno;
 	for (int cpu = 0; cpu < MIN(cpus, (long)MAX_CPUS); cpu++) {
 		struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-		struct ring r = {.fd = event_open(pid, cpu)};
-		int code = r.fd;
+		struct perf_ring r;
+		int code, fd = event_open(pid, cpu);
 
-		if (code == -ENODEV) /* it is offline */
+		if (fd == -ENODEV) /* it is offline */
 			continue;
-		if (code >= 0)
-			code = ring_map(&r);
-		if (code >= 0 && epoll_ctl(rings->epoll, EPOLL_CTL_ADD, r.fd, &event))
-			code = -errno;
-		if (r.fd >= 0)
-			vec_push(&rings->list, r);
-		if (code < 0)
+		code = fd < 0 ? fd : perf_ring_open(fd, RING_PAGES * page, page, &r);
+		if (code < 0) {
+			if (fd >= 0)
+				close(fd);
 			return code;
+		}
+		vec_push(&rings->list, r);
+		if (epoll_ctl(rings->epoll, EPOLL_CTL_ADD, fd, &event))
+			return -errno;
 	}
 	return 0;
 }
 
 static void close_rings(struct family_rings *rings)
 {
-	for (size_t i = 0; i < rings->list.len; i++) {
-		struct ring *r = &rings->list.data[i];
-
-		if (r->page)
-			munmap(r->page, r->size + (size_t)sysconf(_SC_PAGESIZE));
-		close(r->fd);
-	}
+	for (size_t i = 0; i < rings->list.len; i++)
+		perf_ring_close(&rings->list.data[i]);
 	if (rings->epoll >= 0)
 		close(rings->epoll);
 	if (rings->exits >= 0)
@@ -205,34 +179,15 @@ static void take_record(struct family *f, const struct perf_event_header *h, con
 	vec_push(&f->rings->records, r);
 }
 
-static void ring_copy(const struct ring *r, uint64_t at, void *ret, size_t n)
+static void ring_drain(struct family *f, struct perf_ring *r)
 {
-	const uint8_t *data = (const uint8_t *)r->page + sysconf(_SC_PAGESIZE);
-	size_t start = at & (r->size - 1), first = MIN(n, r->size - start);
+	uint64_t record[MAX_RECORD / sizeof(uint64_t)];
+	const struct perf_event_header *h = (const void *)record;
+	ssize_t n;
 
-	memcpy(ret, data + start, first);
-	memcpy((uint8_t *)ret + first, data, n - first);
-}
-
-static void ring_drain(struct family *f, const struct ring *r)
-{
-	uint64_t tail = r->page->data_tail;
-	uint64_t head = __atomic_load_n(&r->page->data_head, __ATOMIC_ACQUIRE);
-
-	while (tail < head) {
-		struct perf_event_header h;
-		uint8_t body[MAX_RECORD];
-
-		ring_copy(r, tail, &h, sizeof(h));
-		if (h.size < sizeof(h) || h.size > head - tail)
-			break;
-		if (h.size - sizeof(h) <= sizeof(body)) {
-			ring_copy(r, tail + sizeof(h), body, h.size - sizeof(h));
-			take_record(f, &h, body, h.size - sizeof(h));
-		}
-		tail += h.size;
-	}
-	__atomic_store_n(&r->page->data_tail, head, __ATOMIC_RELEASE);
+	while ((n = perf_ring_take(r, record, sizeof(record))) > 0)
+		take_record(f, h, (const uint8_t *)(h + 1), (size_t)n - sizeof(*h));
+	f->lost += n < 0;
 }
 
 /* ---- what they say ---- */
