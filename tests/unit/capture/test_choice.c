@@ -150,7 +150,9 @@ static void test_children(void **state)
 	child_tell(target.to);
 	drain_until(c, target.from, 0);
 	s = take_shares(c, target.pid);
-	assert_in_range(s.others, 270, 345);
+	/* 300, each once: when a turn on a CPU ends is chance, and what the host takes away
+	 * meanwhile is counted here but not by the clock that they burn by. */
+	assert_in_range(s.others, 250, 500);
 	capture_close(c);
 	child_end(&target);
 	child_end(&other);
@@ -192,6 +194,9 @@ static void test_number_in_use_again(void **state)
 	c = open_ok(&(struct capture_config){.hz = HZ, .pid = pid});
 	drain_until(c, -1, 20);
 	child_end(&target);
+	/* What it did since it was looked at last, which may be long ago on a full machine. */
+	while (capture_drain(c, NULL) > 0)
+		;
 	assert_true(take_shares(c, pid).its > 0);
 	assert_int_equal(pipe(up), 0);
 	if (!syscall(SYS_clone3, &args, sizeof(args))) {
@@ -201,7 +206,7 @@ static void test_number_in_use_again(void **state)
 	}
 	drain_until(c, up[0], 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	/* What the first one did while it ended may have come after its profile was taken. */
+	/* The last of the first one may have waited for something when its profile was taken. */
 	assert_true(take_shares(c, pid).its < 20);
 	capture_close(c);
 	close(up[0]);

@@ -234,12 +234,13 @@ static void test_million_nodes(void **state)
 			stack = profile_stack(p, stack, frames[(i * 7 + depth * (i % 13)) % 1000]);
 		profile_add(p, stack, labels[i % 4], 1, i);
 	}
-	int64_t start = clock_mono_ns();
+	int64_t start = clock_cpu_ns();
 
 	assert_int_equal(tree_build(p, 0, 0, &t, NULL), 0);
-	double seconds = (double)(clock_mono_ns() - start) / 1e9;
+	double seconds = (double)(clock_cpu_ns() - start) / 1e9;
 
-	print_message("%zu stacks, %zu nodes in %.3f s\n", p->stacks.len, t.nodes.len, seconds);
+	print_message("%zu stacks, %zu nodes in %.3f s of CPU time\n", p->stacks.len, t.nodes.len,
+		      seconds);
 	assert_true(t.nodes.len > 900000);
 	assert_true(seconds < 20);
 }

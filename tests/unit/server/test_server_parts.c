@@ -234,7 +234,7 @@ static void test_pool(void **state)
 		struct pollfd fd = {wake, POLLIN, 0};
 		eventfd_t n;
 
-		assert_int_equal(poll(&fd, 1, 10000), 1);
+		assert_int_equal(poll(&fd, 1, 60000), 1);
 		eventfd_read(wake, &n);
 		pool_collect(p);
 	}

@@ -80,7 +80,7 @@ static uint64_t settled(const struct scene *s)
 /* Ask, and run the servers until there is an answer. */
 static void ask(struct scene *s, const uint8_t *id, size_t len)
 {
-	int64_t end = clock_mono_ns() + 20 * NSEC_PER_SEC;
+	int64_t end = clock_mono_ns() + 60 * NSEC_PER_SEC;
 	uint64_t before = settled(s);
 
 	debuginfod_ask(s->d, id, len);

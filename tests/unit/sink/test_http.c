@@ -14,7 +14,11 @@ struct scene {
 	struct http_answer last;
 	char body[256];
 	unsigned int answers;
+	unsigned int timeout_s;
 };
+
+/* So long that a busy machine is no failure; and for who is to wait for nothing. */
+enum { PATIENCE_S = 60, SHORT_S = 1 };
 
 static int scene_setup(void **state)
 {
@@ -22,6 +26,7 @@ static int scene_setup(void **state)
 
 	signal(SIGPIPE, SIG_IGN);
 	s->loop = event_base_new();
+	s->timeout_s = PATIENCE_S;
 	*state = s;
 	return 0;
 }
@@ -47,10 +52,10 @@ static void serve(struct scene *s, const struct web_answer *answers, size_t n, c
 static int open_client(struct scene *s, const char *url, const char *key, const char *ca,
 		       struct err *e)
 {
-	return http_open(
-		s->loop,
-		&(struct http_config){.url = url, .key = key, .ca_file = ca, .timeout_s = 1},
-		&s->client, e);
+	return http_open(s->loop,
+			 &(struct http_config){
+				 .url = url, .key = key, .ca_file = ca, .timeout_s = s->timeout_s},
+			 &s->client, e);
 }
 
 static void connect_to(struct scene *s, const char *scheme_host, const char *prefix)
@@ -162,10 +167,15 @@ static void says_that_no_answer_came(void **state)
 
 	serve(s, &ok, 1, NULL);
 	s->web.hang = 1;
+	s->timeout_s = SHORT_S;
 	connect_to(s, "http://127.0.0.1", "");
 	assert_int_equal(post(s, "x"), 0);
 	assert_string_equal(s->last.error, "no answer within 1 s");
-	assert_int_equal(post(s, "x"), 200);
+	/* A machine that is full may take longer than that for an answer, too, but not each time.
+	 */
+	for (int tries = 0; tries < 30 && post(s, "x") != 200; tries++)
+		assert_string_equal(s->last.error, "no answer within 1 s");
+	assert_int_equal(s->last.status, 200);
 }
 
 static void speaks_tls(void **state)
