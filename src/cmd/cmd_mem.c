@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "cmd/interpreter.h"
 #include "cmd/launch.h"
 #include "cmd/mem_show.h"
 #include "cmd/options.h"
@@ -19,7 +20,8 @@
 enum { MAX_COMMAND = 1 << 20, MAX_SECONDS = 30 * 24 * 3600 };
 
 struct mem_options {
-	const char *module, *python, *pid, *seconds, *only, *allocated;
+	const char *module, *python, *pid, *seconds, *allocated;
+	option_values only;
 };
 struct mem {
 	const struct mem_options *o;
@@ -142,7 +144,7 @@ static int mem(struct mem *m)
 {
 	struct err e = {};
 	int status = 0;
-	int code = memory_folder_open(flags(m), &m->o->only, m->o->only ? 1 : 0, &m->folder, &e);
+	int code = memory_folder_open(flags(m), m->o->only.data, m->o->only.len, &m->folder, &e);
 
 	if (!code) {
 		memory_watch_init(&m->watch, m->folder.path, flags(m));
@@ -168,7 +170,7 @@ static int mem_attach(struct mem *m)
 			   ? options_seconds("-d", m->o->seconds, 0.01, MAX_SECONDS, &seconds, &e)
 			   : 0;
 
-	if (!code && (flags(m) || m->o->only))
+	if (!code && (flags(m) || m->o->only.len))
 		code = err_set(&e, -EINVAL,
 			       "of a process that runs already only resident memory is to be "
 			       "seen: start it with glim mem");
@@ -186,23 +188,44 @@ static int mem_attach(struct mem *m)
 
 /* ---- options ---- */
 
+/* In what the script or module runs: what was asked for, else what the script's first line says,
+ * else the python3 that is on PATH. */
+static int find_interpreter(const struct mem_options *o, const char *script, struct arena *a,
+			    const char *ret[INTERPRETER_WORDS], struct err *e)
+{
+	int n = 0;
+
+	if (!o->python && !o->module)
+		n = interpreter_of_script(script, a, ret, e);
+	if (n)
+		return n;
+	n = interpreter_find(o->python, a, &ret[0], e);
+	return n ? n : 1;
+}
+
 /* The command: as it stands behind "--", or Python with a script or a module. */
-static char **make_command(const struct mem_options *o, int argc, char **argv, int operand,
-			   struct arena *a)
+static int make_command(const struct mem_options *o, int argc, char **argv, int operand,
+			struct arena *a, char ***ret, struct err *e)
 {
 	bool whole = operand > 1 && !strcmp(argv[operand - 1], "--") && !o->module;
-	char **command = arena_array(a, char *, (size_t)(argc - operand) + 4);
+	const char *words[INTERPRETER_WORDS];
+	int nwords = whole ? 0 : find_interpreter(o, argv[operand], a, words, e);
+	char **command;
 	size_t n = 0;
 
-	if (!whole)
-		command[n++] = arena_strdup(a, o->python ? o->python : "python3");
+	if (nwords < 0)
+		return nwords;
+	command = arena_array(a, char *, (size_t)(argc - operand) + INTERPRETER_WORDS + 3);
+	for (int i = 0; i < nwords; i++)
+		command[n++] = arena_strdup(a, words[i]);
 	if (o->module) {
 		command[n++] = arena_strdup(a, "-m");
 		command[n++] = arena_strdup(a, o->module);
 	}
 	for (int i = operand; i < argc; i++)
 		command[n++] = argv[i];
-	return command;
+	*ret = command;
+	return 0;
 }
 
 int cmd_mem(int argc, char **argv)
@@ -214,12 +237,15 @@ int cmd_mem(int argc, char **argv)
 	const struct option_spec specs[] = {
 		{"module", 'm', "MODULE", "run a module as a script, as python -m does", &o.module,
 		 .last = true},
-		{"python", 0, "EXE", "the interpreter of a script or module (python3)", &o.python},
+		{"python", 0, "EXE",
+		 "the interpreter: path, name or version (the script's own, python3)", &o.python},
 		{"pid", 'p', "PID", "watch a process that runs already: memory over time only",
 		 &o.pid},
 		{"duration", 'd', "SECONDS", "with --pid: end by itself (until Ctrl-C)",
 		 &o.seconds},
-		{"only", 0, "PATTERN", "files or functions to measure (your own code)", &o.only},
+		{"only", 0, "PATTERN",
+		 "files or functions to measure; again: those, too (your own code)",
+		 .all = &o.only},
 		{"allocated", 0, NULL, "count allocated bytes, not resident memory", &o.allocated},
 		{"own", 0, NULL, "a column of growth without the functions called", &m.show.own},
 		{"peak-in-line", 0, NULL, "a column of the most that a line had while it ran",
@@ -256,6 +282,9 @@ int cmd_mem(int argc, char **argv)
 	} else if (operand >= 0 && operand == argc && !o.module && !o.pid) {
 		status = cmd_usage_error("mem", "say what to run: a script, -m MODULE, or -- "
 						"COMMAND");
+	} else if (operand >= 0 && o.only.len && (m.show.peak || m.show.leaks)) {
+		status = cmd_usage_error("mem", "--only is for lines: --peak and --leaks are of "
+						"all functions");
 	} else if (operand >= 0 && mem_show_check(&m.show, &e)) {
 		status = cmd_usage_error("mem", "%s", e.msg);
 	} else if (operand >= 0 && o.pid && (operand < argc || o.module)) {
@@ -263,10 +292,12 @@ int cmd_mem(int argc, char **argv)
 						"both");
 	} else if (operand >= 0 && o.pid) {
 		status = mem_attach(&m);
+	} else if (operand >= 0 && make_command(&o, argc, argv, operand, &memory, &m.command, &e)) {
+		status = cmd_usage_error("mem", "%s", e.msg);
 	} else if (operand >= 0) {
-		m.command = make_command(&o, argc, argv, operand, &memory);
 		status = mem(&m);
 	}
+	vec_fini(&o.only);
 	arena_fini(&memory);
 	return status;
 }

@@ -1,8 +1,11 @@
 #include "cmd/interpreter.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/utf8.h"
 
 static bool runnable(const char *path)
 {
@@ -145,4 +148,96 @@ int interpreter_find(const char *what, struct arena *a, const char **ret_path, s
 	}
 	*ret_path = path;
 	return 0;
+}
+
+/* ---- scripts ---- */
+
+/* The begin of the file as text, empty where it is none: it may be a pipe that is to be read once.
+ */
+static char *read_begin(const char *script, struct arena *a)
+{
+	enum { MAX_BEGIN = 1024 };
+	cleanup_close int fd = open(script, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char *text = arena_alloc(a, MAX_BEGIN + 1, 1);
+	struct stat st;
+	ssize_t n = -1;
+
+	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
+		n = read(fd, text, MAX_BEGIN);
+	text[MAX(n, 0)] = 0;
+	return text;
+}
+
+static size_t split(char *text, const char *separators, const char *ret[INTERPRETER_WORDS])
+{
+	char *rest = text, *word;
+	size_t n = 0;
+
+	while (n < INTERPRETER_WORDS && (word = strsep(&rest, separators)))
+		if (*word)
+			ret[n++] = word;
+	return n;
+}
+
+/* The words of the line without env: `/usr/bin/env python3`, `/usr/bin/env -S python3 -u`. */
+static size_t read_words(char *line, const char *ret[INTERPRETER_WORDS])
+{
+	size_t n = split(line, " \t\r", ret), skipped = 0;
+
+	if (!n || strcmp(path_last(ret[0]), "env"))
+		return n;
+	skipped = 1;
+	if (n > 1 && (!strcmp(ret[1], "-S") || !strcmp(ret[1], "--split-string")))
+		skipped = 2;
+	n -= MIN(n, skipped);
+	memmove(ret, ret + skipped, n * sizeof(*ret));
+	if (n && !strncmp(ret[0], "-S", 2))
+		ret[0] += 2;
+	return n;
+}
+
+static bool is_python(const char *path)
+{
+	return !strncmp(path_last(path), "python", strlen("python"));
+}
+
+/* It is text of a file: what a terminal may see of it. */
+static const char *printable(const char *word, struct arena *a)
+{
+	cleanup_buf struct buf b = {};
+
+	utf8_put_printable(&b, word, strlen(word));
+	return arena_strdup(a, buf_cstr(&b));
+}
+
+int interpreter_of_script(const char *script, struct arena *a, const char *ret[INTERPRETER_WORDS],
+			  struct err *e)
+{
+	static const char polyglot[] = "'''exec' ";
+	char *rest = read_begin(script, a), *line = strsep(&rest, "\n");
+	const char *words[INTERPRETER_WORDS], *name;
+	struct version v;
+	size_t n = strncmp(line, "#!", 2) ? 0 : read_words(line + 2, words);
+
+	if (!n)
+		return 0;
+	/* Where a path is too long for the system, pip lets a shell start it. */
+	if (!is_python(words[0]) && rest && !strncmp(rest, polyglot, strlen(polyglot)))
+		n = MIN(split(strsep(&rest, "\n") + strlen(polyglot), " \"", words), (size_t)1);
+	name = n ? words[0] : "";
+	if (!is_python(name))
+		return err_set(e, -EINVAL,
+			       "%.200s is a script for %.200s, which is no Python: behind -- it is "
+			       "run as it is, and --python says what to run it in",
+			       script, printable(name, a));
+	/* pyenv has a script of such a name that may lead nowhere. */
+	if (!strchr(name, '/') && read_version(name + strlen("python"), &v) && v.n > 1)
+		words[0] = name + strlen("python");
+	if (interpreter_find(words[0], a, &ret[0], NULL))
+		return err_set(e, -ENOENT,
+			       "%.200s is a script for %.200s, which is not there; --python says "
+			       "what to run it in",
+			       script, printable(name, a));
+	memcpy(ret + 1, words + 1, (n - 1) * sizeof(*ret));
+	return (int)n;
 }

@@ -11,4 +11,12 @@
  * python3 or python of PATH. */
 int interpreter_find(const char *what, struct arena *a, const char **ret_path, struct err *e);
 
+/* The first line of a script, "#!...", says in what it runs. */
+enum { INTERPRETER_WORDS = 8 };
+/* The interpreter that a script names so, and the options for it, as the system or /usr/bin/env
+ * would start them. Returns how many words these are, 0 where it names none; -EINVAL where that is
+ * no Python, -ENOENT where there is no such one. */
+int interpreter_of_script(const char *script, struct arena *a, const char *ret[INTERPRETER_WORDS],
+			  struct err *e);
+
 #endif

@@ -6,47 +6,13 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from memory import PYTHONS, PYTHONS_3, lines, mem, processes, script, version
 
 LINES = ROOT / "tests" / "targets" / "memory_lines.py"
 KIB = 1024
-PYTHONS = sorted(Path.home().glob(".pyenv/versions/[23].*/bin/python"))
-PYTHONS_3 = [p for p in PYTHONS if not p.parts[-3].startswith("2.")]
-assert PYTHONS_3, "no interpreter: ./dev pythons fetches them"
-
-
-def version(python):
-    return python.parts[-3]
-
-
-def mem(glim, *arguments, expect=0, env=None, **more):
-    """The run as JSON; what the program printed goes to standard error."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GLIM_", "PYTHON"))}
-    # Else glibc keeps what is freed, after the first large block.
-    clean["MALLOC_MMAP_THRESHOLD_"] = "131072"
-    r = subprocess.run([glim, "mem", "--json", *map(str, arguments)], capture_output=True, text=True,
-                       timeout=120, env={**clean, **(env or {})}, **more)
-    assert r.returncode == expect, r.stderr
-    return r
-
-
-def processes(r):
-    return json.loads(r.stdout[r.stdout.index("{"):])["processes"]
-
-
-def lines(process):
-    """(function, line) -> its numbers; functions without what stands around them."""
-    return {(f["function"].split(".")[-1], line["line"]): line
-            for f in process["functions"] for line in f["lines"]}
-
-
-def script(tmp_path, text, name="program.py"):
-    path = tmp_path / name
-    path.write_text(text)
-    return path
 
 
 def expected():
@@ -233,11 +199,6 @@ def test_the_program_ends_as_it_does_alone(glim, text, tmp_path):
         assert line["occurrences"] == 1
 
 
-def test_a_script_that_is_not_there(glim, tmp_path):
-    r = mem(glim, tmp_path / "nothing.py", expect=2)
-    assert "No such file" in r.stderr
-
-
 def test_the_program_sees_itself_as_ever(glim, tmp_path):
     path = script(tmp_path, "import sys, threading\n"
                   "print(sys.argv, __name__, sys.gettrace(), threading.active_count(), input(), file=sys.stderr)\n")
@@ -268,12 +229,6 @@ def test_profile_marks_and_changes_nothing(glim, tmp_path):
     (process,) = processes(mem(glim, "--python", sys.executable, path))
     assert {f["function"]: f["marked"] for f in process["functions"]} == {
         "C.f": True, "C.g": True}
-
-
-def test_only_what_is_asked_for(glim, tmp_path):
-    path = script(tmp_path, "import json\ndef mine():\n    return json.dumps(1)\nmine()\n")
-    (process,) = processes(mem(glim, "--only", "dumps", "--python", sys.executable, path))
-    assert [f["function"] for f in process["functions"]] == ["dumps"]
 
 
 def test_a_process_that_runs_already(glim):

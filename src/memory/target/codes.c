@@ -87,23 +87,52 @@ void codes_init(void)
 	}
 }
 
-static bool of_the_user(const char *file)
+/* What follows the folder of Python's own modules; NULL where the file is elsewhere. */
+static const char *below_library(const char *file)
 {
-	if (*file == '<' || strstr(file, "/site-packages/") || strstr(file, "/dist-packages/"))
-		return false;
 	for (size_t i = 0; i < nlibraries; i++)
 		if (!strncmp(file, libraries[i], strlen(libraries[i])))
-			return false;
-	return true;
+			return file + strlen(libraries[i]);
+	return NULL;
+}
+
+static bool of_the_user(const char *file)
+{
+	return *file != '<' && !strstr(file, "/site-packages/") &&
+	       !strstr(file, "/dist-packages/") && !below_library(file);
+}
+
+/* The code that starts a program and its modules, which has a main, too. */
+static bool starts_programs(const char *file)
+{
+	static const char *const files[] = {"site.py", "runpy.py", "importlib/"};
+	const char *below = below_library(file);
+
+	if (!strncmp(file, "<frozen ", strlen("<frozen ")))
+		return true;
+	for (size_t i = 0; below && i < sizeof(files) / sizeof(*files); i++)
+		if (!strncmp(below, files[i], strlen(files[i])))
+			return true;
+	return false;
+}
+
+/* All of text, or what stands behind one of its separators: app/x.py is any folder's app, and work
+ * is C.work, too. */
+static bool fits(const char *pattern, const char *text, char separator)
+{
+	for (; text; text = strchr(text, separator), text += text != NULL)
+		if (!fnmatch(pattern, text, 0))
+			return true;
+	return false;
 }
 
 static bool is_asked_for(const char *file, const char *name)
 {
-	const char *base = strrchr(file, '/');
+	bool starts = starts_programs(file), frozen = starts && *file == '<';
 
 	for (const char *p = config.only; p < config.only + config.only_bytes; p += strlen(p) + 1)
-		if (!fnmatch(p, file, 0) || !fnmatch(p, name, 0) ||
-		    (base && !fnmatch(p, base + 1, 0)))
+		if (((!frozen || *p == '<') && fits(p, file, '/')) ||
+		    (!starts && fits(p, name, '.')))
 			return true;
 	return false;
 }
