@@ -19,7 +19,6 @@
 #include <cmocka.h>
 
 #include "native_tables.h"
-#include "registers.h"
 #include "symbol/pclntab.h"
 #include "unwind/native/eh_frame.h"
 #include "unwind/replay.h"
@@ -27,6 +26,8 @@
 static pid_t target;
 #define TABLE_READ(dst, size, address) (process_read_memory(target, (address), (dst), (size)) < 0)
 #include "unwind/native/table_walk.h"
+
+#include "table_begin.h"
 #define GO_READ(dst, size, address) TABLE_READ(dst, size, address)
 #include "unwind/native/go_stacks_walk.h"
 
@@ -133,16 +134,8 @@ static void walk(struct session *s, pid_t tid, const struct user_regs_struct *r)
 {
 	static struct table_walk w;
 
-	w = (struct table_walk){};
 	target = tid;
-	assert_true(tables_process(s->pid, &w.process));
-	w.pc = r->rip;
-	w.sp = r->rsp;
-	w.rbp = r->rbp;
-	w.rbx = r->rbx;
-	w.thread_base = r->fs_base;
-	dwarf_registers(r, w.registers);
-	table_start(&w);
+	table_begin(s->pid, r, &w);
 	s->frames = 0;
 	while (!w.end && s->frames < MAX_FRAMES) {
 		s->exact[s->frames] = w.exact;

@@ -15,12 +15,13 @@
 #include <cmocka.h>
 
 #include "native_tables.h"
-#include "registers.h"
 #include "unwind/native/eh_frame.h"
 
 static pid_t target;
 #define TABLE_READ(dst, size, address) (process_read_memory(target, (address), (dst), (size)) < 0)
 #include "unwind/native/table_walk.h"
+
+#include "table_begin.h"
 
 struct tables tables;
 
@@ -147,16 +148,10 @@ static void stop(struct session *s)
 static void walk(struct session *s)
 {
 	struct user_regs_struct r;
-	struct table_walk w = {};
+	struct table_walk w;
 
 	assert_int_equal(ptrace(PTRACE_GETREGS, s->tid, NULL, &r), 0);
-	assert_true(tables_process(s->pid, &w.process));
-	w.pc = r.rip;
-	w.sp = r.rsp;
-	w.rbp = r.rbp;
-	w.rbx = r.rbx;
-	dwarf_registers(&r, w.registers);
-	table_start(&w);
+	table_begin(s->pid, &r, &w);
 	s->frames = 0;
 	while (!w.end && s->frames < MAX_FRAMES) {
 		s->exact[s->frames] = w.exact;

@@ -20,6 +20,8 @@
 #define TABLE_READ(dst, size, address) process_read_memory(getpid(), (address), (dst), (size))
 #include "unwind/native/table_walk.h"
 
+#include "table_begin.h"
+
 struct tables tables;
 
 enum { PAGE = 4096, CODE = 0x1000 };
@@ -522,14 +524,7 @@ static __attribute__((noinline)) void walk(void)
 {
 	struct table_walk w = {};
 
-	__asm__ volatile("lea 0(%%rip), %0\n\t"
-			 "mov %%rsp, %1\n\t"
-			 "mov %%rbp, %2\n\t"
-			 "mov %%rbx, %3\n\t"
-			 "mov %%rbp, %4\n\t"
-			 "mov %%r10, %5"
-			 : "=&r"(w.pc), "=m"(w.sp), "=m"(w.rbp), "=m"(w.rbx),
-			   "=m"(w.registers[UNWIND_RBP]), "=m"(w.registers[10]));
+	table_begin_here(&w);
 	assert_true(tables_process(getpid(), &w.process));
 	table_start(&w);
 	for (pcs_len = 0; !w.end && pcs_len < ARRAY_SIZE(pcs); pcs_len++) {

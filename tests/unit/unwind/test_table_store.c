@@ -19,6 +19,8 @@
 #define TABLE_READ(dst, size, address) process_read_memory(getpid(), (address), (dst), (size))
 #include "unwind/native/table_walk.h"
 
+#include "table_begin.h"
+
 struct tables tables;
 
 enum { PLENTY = 256 << 20, PAGE = 4096 };
@@ -31,14 +33,7 @@ static __attribute__((noinline)) int walk_self(uint8_t *ret_end)
 	struct table_walk w = {};
 	int frames = 0;
 
-	__asm__ volatile("lea 0(%%rip), %0\n\t"
-			 "mov %%rsp, %1\n\t"
-			 "mov %%rbp, %2\n\t"
-			 "mov %%rbx, %3\n\t"
-			 "mov %%rbp, %4\n\t"
-			 "mov %%r10, %5"
-			 : "=&r"(w.pc), "=m"(w.sp), "=m"(w.rbp), "=m"(w.rbx),
-			   "=m"(w.registers[UNWIND_RBP]), "=m"(w.registers[10]));
+	table_begin_here(&w);
 	if (!tables_process(getpid(), &w.process)) {
 		*ret_end = UNWIND_NATIVE_NO_MAPPING;
 		return 0;

@@ -15,11 +15,12 @@
 #include <cmocka.h>
 
 #include "native_tables.h"
-#include "registers.h"
 
 static pid_t target;
 #define TABLE_READ(dst, size, address) (process_read_memory(target, (address), (dst), (size)) < 0)
 #include "unwind/native/table_walk.h"
+
+#include "table_begin.h"
 
 struct tables tables;
 
@@ -81,18 +82,12 @@ static pid_t start(void (*program)(void))
 
 static void walk(pid_t pid, pid_t tid, struct stack *ret)
 {
-	struct table_walk w = {};
+	struct table_walk w;
 	struct user_regs_struct r;
 
 	target = tid;
-	assert_true(tables_process(pid, &w.process));
 	assert_int_equal(ptrace(PTRACE_GETREGS, tid, NULL, &r), 0);
-	w.pc = r.rip;
-	w.sp = r.rsp;
-	w.rbp = r.rbp;
-	w.rbx = r.rbx;
-	dwarf_registers(&r, w.registers);
-	table_start(&w);
+	table_begin(pid, &r, &w);
 	ret->len = 0;
 	while (!w.end && ret->len < MAX_FRAMES) {
 		ret->pcs[ret->len++] = w.pc;
