@@ -30,7 +30,8 @@ enum {
 static const uint64_t SIZE_MASK = (1ULL << STACK_SHIFT) - 1;
 static uint64_t **top[TOP_ENTRIES];
 static unsigned int unit_shift = 4;
-static bool counting;
+/* What is done with blocks; the last knows the stack of each, too. */
+static enum { NOTHING, BYTES, STACKS } counting;
 
 static size_t table_bytes(void)
 {
@@ -51,126 +52,169 @@ static void *add_table(void *place, size_t bytes)
 	return none;
 }
 
-static inline uint64_t *find_entry(const void *p, bool add)
+static inline uint64_t ***place_of_middle(uintptr_t at)
+{
+	return &top[at >> TOP_SHIFT & (TOP_ENTRIES - 1)];
+}
+
+static inline uint64_t *entry_in(uint64_t *last, uintptr_t at)
+{
+	return &last[(at & ((1 << MIDDLE_SHIFT) - 1)) >> unit_shift];
+}
+
+/* NULL where there is no table. */
+static inline uint64_t *find_entry(const void *p)
 {
 	uintptr_t at = (uintptr_t)p;
-	uint64_t ***first = &top[at >> TOP_SHIFT & (TOP_ENTRIES - 1)], **middle, *last;
+	uint64_t **middle = *place_of_middle(at), *last;
 
-	middle = *first;
-	if (unlikely(!middle)) {
-		middle = add ? add_table(first, MIDDLE_ENTRIES * sizeof(*middle)) : NULL;
-		if (!middle)
-			return NULL;
-	}
+	if (unlikely(!middle))
+		return NULL;
+	last = middle[at >> MIDDLE_SHIFT & (MIDDLE_ENTRIES - 1)];
+	return likely(last != NULL) ? entry_in(last, at) : NULL;
+}
+
+/* NULL where there is no memory. */
+static uint64_t *make_entry(const void *p)
+{
+	uintptr_t at = (uintptr_t)p;
+	uint64_t ***first = place_of_middle(at), **middle = *first, *last;
+
+	if (!middle)
+		middle = add_table(first, MIDDLE_ENTRIES * sizeof(*middle));
+	if (!middle)
+		return NULL;
 	middle += at >> MIDDLE_SHIFT & (MIDDLE_ENTRIES - 1);
-	last = *middle;
-	if (unlikely(!last)) {
-		last = add ? add_table(middle, table_bytes()) : NULL;
-		if (!last)
-			return NULL;
-	}
-	return &last[(at & ((1 << MIDDLE_SHIFT) - 1)) >> unit_shift];
+	last = *middle ? *middle : add_table(middle, table_bytes());
+	return last ? entry_in(last, at) : NULL;
+}
+
+static inline uint64_t size_in(uint64_t entry)
+{
+	return (entry & SIZE_MASK) - 1;
+}
+
+static inline uint32_t stack_in(uint64_t entry)
+{
+	return (uint32_t)(entry >> STACK_SHIFT);
+}
+
+size_t allocator_size(const void *p)
+{
+	const uint64_t *entry = find_entry(p);
+
+	return entry && *entry ? size_in(*entry) : 0;
 }
 
 /* ---- sums ---- */
 
 enum { FLUSH_BYTES = 16 << 10 };
 
-static __thread struct {
-	int64_t net, high; /* of this thread; the most of it since the last look */
-	int64_t flushed;   /* what the process' sum has of it */
-	bool quiet;	   /* the library itself is at work */
-} mine;
+__thread struct allocator_thread allocator_mine;
 
-static void flush(void)
+void allocator_flush(void)
 {
-	__atomic_fetch_add(&header->allocated, mine.net - mine.flushed, __ATOMIC_RELAXED);
-	mine.flushed = mine.net;
+	int64_t change = allocator_mine.net - allocator_mine.flushed;
+
+	if (library_alone())
+		header->allocated += change;
+	else
+		__atomic_fetch_add(&header->allocated, change, __ATOMIC_RELAXED);
+	allocator_mine.flushed = allocator_mine.net;
 }
 
 static inline void add(int64_t bytes)
 {
-	mine.net += bytes;
-	if (mine.net > mine.high)
-		mine.high = mine.net;
-	if (unlikely(mine.net - mine.flushed > FLUSH_BYTES ||
-		     mine.flushed - mine.net > FLUSH_BYTES))
-		flush();
-}
+	struct allocator_thread *mine = &allocator_mine;
+	int64_t net = mine->net + bytes;
 
-struct amount allocator_amount(void)
-{
-	struct amount m = {.level = mine.net, .high = mine.high};
-
-	if (mine.net != mine.flushed)
-		flush();
-	mine.high = mine.net;
-	m.usage = header->allocated;
-	return m;
+	mine->net = net;
+	if (net > mine->high)
+		mine->high = net;
+	if (unlikely((uint64_t)(net - mine->flushed + FLUSH_BYTES) > 2ULL * FLUSH_BYTES))
+		allocator_flush();
 }
 
 bool allocator_quiet(bool quiet)
 {
-	bool before = mine.quiet;
+	bool before = allocator_mine.quiet;
 
-	mine.quiet = quiet;
+	allocator_mine.quiet = quiet;
 	return before;
 }
 
-/* inner: of Python's allocator, which may have had it from malloc. */
-static inline void given(void *p, size_t n, bool inner)
+static inline void fill(uint64_t *entry, size_t n)
 {
-	uint64_t *entry, old;
-	uint32_t stack = 0;
+	uint64_t stack = counting == STACKS ? stacks_give(n) : 0;
 
-	if (unlikely(!p || mine.quiet))
-		return;
-	entry = find_entry(p, true);
-	if (unlikely(!entry || n >= SIZE_MASK)) {
-		header->lost_blocks++;
-		return;
-	}
-	old = *entry;
-	if (inner && old)
-		return;
-	/* It went back on a way that nobody sees. */
-	if (unlikely(old != 0))
-		add(-(int64_t)((old & SIZE_MASK) - 1));
-	if (config.flags & MEMORY_BLOCKS) {
-		if (unlikely(old != 0))
-			stacks_take((uint32_t)(old >> STACK_SHIFT), (old & SIZE_MASK) - 1);
-		stack = stacks_give(n);
-	}
-	*entry = (uint64_t)stack << STACK_SHIFT | (n + 1);
+	*entry = stack << STACK_SHIFT | (n + 1);
 	add((int64_t)n);
 }
 
-/* Returns the entry that it had. */
-static inline uint64_t taken(void *p)
+static inline void empty(uint64_t *entry)
 {
-	uint64_t *entry = find_entry(p, false), old;
+	uint64_t old = *entry;
+
+	*entry = 0;
+	if (counting == STACKS)
+		stacks_take(stack_in(old), size_in(old));
+	add(-(int64_t)size_in(old));
+}
+
+/* The first block in a table, or one that is known already. */
+static __attribute__((noinline)) void given_where_rare(const void *p, size_t n, bool inner)
+{
+	uint64_t *entry = make_entry(p);
+
+	if (!entry || n >= SIZE_MASK) {
+		header->lost_blocks++;
+		return;
+	}
+	if (*entry && inner)
+		return;
+	/* It went back on a way that nobody sees. */
+	if (*entry)
+		empty(entry);
+	fill(entry, n);
+}
+
+/* inner: of Python's allocator, which may have had it from malloc. */
+static inline void given(const void *p, size_t n, bool inner)
+{
+	uint64_t *entry;
+
+	if (unlikely(!p || allocator_mine.quiet))
+		return;
+	entry = find_entry(p);
+	if (unlikely(!entry || *entry || n >= SIZE_MASK))
+		given_where_rare(p, n, inner);
+	else
+		fill(entry, n);
+}
+
+/* Returns the entry that it had. */
+static inline uint64_t taken(const void *p)
+{
+	uint64_t *entry = find_entry(p), old;
 
 	if (!entry || !*entry)
 		return 0;
 	old = *entry;
-	*entry = 0;
-	add(-(int64_t)((old & SIZE_MASK) - 1));
-	if (config.flags & MEMORY_BLOCKS)
-		stacks_take((uint32_t)(old >> STACK_SHIFT), (old & SIZE_MASK) - 1);
+	empty(entry);
 	return old;
 }
 
 /* The block could not be changed and is as it was. */
-static void restore(void *p, uint64_t old)
+static void restore(const void *p, uint64_t old)
 {
-	uint64_t *entry = old ? find_entry(p, true) : NULL;
+	uint64_t *entry = old ? make_entry(p) : NULL;
 
 	if (!entry)
 		return;
 	*entry = old;
-	add((int64_t)((old & SIZE_MASK) - 1));
-	if (config.flags & MEMORY_BLOCKS)
-		stacks_back((uint32_t)(old >> STACK_SHIFT), (old & SIZE_MASK) - 1);
+	add((int64_t)size_in(old));
+	if (counting == STACKS)
+		stacks_back(stack_in(old), size_in(old));
 }
 
 /* ---- the C library ---- */
@@ -465,13 +509,13 @@ bool allocator_begin(void)
 		python.PyMem_GetAllocator(i, &originals[i]);
 		python.PyMem_SetAllocator(i, &ours);
 	}
-	counting = true;
+	counting = config.flags & MEMORY_BLOCKS ? STACKS : BYTES;
 	return true;
 }
 
 void allocator_end(void)
 {
-	counting = false;
+	counting = NOTHING;
 }
 
 /* What was there before the fork is the parent's: here it counts as never seen. */
@@ -483,6 +527,6 @@ void allocator_fork(void)
 		for (size_t j = 0; top[i] && j < MIDDLE_ENTRIES; j++)
 			if (top[i][j])
 				madvise(top[i][j], table_bytes(), MADV_DONTNEED);
-	mine.net = mine.high = mine.flushed = 0;
+	allocator_mine.net = allocator_mine.high = allocator_mine.flushed = 0;
 	header->allocated = 0;
 }

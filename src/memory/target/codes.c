@@ -456,13 +456,17 @@ void codes_decorate(PyObject *code)
 
 struct code *codes_of_frame(PyObject *frame)
 {
-	/* Include/frameobject.h of 2.7 to 3.8: behind the head of a variable object and f_back. */
-	enum { FRAME_CODE = 32 };
+	/* Include/frameobject.h of 2.7 to 3.10: behind the head of a variable object and f_back.
+	 * Include/internal/pycore_frame.h of 3.11: f_frame, and in that f_code. */
+	enum { FRAME_CODE = 32, FRAME_INTERPRETER = 24, INTERPRETER_CODE = 32 };
 	struct code *c;
 	PyObject *code;
 
-	if (!python.PyFrame_GetCode)
+	if (python.version <= 0x030a)
 		return codes_find(*(PyObject **)((char *)frame + FRAME_CODE));
+	if (python.version == 0x030b)
+		return codes_find(*(PyObject **)(*(char **)((char *)frame + FRAME_INTERPRETER) +
+						 INTERPRETER_CODE));
 	code = python.PyFrame_GetCode(frame);
 	c = codes_find(code);
 	python.Py_DecRef(code);

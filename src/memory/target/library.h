@@ -16,6 +16,10 @@
 
 #include "memory/target/memory_abi.h"
 
+/* What is declared here is of the library alone: no way around over tables for what others may
+ * replace. */
+#pragma GCC visibility push(hidden)
+
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -24,6 +28,13 @@
 extern struct memory_config_abi config;
 void library_problem(enum memory_problem problem);
 uint64_t library_now(void); /* CLOCK_REALTIME, nanoseconds */
+extern const char library_single_threaded __asm__("__libc_single_threaded")
+	__attribute__((weak, visibility("default")));
+/* This process has one thread, so nothing needs a lock; false where the C library does not tell. */
+static inline bool library_alone(void)
+{
+	return &library_single_threaded && library_single_threaded;
+}
 
 /* ---- store.c ---- */
 
@@ -146,12 +157,32 @@ struct amount {
 	int64_t high;  /* the most of it since the last look */
 	int64_t usage; /* of the process */
 };
+/* Of the blocks that this thread was given. */
+struct allocator_thread {
+	int64_t net, high; /* the most of it since the last look */
+	int64_t flushed;   /* what the process' sum has of it */
+	bool quiet;	   /* the library itself is at work */
+};
+extern __thread struct allocator_thread allocator_mine;
 /* Count from now on. With the GIL. */
 bool allocator_begin(void);
 /* What is there now stays counted: the program is over. */
 void allocator_end(void);
-/* Of the blocks that this thread was given. */
-struct amount allocator_amount(void);
+void allocator_flush(void);
+/* Of this thread's blocks. In each event of a line, and so it stands here. */
+static inline struct amount allocator_amount(void)
+{
+	struct allocator_thread *mine = &allocator_mine;
+	struct amount m = {.level = mine->net, .high = mine->high};
+
+	if (mine->net != mine->flushed)
+		allocator_flush();
+	mine->high = m.level;
+	m.usage = header->allocated;
+	return m;
+}
+/* The bytes of a counted block, 0 for another. */
+size_t allocator_size(const void *p);
 /* What this thread asks for is the library's own, and does not count. Returns what was so before.
  */
 bool allocator_quiet(bool quiet);
@@ -176,6 +207,9 @@ void stacks_fork(void);
 /* All with the GIL. key: the frame, or what stands for it. */
 /* A frame begins, or goes on in this line (0: it begins). */
 void lines_enter(PyObject *key, struct code *c, uint32_t line);
+/* The topmost begins a line. False, with nothing done: it is another frame, or has comprehensions
+ * within. */
+bool lines_next(PyObject *key, uint32_t line);
 /* It begins a line; inner: within a comprehension, which goes around in one line. */
 void lines_line(PyObject *key, struct code *c, uint32_t line, bool inner);
 /* It returns, or stops for a while. */
@@ -197,4 +231,5 @@ void trace_begin(void);
 /* Measure the lines of all threads from now on; false where this version cannot. */
 bool monitor_begin(void);
 
+#pragma GCC visibility pop
 #endif

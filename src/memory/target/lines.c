@@ -22,14 +22,15 @@ struct activation {
 	int64_t start, high;	      /* level at the begin of the line, and the most since */
 	int64_t most;		      /* high of lines that are over */
 	int64_t inner;		      /* what activations above added since the line began */
-	uint32_t outer;		      /* the next activation below of this code, + 1 */
-	bool resumed;		      /* the line began before */
+	uint32_t outer;		      /* the next activation below of this code, 0: none */
+	bool begun;		      /* the line began here, it did not go on */
 	bool inner_loop;	      /* it is within a comprehension */
 };
 struct thread {
-	struct thread *next; /* not in use */
-	size_t depth, deepest;
-	struct activation activations[MAX_DEPTH];
+	struct thread *next;	/* not in use */
+	struct activation *top; /* the first where no frame is */
+	size_t deepest;
+	struct activation activations[MAX_DEPTH]; /* the first is that of no frame */
 };
 
 static __thread struct thread *self;
@@ -63,7 +64,7 @@ static int64_t parse_statm(const char *p, const char *end)
 	return p < end && *p == ' ' ? pages : -1;
 }
 
-static int64_t resident(void)
+static __attribute__((noinline)) int64_t resident(void)
 {
 	static int64_t last;
 	char text[96];
@@ -86,10 +87,19 @@ static inline struct amount measure(void)
 {
 	int64_t now;
 
-	if (config.flags & MEMORY_ALLOCATED)
+	if (likely(config.flags & MEMORY_ALLOCATED))
 		return allocator_amount();
 	now = resident();
 	return (struct amount){now, now, now};
+}
+
+static __attribute__((noinline)) void new_peak(const struct activation *a, int64_t most)
+{
+	header->peak = most;
+	header->peak_ns = library_now();
+	header->peak_function = a->code->number;
+	header->peak_line =
+		a->line ? a->code->first_line + (uint32_t)(a->line - a->code->lines) : 0;
 }
 
 static inline void see_peak(const struct activation *a, const struct amount *m)
@@ -98,13 +108,8 @@ static inline void see_peak(const struct activation *a, const struct amount *m)
 	int64_t most = m->usage + (m->high - m->level);
 
 	header->usage = m->usage;
-	if (likely(most <= header->peak))
-		return;
-	header->peak = most;
-	header->peak_ns = library_now();
-	header->peak_function = a->code->number;
-	header->peak_line =
-		a->line ? a->code->first_line + (uint32_t)(a->line - a->code->lines) : 0;
+	if (unlikely(most > header->peak))
+		new_peak(a, most);
 }
 
 /* ---- activations ---- */
@@ -115,10 +120,10 @@ static inline int64_t larger(int64_t a, int64_t b)
 }
 
 /* Does an activation below run the same line? Then what is added counts there. */
-static bool runs_below(const struct thread *t, const struct activation *a)
+static __attribute__((noinline)) bool runs_below(const struct thread *t, const struct activation *a)
 {
-	for (uint32_t i = a->outer; i; i = t->activations[i - 1].outer)
-		if (t->activations[i - 1].line == a->line)
+	for (uint32_t i = a->outer; i; i = t->activations[i].outer)
+		if (t->activations[i].line == a->line)
 			return true;
 	return false;
 }
@@ -136,7 +141,7 @@ static inline void line_begin(struct activation *a, uint32_t number, const struc
 		a->line->start = m->usage;
 	a->start = a->high = m->level;
 	a->inner = 0;
-	a->resumed = false;
+	a->begun = true;
 }
 
 static inline void line_end(const struct thread *t, struct activation *a, const struct amount *m)
@@ -151,10 +156,10 @@ static inline void line_end(const struct thread *t, struct activation *a, const 
 	see_peak(a, m);
 	if (!l->occurrences || m->usage > l->usage)
 		l->usage = m->usage;
-	l->occurrences += !a->resumed;
+	l->occurrences += a->begun;
 	l->own += added - a->inner;
 	l->peak = larger(l->peak, a->high - a->start);
-	if (likely(!--l->open) || !runs_below(t, a))
+	if (likely(!--l->open) || !a->outer || !runs_below(t, a))
 		l->increment += added;
 	a->line = NULL;
 }
@@ -162,7 +167,7 @@ static inline void line_end(const struct thread *t, struct activation *a, const 
 /* The frame went without a word. */
 static void drop(struct thread *t)
 {
-	struct activation *a = &t->activations[--t->depth];
+	struct activation *a = t->top--;
 
 	if (a->line)
 		a->line->open--;
@@ -171,47 +176,53 @@ static void drop(struct thread *t)
 
 static uint32_t find_outer(const struct thread *t, const struct code *c)
 {
-	for (size_t i = t->depth; i; i--)
-		if (t->activations[i - 1].code == c)
-			return (uint32_t)i;
+	for (const struct activation *a = t->top; a > t->activations; a--)
+		if (a->code == c)
+			return (uint32_t)(a - t->activations);
 	return 0;
+}
+
+static void grow(struct thread *t, size_t depth)
+{
+	size_t size = sizeof(struct activation);
+	size_t before = (t->deepest * size + PAGE - 1) / PAGE;
+
+	t->deepest = depth;
+	store_pages += (int64_t)((depth * size + PAGE - 1) / PAGE - before);
 }
 
 static struct activation *push(struct thread *t, PyObject *key, struct code *c,
 			       const struct amount *m)
 {
-	struct activation *a = &t->activations[t->depth];
+	size_t depth = (size_t)(t->top - t->activations) + 1;
+	struct activation *a;
 
-	if (unlikely(t->depth == MAX_DEPTH)) {
+	if (unlikely(depth == MAX_DEPTH)) {
 		header->lost_frames++;
 		return NULL;
 	}
+	a = &t->activations[depth];
 	*a = (struct activation){.key = key,
 				 .code = c,
 				 .entered = m->level,
 				 .most = m->level,
 				 .outer = c->active ? find_outer(t, c) : 0};
 	c->active++;
-	t->depth++;
-	if (unlikely(t->depth > t->deepest)) {
-		size_t before = (t->deepest * sizeof(*a) + PAGE - 1) / PAGE;
-
-		t->deepest = t->depth;
-		store_pages += (int64_t)((t->deepest * sizeof(*a) + PAGE - 1) / PAGE - before);
-	}
+	t->top = a;
+	if (unlikely(depth > t->deepest))
+		grow(t, depth);
 	return a;
 }
 
 static void pop(struct thread *t, const struct amount *m)
 {
-	struct activation *a = &t->activations[t->depth - 1];
+	struct activation *a = t->top;
 
 	line_end(t, a, m);
 	a->code->active--;
-	if (--t->depth) {
-		a[-1].inner += m->level - a->entered;
-		a[-1].high = larger(a[-1].high, a->most);
-	}
+	t->top = a - 1;
+	a[-1].inner += m->level - a->entered;
+	a[-1].high = larger(a[-1].high, a->most);
 }
 
 /* ---- events ---- */
@@ -219,40 +230,62 @@ static void pop(struct thread *t, const struct amount *m)
 /* The activation of a frame that is not the topmost. Those above it, if it has one, are gone. */
 static struct activation *find(struct thread *t, PyObject *key)
 {
-	size_t end = t->depth > SEARCH_DEPTH ? t->depth - SEARCH_DEPTH : 0;
+	struct activation *end = t->activations, *a = t->top;
 
-	for (size_t i = t->depth; i > end; i--)
-		if (t->activations[i - 1].key == key) {
-			while (t->depth > i)
-				drop(t);
-			return &t->activations[i - 1];
-		}
-	return NULL;
+	if (a - end > SEARCH_DEPTH)
+		end = a - SEARCH_DEPTH;
+	while (a > end && a->key != key)
+		a--;
+	if (a == end)
+		return NULL;
+	while (t->top > a)
+		drop(t);
+	return a;
 }
 
-/* The thread that runs; NULL where there is no room for it. */
-static struct thread *current(void)
+static struct thread *make_current(void)
 {
-	if (likely(self != NULL))
-		return self;
 	if (statm < 0 && !(config.flags & MEMORY_ALLOCATED))
 		statm = open_statm();
 	if (unused_threads) {
 		self = unused_threads;
 		unused_threads = self->next;
-	} else {
-		self = store_memory(sizeof(*self));
-		store_pages++;
+		return self;
 	}
+	self = store_memory(sizeof(*self));
+	store_pages++;
+	if (self)
+		self->top = self->activations;
 	return self;
+}
+
+/* The thread that runs; NULL where there is no room for it. */
+static inline struct thread *current(void)
+{
+	return likely(self != NULL) ? self : make_current();
 }
 
 struct code *lines_code(PyObject *key)
 {
-	struct thread *t = self;
-	struct activation *a = t && t->depth ? &t->activations[t->depth - 1] : NULL;
+	return self && self->top->key == key ? self->top->code : NULL;
+}
 
-	return a && a->key == key ? a->code : NULL;
+bool lines_next(PyObject *key, uint32_t line)
+{
+	struct thread *t = self;
+	struct activation *a;
+	struct amount m;
+
+	if (unlikely(!t))
+		return false;
+	a = t->top;
+	if (unlikely(a->key != key || a->code->ninner))
+		return false;
+	m = measure();
+	header->events++;
+	line_end(t, a, &m);
+	line_begin(a, line, &m);
+	return true;
 }
 
 void lines_enter(PyObject *key, struct code *c, uint32_t line)
@@ -264,9 +297,7 @@ void lines_enter(PyObject *key, struct code *c, uint32_t line)
 	if (!t)
 		return;
 	m = measure();
-	if (t->depth)
-		t->activations[t->depth - 1].high =
-			larger(t->activations[t->depth - 1].high, m.high);
+	t->top->high = larger(t->top->high, m.high);
 	a = push(t, key, c, &m);
 	if (!a)
 		return;
@@ -276,20 +307,21 @@ void lines_enter(PyObject *key, struct code *c, uint32_t line)
 	if (!line || line == c->first_line)
 		return;
 	line_begin(a, line, &m);
-	a->resumed = true;
+	a->begun = false;
 }
 
 void lines_line(PyObject *key, struct code *c, uint32_t line, bool inner)
 {
 	struct thread *t = current();
-	struct activation *a = t && t->depth ? &t->activations[t->depth - 1] : NULL;
+	struct activation *a;
 	struct amount m;
 	bool was_inner;
 
 	if (!t)
 		return;
 	m = measure();
-	if (unlikely(!a || a->key != key)) {
+	a = t->top;
+	if (unlikely(a->key != key)) {
 		a = find(t, key);
 		if (!a)
 			a = push(t, key, c, &m);
@@ -314,7 +346,7 @@ void lines_leave(PyObject *key)
 	struct thread *t = self;
 	struct amount m;
 
-	if (!t || !t->depth || (t->activations[t->depth - 1].key != key && !find(t, key)))
+	if (!t || (t->top->key != key && !find(t, key)))
 		return;
 	m = measure();
 	pop(t, &m);
@@ -326,7 +358,7 @@ void lines_drop(void)
 {
 	if (!self)
 		return;
-	while (self->depth)
+	while (self->top > self->activations)
 		drop(self);
 	self->next = unused_threads;
 	unused_threads = self;
@@ -342,9 +374,7 @@ void lines_fork(void)
 	if (!t)
 		return;
 	m = measure();
-	for (size_t i = 0; i < t->depth; i++) {
-		struct activation *a = &t->activations[i];
-
+	for (struct activation *a = t->activations; a <= t->top; a++) {
 		a->entered = a->start = a->high = a->most = m.level;
 		a->inner = 0;
 	}

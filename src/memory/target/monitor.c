@@ -117,14 +117,26 @@ static PyObject *on_unwind(PyObject *self, PyObject *const *arguments, intptr_t 
 	return on_leave(self, arguments, n);
 }
 
+/* An int of one digit says it by itself, from 3.12 on: lv_tag, and ob_digit. */
+static inline uint32_t line_in(PyObject *number)
+{
+	enum { TAG = 16, DIGIT = 24, ONE_DIGIT = 1 << 3, SHARED = 1 << 2 /* from 3.14 on */ };
+	uintptr_t tag = *(uintptr_t *)((char *)number + TAG);
+
+	if (likely((tag & ~(uintptr_t)SHARED) == ONE_DIGIT))
+		return *(uint32_t *)((char *)number + DIGIT);
+	return (uint32_t)python.PyLong_AsLong(number);
+}
+
 static PyObject *on_line(PyObject *self, PyObject *const *arguments, intptr_t n)
 {
-	struct code *c = lines_code(arguments[0]);
-	uint32_t line = (uint32_t)python.PyLong_AsLong(arguments[1]);
+	uint32_t line = line_in(arguments[1]);
+	struct code *c;
 
-	if (unlikely(!c))
-		c = codes_find(arguments[0]);
-	if (likely(c->function != NULL))
+	if (likely(lines_next(arguments[0], line)))
+		return nothing();
+	c = codes_find(arguments[0]);
+	if (c->function)
 		lines_line(arguments[0], c, line,
 			   c->ninner && codes_is_inner(c, python.PyEval_GetFrame()));
 	return nothing();

@@ -229,14 +229,16 @@ static void find_version(void)
 		minor = minor * 10 + (unsigned int)(*p - '0');
 	python.version = major << 8 | minor;
 	header->python = python.version;
-	/* f_lineno, right while the frame is traced; later versions say it at once when asked.
-	 * f_lasti. Include/frameobject.h of 2.7.18, 3.6.15, 3.7.16, 3.8.18, 3.9.18, 3.10.13 */
+	/* f_lineno, right while the frame is traced; f_lasti. Include/frameobject.h of 2.7.18,
+	 * 3.6.15, 3.7.16, 3.8.18, 3.9.18, 3.10.13, Include/internal/pycore_frame.h of 3.11.7 */
 	if (python.version == 0x0207 || python.version == 0x0306)
 		python.frame_line = 124, python.frame_instruction = 120;
 	else if (python.version >= 0x0307 && python.version <= 0x0309)
 		python.frame_line = 108, python.frame_instruction = 104;
 	else if (python.version == 0x030a)
-		python.frame_instruction = 96;
+		python.frame_line = 100, python.frame_instruction = 96;
+	else if (python.version == 0x030b)
+		python.frame_line = 40;
 }
 
 /* From here on the program itself may run at any moment: its module was made. */

@@ -43,13 +43,16 @@ static size_t nslots;
 static int64_t total;
 static char lock; /* of all of these but the threads' own */
 
-static void acquire(void)
+static inline void acquire(void)
 {
+	/* No thread is made before it is released. */
+	if (library_alone())
+		return;
 	while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE))
 		__builtin_ia32_pause();
 }
 
-static void release(void)
+static inline void release(void)
 {
 	__atomic_clear(&lock, __ATOMIC_RELEASE);
 }

@@ -8,9 +8,11 @@ static __thread PyObject *skipped; /* the frame whose lines are not measured */
 
 static inline uint32_t line_of(PyObject *frame)
 {
-	if (python.frame_line)
-		return *(uint32_t *)((char *)frame + python.frame_line);
-	return (uint32_t)python.PyFrame_GetLineNumber(frame);
+	uint32_t line = 0;
+
+	if (likely(python.frame_line))
+		line = *(uint32_t *)((char *)frame + python.frame_line);
+	return likely(line) ? line : (uint32_t)python.PyFrame_GetLineNumber(frame);
 }
 
 static void on_call(PyObject *frame)
@@ -23,21 +25,25 @@ static void on_call(PyObject *frame)
 		lines_enter(frame, c, c->stops ? (uint32_t)python.PyFrame_GetLineNumber(frame) : 0);
 }
 
-static void on_line(PyObject *frame)
+static inline void on_line(PyObject *frame)
 {
+	uint32_t line;
 	struct code *c;
 
 	if (frame == skipped)
 		return;
+	line = line_of(frame);
+	if (likely(lines_next(frame, line)))
+		return;
 	c = lines_code(frame);
-	if (unlikely(!c)) {
+	if (!c) {
 		c = codes_of_frame(frame);
 		if (!c->function) {
 			skipped = frame;
 			return;
 		}
 	}
-	lines_line(frame, c, line_of(frame), c->ninner && codes_is_inner(c, frame));
+	lines_line(frame, c, line, c->ninner && codes_is_inner(c, frame));
 }
 
 static void on_return(PyObject *frame)
