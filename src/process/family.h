@@ -24,7 +24,9 @@ struct family_member {
 	pid_t pid;
 	uint32_t parent; /* its index; FAMILY_NOBODY: not known, and of the first */
 	char comm[16];	 /* of the program that it executed last */
-	/* CLOCK_MONOTONIC; the first starts with its exec; end 0: it lives, or nobody knows. */
+	/* CLOCK_MONOTONIC; the first starts with its exec; end 0: it lives, or nobody knows. Newer
+	 * kernels (seen: Linux 6.18) take the memory back after the end that they write: neither
+	 * times have that in them. */
 	int64_t start_ns, end_ns;
 	int64_t cpu_ns;	  /* of all its threads */
 	uint32_t threads; /* that it ever had */

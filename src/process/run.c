@@ -48,21 +48,31 @@ static bool knows_disk_waits(void)
 	return io_read_file("/proc/sys/kernel/task_delayacct", 16, &b) < 0 || *b.data == '1';
 }
 
+/* What /proc/PID/schedstat tells of a thread: its CPU time, and how long it could run and no CPU
+ * was free. */
+static bool read_schedule(const char *pid, int64_t *ret_cpu, int64_t *ret_queue)
+{
+	cleanup_buf struct buf b = {};
+	long long cpu, queue;
+
+	if (read_proc(pid, "schedstat", &b) < 0 ||
+	    sscanf(buf_cstr(&b), "%lld %lld", &cpu, &queue) != 2)
+		return false;
+	*ret_cpu = cpu;
+	*ret_queue = queue;
+	return true;
+}
+
 /* The counters of the main thread, which are exact, and of the process before its program began. */
 static void read_counters(pid_t pid, struct run *r)
 {
 	enum { MINOR_FAULTS = 10, MAJOR_FAULTS = 12, BLKIO_TICKS = 42 };
-	cleanup_buf struct buf stat = {}, sched = {};
-	long long cpu, queue;
+	cleanup_buf struct buf stat = {};
 	char name[16];
 
 	snprintf(name, sizeof(name), "%d", pid);
 	r->main_cpu_ns = r->run_queue_ns = r->disk_ns = RUN_UNKNOWN;
-	if (read_proc(name, "schedstat", &sched) >= 0 &&
-	    sscanf(buf_cstr(&sched), "%lld %lld", &cpu, &queue) == 2) {
-		r->main_cpu_ns = cpu;
-		r->run_queue_ns = queue;
-	}
+	read_schedule(name, &r->main_cpu_ns, &r->run_queue_ns);
 	if (read_proc(name, "stat", &stat) < 0)
 		return;
 	r->minor_faults = stat_field(buf_cstr(&stat), MINOR_FAULTS);
@@ -134,7 +144,16 @@ static void look_at_memory(struct run_watch *w, struct run *r, int64_t now)
 	r->together_rss = MAX(r->together_rss, all);
 }
 
-static void wait_for_end(struct run_watch *w, struct run *r)
+/* How long we could run ourselves, and no CPU was free. */
+static int64_t own_queue(void)
+{
+	int64_t cpu, queue;
+
+	return read_schedule("thread-self", &cpu, &queue) ? queue : 0;
+}
+
+/* Returns when the end woke us: on a busy machine long before we learn of it. */
+static int64_t wait_for_end(struct run_watch *w, struct run *r)
 {
 	struct pollfd fds[] = {{.fd = w->ended, .events = POLLIN},
 			       {.fd = w->family ? family_fd(w->family) : -1, .events = POLLIN}};
@@ -143,14 +162,14 @@ static void wait_for_end(struct run_watch *w, struct run *r)
 	for (;;) {
 		int64_t now = clock_mono_ns();
 		int ms = (int)(MAX(next - now, 0) / (NSEC_PER_SEC / 1000)) + 1;
+		int64_t queue = own_queue();
+		bool failed = poll(fds, ARRAY_SIZE(fds), ms) < 0 && errno != EINTR;
 
-		if (poll(fds, ARRAY_SIZE(fds), ms) < 0 && errno != EINTR)
-			return;
-		if (fds[0].revents)
-			return;
+		now = clock_mono_ns();
+		if (failed || fds[0].revents)
+			return now - MAX(own_queue() - queue, 0);
 		if (fds[1].revents)
 			family_drain(w->family);
-		now = clock_mono_ns();
 		if (now < next)
 			continue;
 		look_at_memory(w, r, now);
@@ -166,12 +185,14 @@ static int64_t nanoseconds(struct timeval t)
 	return t.tv_sec * NSEC_PER_SEC + t.tv_usec * 1000;
 }
 
-/* The kernel wrote down when it ended; we learn of it later, on a busy machine much later. */
-static int64_t end_time(const struct run_watch *w, int64_t now)
+/* It ended when that woke us: the kernel writes its end down before (Linux 6.18 even before it
+ * takes the memory back). And not before its thread had the CPU for as long as it had, by another
+ * clock. */
+static int64_t wall_time(const struct run_watch *w, int64_t woken, const struct run *r)
 {
-	int64_t end = w->family ? w->family->members.data[0].end_ns : 0;
+	int64_t written = w->family ? w->family->members.data[0].end_ns : 0;
 
-	return end > w->start_ns && end < now ? end : now;
+	return MAX(MAX(woken, written) - w->start_ns, r->main_cpu_ns);
 }
 
 /* A forked copy of us that waits is not the command: its time is the kernel's, of the fork. */
@@ -263,12 +284,11 @@ static void correct_peak(const struct run_watch *w, struct run *r)
 int run_wait(struct run_watch *w, struct run *ret, struct err *e)
 {
 	struct run r = {.end_rss = RUN_UNKNOWN, .together_rss = RUN_UNKNOWN};
-	int64_t end;
+	int64_t woken;
 	siginfo_t info;
 	int code;
 
-	wait_for_end(w, &r);
-	end = clock_mono_ns();
+	woken = wait_for_end(w, &r);
 	/* It ended, and stays as it is until it is reaped. */
 	while (waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOWAIT) && errno == EINTR)
 		;
@@ -278,12 +298,11 @@ int run_wait(struct run_watch *w, struct run *ret, struct err *e)
 	code = reap(w, &r, e);
 	if (code < 0)
 		return code;
-	end = end_time(w, end);
-	r.wall_ns = end - w->start_ns;
-	if (r.end_rss >= 0)
-		r.end_rss_age_ns = MAX(end - r.end_rss_age_ns, 0);
 	correct_peak(w, &r);
 	leave_out_fork(&w->before, &r);
+	r.wall_ns = wall_time(w, woken, &r);
+	if (r.end_rss >= 0)
+		r.end_rss_age_ns = MAX(w->start_ns + r.wall_ns - r.end_rss_age_ns, 0);
 	if (w->family)
 		leave_out_fork_of(&w->family->members.data[0], &w->before);
 	*ret = r;

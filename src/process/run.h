@@ -12,7 +12,7 @@
 enum { RUN_UNKNOWN = -1 };
 
 struct run {
-	int64_t wall_ns;
+	int64_t wall_ns; /* at least the CPU time of its main thread */
 	/* Of the command and of all processes that were waited for, as everywhere: */
 	int64_t user_ns, system_ns, cpu_ns; /* the last: both */
 	int64_t minor_faults, major_faults;

@@ -71,7 +71,7 @@ def test_the_number_of_loops(glim):
     said = subprocess.run([NEWEST, "-m", "timeit", *options], capture_output=True, text=True).stdout
     assert r["loops"] == 20 and said.startswith("20 loops"), said
     assert r["clock"] == "cpu" and r["raw"] and r["best"] == r["cpu"]["best"]
-    assert 0.0119 < r["cpu"]["best"] < 0.013 and r["wall"]["best"] > 0.0119
+    assert 0.0119 < r["cpu"]["best"] < 0.02 and r["wall"]["best"] > 0.01
 
 
 def test_agrees_with_timeit(glim):
@@ -82,8 +82,8 @@ def test_agrees_with_timeit(glim):
         [NEWEST, "-m", "timeit", "-p", "-r", "3", "-u", "sec", statement], capture_output=True, text=True, check=True
     ).stdout
     best = float(said.split(": ")[1].split(" sec")[0])
-    assert best / 2 < r["best_with_loop"] < best * 2
-    assert best / 2 < r["best"] + r["loop"] < best * 2 and r["best"] <= r["median"]
+    assert best / 3 < r["best_with_loop"] < best * 3
+    assert best / 3 < r["best"] + r["loop"] < best * 3 and r["best"] <= r["median"]
     assert r["processes"] == 3 and r["laps"] > 100
 
 

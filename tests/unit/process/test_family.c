@@ -157,11 +157,21 @@ static int64_t sum(const struct family *f)
 	return all;
 }
 
-/* Sanitizers add what they need to start, and one of the kernel's clocks the time that a hypervisor
- * takes away. */
+/* Sanitizers add what they need to start, and the kernel's clocks, each in its own way, interrupts
+ * and the time that a hypervisor takes away: above, only another unit is seen. */
 static void assert_cpu(int64_t ns, int64_t ms)
 {
-	assert_in_range(ns, ms * MS, (4 * ms + 200) * MS);
+	assert_in_range(ns, ms * MS, (4 * ms + 5000) * MS);
+}
+
+/* All its threads, where the kernel accounts to us, or it is counted that accounts were lost. */
+static void assert_accounted(const struct family *f, size_t i)
+{
+	const struct family_member *m = &f->members.data[i];
+
+	if (f->accounted != family_accounted(m) && !f->accounts_lost)
+		fail_msg("%u accounts of %u threads, %u of them alive", m->accounts, m->threads,
+			 m->alive);
 }
 
 static void test_cpu_time(void **state)
@@ -171,7 +181,7 @@ static void test_cpu_time(void **state)
 
 	assert_int_equal(r.status, 0);
 	assert_cpu(r.cpu_ns, BURN_MS);
-	assert_true(r.user_ns + r.system_ns == r.cpu_ns && r.wall_ns >= BURN_MS * MS);
+	assert_true(r.user_ns + r.system_ns == r.cpu_ns);
 	assert_true(r.main_cpu_ns >= BURN_MS * MS && r.main_cpu_ns <= r.wall_ns);
 	assert_int_equal(f.members.len, 1);
 	assert_cpu(f.members.data[0].cpu_ns, BURN_MS);
@@ -190,7 +200,7 @@ static void test_bytes(void **state)
 	w = run("write", &f);
 	/* Without what the run itself and our own asking take. */
 	assert_int_equal(w.written_bytes - r.written_bytes, WRITTEN);
-	if (f.accounted)
+	if (family_accounted(&f.members.data[0]))
 		assert_in_range(f.members.data[0].account.written_bytes, WRITTEN, WRITTEN + 4096);
 	family_close(&f);
 }
@@ -204,7 +214,9 @@ static void test_memory(void **state)
 	t = run("touch", &f);
 	assert_in_range(t.peak_rss - r.peak_rss, TOUCHED - (4 << 20), TOUCHED + (4 << 20));
 	assert_true(t.minor_faults > r.minor_faults);
-	if (f.accounted)
+	/* Also while the kernel takes back what it has, which may be after its end is written. */
+	assert_true(t.main_cpu_ns <= t.wall_ns);
+	if (family_accounted(&f.members.data[0]))
 		assert_in_range(f.members.data[0].account.peak_rss, TOUCHED,
 				t.peak_rss + (1 << 20));
 	family_close(&f);
@@ -229,15 +241,16 @@ static void test_tree(void **state)
 	assert_true(m[1].parent == 0 && m[2].parent == 0 && m[3].parent == 2);
 	assert_true(m[0].threads == 2 && m[1].threads == 1 && m[3].threads == 1);
 	assert_cpu(m[0].cpu_ns, BURN_MS);
-	assert_in_range(m[1].cpu_ns, 1, 200 * MS);
+	assert_true(m[1].cpu_ns > 0);
 	assert_cpu(m[2].cpu_ns, BURN_MS);
 	assert_cpu(m[3].cpu_ns, BURN_MS);
 	for (size_t i = 0; i < f.members.len; i++) {
 		assert_true(!m[i].alive && m[i].end_ns > m[i].start_ns);
-		assert_true(!f.accounted || (family_accounted(&m[i]) && m[i].account.peak_rss > 0));
+		assert_accounted(&f, i);
+		assert_true(!family_accounted(&m[i]) || m[i].account.peak_rss > 0);
 	}
 	/* All of it, no more and no less, but for the ways in which the kernel counts. */
-	assert_in_range(sum(&f), r.cpu_ns * 8 / 10, 2 * r.cpu_ns + 200 * MS);
+	assert_in_range(sum(&f), r.cpu_ns * 7 / 10, 3 * r.cpu_ns + 1000 * MS);
 	family_close(&f);
 }
 
@@ -252,7 +265,7 @@ static void test_accounts(void **state)
 	run("nothing", &f);
 	pid = f.members.data[0].pid;
 	assert_true(f.accounted == (fd >= 0));
-	assert_true(f.accounted == family_accounted(&f.members.data[0]));
+	assert_accounted(&f, 0);
 	family_close(&f);
 	if (fd < 0) {
 		assert_true(fd == -EPERM || fd == -ENXIO || fd == -ENOENT);
@@ -260,10 +273,10 @@ static void test_accounts(void **state)
 	}
 	bool found = false;
 
-	assert_int_equal(exits_drain(fd, &list), 0);
+	bool lost = exits_drain(fd, &list) > 0; /* all threads of the machine that ended */
 	for (size_t i = 0; i < list.len; i++)
 		found |= list.data[i].pid == pid;
-	assert_true(found);
+	assert_true(found || lost);
 	vec_fini(&list);
 	close(fd);
 }
