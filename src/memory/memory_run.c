@@ -233,6 +233,39 @@ static const char *command_text(struct memory_run *run, const char *arguments, s
 	return text;
 }
 
+/* NULL at the last. */
+static const char *next_word(const char *word, const char *end)
+{
+	word += strlen(word) + 1;
+	return word < end && *word ? word : NULL;
+}
+
+/* What people call it. arguments: each with its end. */
+static const char *short_name(struct memory_run *run, const char *arguments, size_t n)
+{
+	char *text = arena_alloc(&run->memory, n + 1, 1);
+	const char *end = text + n, *program, *word;
+
+	memcpy(text, arguments, n);
+	text[n] = 0;
+	program = path_last(text);
+	if (strncmp(program, "python", strlen("python")))
+		return program;
+	for (word = next_word(text, end); word; word = next_word(word, end)) {
+		bool value = !strcmp(word, "-m") || !strcmp(word, "-X") || !strcmp(word, "-W");
+
+		if (*word != '-')
+			return path_last(word);
+		if (!strncmp(word, "-c", 2) || (value && !next_word(word, end)))
+			break;
+		if (!strcmp(word, "-m"))
+			return next_word(word, end);
+		if (value)
+			word = next_word(word, end);
+	}
+	return program;
+}
+
 static void take_header(struct memory_run *run, const struct memory_header_abi *h,
 			struct memory_process *to)
 {
@@ -240,6 +273,7 @@ static void take_header(struct memory_run *run, const struct memory_header_abi *
 		.pid = h->pid,
 		.parent = h->parent,
 		.command = command_text(run, h->command, sizeof(h->command)),
+		.name = short_name(run, h->command, sizeof(h->command)),
 		.python = (int)(h->python & 0xffff),
 		.allocated = h->flags & MEMORY_ALLOCATED,
 		.start_ns = h->start_ns,
@@ -371,6 +405,7 @@ void memory_run_watched(struct memory_run *run, pid_t pid, const char *command, 
 	struct memory_process p = {.pid = pid, .peak_resident = -1, .watched = true};
 
 	p.command = command_text(run, command, n);
+	p.name = short_name(run, command, n);
 	run->start_ns = start_ns;
 	vec_push(&run->processes, p);
 }

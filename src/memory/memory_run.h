@@ -53,6 +53,7 @@ struct memory_peak {
 struct memory_process {
 	pid_t pid, parent;
 	const char *command; /* its arguments, with blanks between */
+	const char *name;    /* short: the script or module that a Python runs, else the program */
 	int python;	     /* 0xMMmm: 0x030b is 3.11; 0: no interpreter was seen */
 	bool allocated;	     /* lines count allocated bytes, not resident memory */
 	bool watched;	     /* only from outside: there are no lines */

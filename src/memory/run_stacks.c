@@ -1,4 +1,5 @@
 /* Of the nodes that hold blocks: who held what at the peak, and who holds what now. */
+#include "base/utf8.h"
 #include "memory/memory_run_priv.h"
 
 static struct profile *new_profile(const struct memory_run *run)
@@ -35,10 +36,31 @@ static uint32_t nobody(struct profile *p)
 	return profile_stack(p, 0, profile_frame(p, &frame));
 }
 
-static void add(struct profile *p, uint32_t stack, int64_t blocks, int64_t bytes)
+static struct profile_label label(struct profile *p, const char *key, const char *value)
+{
+	cleanup_buf struct buf text = {};
+
+	utf8_put_printable(&text, value, strlen(value));
+	return (struct profile_label){profile_string(p, key),
+				      profile_string_n(p, (const char *)text.data, text.len)};
+}
+
+/* Whose blocks they are. */
+static uint32_t labels_of(const struct memory_process *process, struct profile *p)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)process->pid);
+	const struct profile_label all[] = {label(p, "process", process->name),
+					    label(p, "pid", pid)};
+
+	return profile_labels(p, all, ARRAY_SIZE(all));
+}
+
+static void add(struct profile *p, uint32_t stack, uint32_t labels, int64_t blocks, int64_t bytes)
 {
 	if (bytes > 0 && blocks > 0)
-		profile_add(p, stack, 0, blocks, bytes);
+		profile_add(p, stack, labels, blocks, bytes);
 }
 
 /* A node's parent comes before it, and both name a function that is there. */
@@ -58,10 +80,14 @@ int memory_run_stacks(const struct memory_run *run, const struct memory_file *f,
 	cleanup_free uint32_t *at_peak = mem_calloc(n + 1, sizeof(*at_peak));
 	cleanup_free uint32_t *leaks = mem_calloc(n + 1, sizeof(*leaks));
 
+	uint32_t peak_labels, leak_labels;
+
 	if (!is_sound(f))
 		return -EBADMSG;
 	to->at_peak = new_profile(run);
 	to->leaks = new_profile(run);
+	peak_labels = labels_of(to, to->at_peak);
+	leak_labels = labels_of(to, to->leaks);
 	for (size_t i = 0; i < n; i++) {
 		const struct memory_stack_abi *s = f->stacks.data[i];
 		/* Changed in the epoch after the peak: then it kept what it had before. */
@@ -73,9 +99,9 @@ int memory_run_stacks(const struct memory_run *run, const struct memory_file *f,
 			leaks[i] = profile_stack(to->leaks, leaks[s->parent],
 						 frame_of(f, s, to->leaks));
 		}
-		add(to->at_peak, i ? at_peak[i] : nobody(to->at_peak),
+		add(to->at_peak, i ? at_peak[i] : nobody(to->at_peak), peak_labels,
 		    changed ? s->peak_blocks : s->blocks, changed ? s->peak_bytes : s->bytes);
-		add(to->leaks, i ? leaks[i] : nobody(to->leaks), s->blocks, s->bytes);
+		add(to->leaks, i ? leaks[i] : nobody(to->leaks), leak_labels, s->blocks, s->bytes);
 	}
 	return 0;
 }

@@ -115,6 +115,38 @@ static void lines_are_read(void **state)
 	memory_run_fini(&run);
 }
 
+static void processes_have_short_names(void **state)
+{
+	static const struct {
+		const char *arguments, *name;
+		size_t n;
+	} cases[] = {
+#define CASE(arguments, name) {arguments, name, sizeof(arguments)}
+		CASE("python3\0/srv/app/run.py\0-x", "run.py"),
+		CASE("/usr/bin/python3.11\0-X\0dev\0-u\0-m\0pytest\0tests", "pytest"),
+		CASE("python\0-c\0import x\0y", "python"),
+		CASE("python\0-m", "python"),
+		CASE("python\0-W", "python"),
+		CASE("/opt/bin/uwsgi\0--ini", "uwsgi"),
+		CASE("python3", "python3"),
+		CASE("", ""),
+#undef CASE
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct memory_run run = {};
+
+		memory_run_watched(&run, 7, cases[i].arguments, cases[i].n, 1);
+		assert_string_equal(run.processes.data[0].name, cases[i].name);
+		memory_run_fini(&run);
+		/* The end of the last may be missing. */
+		run = (struct memory_run){};
+		memory_run_watched(&run, 7, cases[i].arguments, cases[i].n - 1, 1);
+		assert_string_equal(run.processes.data[0].name, cases[i].name);
+		memory_run_fini(&run);
+	}
+}
+
 /* A module that is loaded again has other code objects for the same lines. */
 static void code_of_one_place_is_one_function(void **state)
 {
@@ -220,6 +252,10 @@ static void holders_at_the_peak_and_now(void **state)
 	put_stacks(&b, stacks, ARRAY_SIZE(stacks));
 	p = read_back(&run, &b);
 	assert_string_equal(p->at_peak->type, "inuse");
+	assert_string_equal(
+		profile_label_value(p->leaks, p->leaks->samples.data[0].labels, "process"), "x.py");
+	assert_string_equal(
+		profile_label_value(p->at_peak, p->at_peak->samples.data[0].labels, "pid"), "7");
 	assert_int_equal(value_of(p->at_peak, "main"), 100);
 	assert_int_equal(value_of(p->at_peak, "leaf"), 7000);
 	assert_int_equal(value_of(p->at_peak, "outside of Python"), 5);
@@ -346,6 +382,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_are_read),
+		cmocka_unit_test(processes_have_short_names),
 		cmocka_unit_test(code_of_one_place_is_one_function),
 		cmocka_unit_test(a_line_that_never_ended_counts),
 		cmocka_unit_test(holders_at_the_peak_and_now),
