@@ -4,7 +4,13 @@
 #include "cmd/output.h"
 #include "sink/file.h"
 
-enum { MAX_PRECISION = 9, MAX_ROWS = 1000000, DEFAULT_ROWS = 20, DEFAULT_PRECISION = 3 };
+enum {
+	MAX_PRECISION = 9,
+	MAX_ROWS = 1000000,
+	DEFAULT_ROWS = 20,
+	DEFAULT_STACKS = 10000, /* in JSON */
+	DEFAULT_PRECISION = 3,
+};
 
 static int read_numbers(struct mem_show *s, struct err *e)
 {
@@ -12,7 +18,7 @@ static int read_numbers(struct mem_show *s, struct err *e)
 
 	s->how = (struct memory_report){
 		.precision = DEFAULT_PRECISION, .own = s->own, .peak = s->peak_in_line};
-	s->max_rows = DEFAULT_ROWS;
+	s->max_rows = s->json ? DEFAULT_STACKS : DEFAULT_ROWS;
 	if (s->precision)
 		code = options_number("--precision", s->precision, 0, MAX_PRECISION,
 				      &s->how.precision, e);
@@ -61,9 +67,10 @@ int mem_show_check(struct mem_show *s, struct err *e)
 /* --- profiles -----------------------------------------------------------------------------------
  */
 
-/* Of all processes together; NULL where there is none. */
-static struct profile *join(const struct memory_run *run, bool leaks)
+/* Of all processes together, apart or not; NULL where there is none. */
+static struct profile *join(const struct memory_run *run, bool leaks, bool apart)
 {
+	static const char *const nothing[] = {NULL};
 	struct profile *all = NULL;
 
 	for (size_t i = 0; i < run->processes.len; i++) {
@@ -74,7 +81,7 @@ static struct profile *join(const struct memory_run *run, bool leaks)
 			continue;
 		if (!all)
 			all = profile_new(one->type, one->unit, one->period);
-		profile_merge(all, one, NULL, 0, NULL);
+		profile_merge(all, one, apart ? NULL : nothing, 0, NULL);
 	}
 	if (all)
 		all->period = 1; /* each byte counts where a format has one number only */
@@ -84,7 +91,7 @@ static struct profile *join(const struct memory_run *run, bool leaks)
 static int put_holders(const struct mem_show *s, const struct memory_run *run, bool leaks,
 		       struct buf *out, struct err *e)
 {
-	cleanup_profile struct profile *p = join(run, leaks);
+	cleanup_profile struct profile *p = join(run, leaks, s->format);
 
 	if (!p)
 		return err_set(e, -ENOENT, "no process kept account of its blocks");
@@ -103,7 +110,7 @@ static int put_main(const struct mem_show *s, const struct memory_run *run, stru
 	int code = 0;
 
 	if (s->json) {
-		memory_report_json(run, out);
+		memory_report_json(run, s->max_rows, out);
 	} else if (s->peak || s->leaks) {
 		if (s->peak)
 			code = put_holders(s, run, false, out, e);

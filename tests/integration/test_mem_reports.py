@@ -88,6 +88,28 @@ def test_who_holds_what(mem):
     assert "never freed" in leaks and "keep  app.py:5\n" in leaks and "work  app.py:8\n" in leaks
 
 
+def test_what_is_left_out_is_summed_up(mem):
+    rows = [line.split() for line in mem("--leaks", "-n", "1").stdout.splitlines() if " MiB " in line]
+    (whole, first, rest) = (float(row[0]) for row in rows)
+    assert rows[2][4:6] == ["...", "and"] and abs(first + rest - whole) < 0.002 and rest > 0
+    (process,) = json.loads(mem("--leaks", "--json", "-n", "1").stdout)["processes"]
+    leaks = process["leaks"]
+    (stack,) = leaks["stacks"]
+    assert leaks["stacks_left_out"] > 0 and leaks["bytes_left_out"] + stack["bytes"] == leaks["bytes"]
+    assert leaks["blocks_left_out"] + stack["blocks"] == leaks["blocks"]
+
+
+def test_profiles_say_of_which_process_they_are(mem, tmp_path):
+    (tmp_path / "fork.py").write_text(SOURCE.replace("\nwork()", "\nimport os\npid = os.fork()\nwork()\npid and os.wait()"))
+    mem("--leaks", "-o", "leaks.folded", program="fork.py")
+    lines = (tmp_path / "leaks.folded").read_text().splitlines()
+    assert lines and all(line.startswith("fork.py;") for line in lines)
+    (row,) = (line for line in lines if "keep (fork.py:5)" in line)
+    assert int(row.rsplit(" ", 1)[1]) >= 16 << 20
+    # The text does not tell processes apart.
+    assert "other way" not in mem("--leaks", "-n", "1", program="fork.py").stdout
+
+
 @pytest.mark.parametrize("name", ["leaks.pb.gz", "leaks.speedscope.json", "leaks.folded"])
 def test_profiles_in_files(glim, mem, tmp_path, name):
     mem("--leaks", "-o", name)

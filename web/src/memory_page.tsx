@@ -6,7 +6,7 @@ import "./styles/memory.css";
 import { render } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { bytes, count, duration, percent } from "./format/number";
-import { filesOf, heldFiles, matcher, topHolders, topLines } from "./memory/data";
+import { filesOf, heldFiles, holdersOf, matcher, topHolders, topLines } from "./memory/data";
 import type { File, Line, Process, Run, Top } from "./memory/data";
 import { SourceFile } from "./memory/source";
 import type { Place } from "./memory/source";
@@ -93,15 +93,16 @@ function useHits(files: readonly File[], match: ((s: string) => boolean) | null)
 }
 
 function Body({ run, process }: { run: Run; process: Process }) {
-	const holders = process.at_peak ?? process.leaks;
+	const [peak, leaks] = useMemo(() => [process.at_peak && holdersOf(process.at_peak), process.leaks && holdersOf(process.leaks)], [process]);
+	const holders = peak ?? leaks;
 	const files = useMemo(() => holders ? heldFiles(holders, run.sources) : filesOf(process, run.sources), [process]);
 	const [text, setText] = useState("");
 	const [at, setAt] = useState<Place | null>(null);
 	const match = useMemo(() => matcher(text), [text]);
 	const hits = useHits(files, match ?? null);
 	const grown = useMemo(() => topLines(files, (l) => l.own, TOPS), [files]);
-	const held = useMemo(() => process.at_peak ? topHolders(process.at_peak.stacks, TOPS) : topLines(files, within, TOPS), [files]);
-	const leaked = useMemo(() => topHolders(process.leaks?.stacks ?? [], TOPS), [process]);
+	const held = useMemo(() => peak ? topHolders(peak.stacks, TOPS) : topLines(files, within, TOPS), [files]);
+	const leaked = useMemo(() => topHolders(leaks?.stacks ?? [], TOPS), [process]);
 	const most = grown[0]?.bytes ?? 0;
 	const growth = files.reduce((sum, f) => sum + f.growth, 0);
 	const step = (by: number) => {
@@ -120,9 +121,9 @@ function Body({ run, process }: { run: Run; process: Process }) {
 			<div class="mem-split">
 				<aside class="mem-side">
 					{!holders && <Tops title="Grew most" tops={grown} all={growth} files={files} onPlace={setAt} none="No line grew." />}
-					{process.at_peak && <Tops title="Held at the peak" tops={held} all={process.at_peak.bytes} files={files} onPlace={setAt} none="Nothing was held." />}
+					{peak && <Tops title="Held at the peak" tops={held} all={peak.bytes} files={files} onPlace={setAt} none="Nothing was held." />}
 					{!holders && <Tops title="Highest within one run of a line" tops={held} all={p.bytes} files={files} onPlace={setAt} none="No line took anything." />}
-					{process.leaks && <Tops title="Never freed" tops={leaked} all={process.leaks.bytes} files={files} onPlace={setAt} none="All of it was freed." />}
+					{leaks && <Tops title="Never freed" tops={leaked} all={leaks.bytes} files={files} onPlace={setAt} none="All of it was freed." />}
 				</aside>
 				<div class="mem-files">
 					<Search text={text} onText={setText} found={found} onStep={step} />

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { filesOf, heldFiles, matcher, rowsOf, topHolders, topLines } from "../src/memory/data";
+import { filesOf, heldFiles, holdersOf, matcher, rowsOf, topHolders, topLines } from "../src/memory/data";
 import type { Func, Line, Process, Source } from "../src/memory/data";
 import { colour, pieces } from "../src/memory/python";
 
@@ -35,9 +35,18 @@ test("who holds what, with callees once a stack", () => {
 	const f = (l: number) => ({ function: "f", file: "a.py", line: l });
 	const stacks = [{ bytes: 6, blocks: 2, stack: [f(3), f(2), f(2)] }, { bytes: 1, blocks: 1, stack: [f(2)] },
 		{ bytes: 9, blocks: 1, stack: [] }];
-	const files = heldFiles({ bytes: 16, blocks: 4, stacks_left_out: 0, stacks }, [source(5)]);
+	const files = heldFiles({ bytes: 16, blocks: 4, stacks }, [source(5)]);
 	assert.deepEqual([files[0]?.lines.get(2)?.own, files[0]?.lines.get(2)?.increment, files[0]?.growth], [1, 7, 7]);
 	assert.deepEqual(topHolders(stacks, 2).map((t) => [t.line, t.bytes]), [[0, 9], [3, 6]]);
+});
+
+test("stacks that share their callers", () => {
+	const stacks = [{ bytes: 6, blocks: 2, stack: 2 }, { bytes: 1, blocks: 1, stack: 1 }, { bytes: 9, blocks: 1, stack: -1 }];
+	const holders = holdersOf({ bytes: 16, blocks: 4, stacks, callers: [-1, 0, 0], nodes: [0, 1, 1], frames: [[1, 3], [0, 2]],
+		functions: [["g", "b.py"], ["f", "a.py"]] });
+	const [g, f] = [{ function: "g", file: "b.py", line: 2 }, { function: "f", file: "a.py", line: 3 }];
+	assert.deepEqual(holders.stacks.map((s) => s.stack), [[g, f], [g, f], []]);
+	assert.deepEqual(holders.stacks.map((s) => s.bytes), [6, 1, 9]);
 });
 
 test("search", () => {

@@ -1,8 +1,6 @@
 /* The run as JSON, for programs and for the page. */
 #include "memory/report/report_priv.h"
 
-static const struct report_limits limits_of_json = {.points = 100000, .stacks = 10000};
-
 /* Below 0: it is not known. */
 static void put_known(struct json *j, const char *key, int64_t v)
 {
@@ -110,65 +108,6 @@ static void put_timeline(struct json *j, const struct memory_process *p, size_t 
 	vec_fini(&points);
 }
 
-static void put_stack(struct json *j, const struct profile *p, uint32_t stack)
-{
-	enum { MAX_DEPTH = 128 };
-	uint32_t frames[MAX_DEPTH];
-	size_t depth = MIN(profile_unroll(p, stack, frames, MAX_DEPTH), (size_t)MAX_DEPTH);
-
-	json_key(j, "stack");
-	json_array_begin(j);
-	for (size_t k = 0; k < depth; k++) {
-		const struct profile_frame *f = &p->frames.data[frames[k]];
-		const struct profile_function *function = &p->functions.data[f->function];
-
-		json_object_begin(j);
-		json_member_text(j, "function", profile_text(p, function->name));
-		json_member_text(j, "file", profile_text(p, function->file));
-		json_member_int(j, "line", f->line);
-		json_object_end(j);
-	}
-	json_array_end(j);
-}
-
-static int heavier(const void *pa, const void *pb)
-{
-	const struct profile_sample *a = pa, *b = pb;
-
-	if (a->value != b->value)
-		return a->value < b->value ? 1 : -1;
-	return a->stack < b->stack ? -1 : a->stack > b->stack;
-}
-
-/* The heaviest stacks: a program may have as many as it made calls. */
-static void put_holders(struct json *j, const char *key, const struct profile *p, size_t max)
-{
-	size_t n = p->samples.len;
-	struct profile_sample *samples = mem_calloc(n + 1, sizeof(*samples));
-
-	if (n) {
-		memcpy(samples, p->samples.data, n * sizeof(*samples));
-		qsort(samples, n, sizeof(*samples), heavier);
-	}
-	json_key(j, key);
-	json_object_begin(j);
-	json_member_int(j, "bytes", profile_total_value(p));
-	json_member_int(j, "blocks", profile_total_count(p));
-	json_member_int(j, "stacks_left_out", (int64_t)(n - MIN(n, max)));
-	json_key(j, "stacks");
-	json_array_begin(j);
-	for (size_t i = 0; i < MIN(n, max); i++) {
-		json_object_begin(j);
-		json_member_int(j, "bytes", samples[i].value);
-		json_member_int(j, "blocks", samples[i].count);
-		put_stack(j, p, samples[i].stack);
-		json_object_end(j);
-	}
-	json_array_end(j);
-	json_object_end(j);
-	free(samples);
-}
-
 static void put_remarks(struct json *j, const struct memory_process *p)
 {
 	cleanup_buf struct buf text = {};
@@ -208,9 +147,9 @@ static void put_process(struct json *j, const struct memory_process *p, bool mar
 	json_array_end(j);
 	put_timeline(j, p, limits.points);
 	if (p->at_peak)
-		put_holders(j, "at_peak", p->at_peak, limits.stacks);
+		report_put_holders(j, "at_peak", p->at_peak, limits);
 	if (p->leaks)
-		put_holders(j, "leaks", p->leaks, limits.stacks);
+		report_put_holders(j, "leaks", p->leaks, limits);
 	put_remarks(j, p);
 	json_object_end(j);
 }
@@ -228,12 +167,13 @@ void report_put_run(struct json *j, const struct memory_run *run, struct report_
 	json_member_int(j, "damaged", (int64_t)MIN(run->damaged, (uint64_t)INT64_MAX));
 }
 
-void memory_report_json(const struct memory_run *run, struct buf *out)
+void memory_report_json(const struct memory_run *run, size_t stacks, struct buf *out)
 {
+	const struct report_limits limits = {.points = 100000, .stacks = stacks};
 	struct json j = {.out = out};
 
 	json_object_begin(&j);
-	report_put_run(&j, run, limits_of_json);
+	report_put_run(&j, run, limits);
 	json_object_end(&j);
 	buf_putc(out, '\n');
 }

@@ -12,7 +12,8 @@ enum {
 };
 
 /* More points than a screen is wide. */
-static const struct report_limits limits_of_page = {.points = 2000, .stacks = 200};
+static const struct report_limits limits_of_page = {
+	.points = 2000, .stacks = 1000, .interned = true};
 
 struct page {
 	struct json json;

@@ -19,8 +19,9 @@ struct memory_report {
 /* A table a function: Line #, Mem usage, Increment, Occurrences, Line Contents. */
 void memory_report_text(const struct memory_run *run, const struct memory_report *how,
 			struct buf *out);
-/* An object, whose keys glim-mem(1) explains; all amounts are bytes. */
-void memory_report_json(const struct memory_run *run, struct buf *out);
+/* An object, whose keys glim-mem(1) explains; all amounts are bytes. stacks: of the holders of a
+ * process, the heaviest; what is left out of them is summed up. */
+void memory_report_json(const struct memory_run *run, size_t stacks, struct buf *out);
 /* One page that is a file: timeline, lines that matter, sources with heat. */
 void memory_report_html(const struct memory_run *run, struct buf *out);
 /* Memory over time as SVG, a line a process, the peak marked. */
@@ -29,7 +30,7 @@ void memory_report_plot(const struct memory_run *run, struct buf *out);
 void memory_report_summary(const struct memory_run *run, const struct memory_report *how,
 			   struct buf *out);
 /* Who holds the blocks of a profile of the type inuse: a row a line with its heaviest stack, the
- * largest first, max rows. title: "at the peak", "never freed". */
+ * largest first, max rows and one for the rest. title: "at the peak", "never freed". */
 void memory_report_holders(const struct profile *p, const char *title, size_t max, struct buf *out);
 
 #endif

@@ -32,7 +32,13 @@ struct memory_peak report_peak(const struct memory_process *p);
 struct report_limits {
 	size_t points; /* of a timeline */
 	size_t stacks; /* of holders */
+	bool interned; /* what stacks share is there once, for a page */
 };
+/* The heaviest stacks that hold something, and what is left out: a program may have as many as it
+ * made calls. Interned, a stack is the number of a node, -1 for none; "callers" has the node that
+ * called each, "nodes" the frame of each, "frames" function and line, "functions" name and file. */
+void report_put_holders(struct json *j, const char *key, const struct profile *p,
+			struct report_limits limits);
 void report_put_run(struct json *j, const struct memory_run *run, struct report_limits limits);
 
 #endif

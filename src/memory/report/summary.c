@@ -195,6 +195,27 @@ static bool imports(const struct profile *p, uint32_t frame)
 	return !strncmp(file, "<frozen importlib.", 18);
 }
 
+static void put_amounts(int64_t bytes, int64_t blocks, int64_t all, struct buf *out)
+{
+	buf_printf(out, "%12.3f MiB %6.1f %11lld   ", (double)bytes / MIB,
+		   all > 0 ? 100.0 * (double)bytes / (double)all : 0.0, (long long)blocks);
+}
+
+/* A row for all that are left out, so that the column is the whole. */
+static void put_rest(const holder_list *holders, size_t from, int64_t all, struct buf *out)
+{
+	int64_t bytes = 0, blocks = 0;
+
+	if (from >= holders->len)
+		return;
+	for (size_t i = from; i < holders->len; i++) {
+		bytes = add_saturated(bytes, holders->data[i].bytes);
+		blocks = add_saturated(blocks, holders->data[i].blocks);
+	}
+	put_amounts(bytes, blocks, all, out);
+	buf_printf(out, "... and %zu more: -n 0 shows all\n", holders->len - from);
+}
+
 static void put_holder(const struct profile *p, const struct holder *h, int64_t all,
 		       struct buf *out)
 {
@@ -208,8 +229,7 @@ static void put_holder(const struct profile *p, const struct holder *h, int64_t 
 			frames[told++] = frames[i];
 	depth -= known - told;
 	shown = MIN(told, (size_t)SHOWN);
-	buf_printf(out, "%12.3f MiB %6.1f %11lld   ", (double)h->bytes / MIB,
-		   all > 0 ? 100.0 * (double)h->bytes / (double)all : 0.0, (long long)h->blocks);
+	put_amounts(h->bytes, h->blocks, all, out);
 	if (!known)
 		buf_puts(out, "(no line of Python)\n");
 	for (size_t i = 0; i < shown; i++) {
@@ -240,7 +260,6 @@ void memory_report_holders(const struct profile *p, const char *title, size_t ma
 			   "Line, its callers");
 	for (size_t i = 0; i < n; i++)
 		put_holder(p, &holders.data[i], all, out);
-	if (holders.len > n)
-		buf_printf(out, "and %zu more: -n 0 shows all\n", holders.len - n);
+	put_rest(&holders, n, all, out);
 	vec_fini(&holders);
 }

@@ -278,7 +278,7 @@ static void timelines(void **state)
 	assert_non_null(strstr(buf_cstr(&plot), "python3 &#34;&#60;x&#62;&#38;&#34;\\x01"));
 	assert_int_equal(count(buf_cstr(&plot), "class=\"line"), 1);
 	assert_true(plot.len < 64 << 10);
-	memory_report_json(&run, &json);
+	memory_report_json(&run, 1, &json);
 	assert_int_equal(count(buf_cstr(&json), "1073741824"), 2); /* the peak and its point */
 	assert_int_equal(count(buf_cstr(&json), "\"allocated\":[null,null,"), 1);
 	memory_report_html(&run, &page);
@@ -309,14 +309,45 @@ static void holders(void **state)
 	profile_add(p, other, 0, 5, 2 * MIB);
 	profile_add(p, 0, 0, 1, MIB);
 	memory_report_holders(p, "at the peak", 2, &out);
-	assert_string_equal(buf_cstr(&out),
-			    "10.000 MiB in 9 blocks at the peak\n\n"
-			    "            Size      %      Blocks   Line, its callers\n"
-			    "       7.000 MiB   70.0           3   make  app.py:12\n"
-			    "                                        main  app.py:30\n"
-			    "                                        and 1 other way to this line\n"
-			    "       2.000 MiB   20.0           5   other  app.py:40\n"
-			    "and 1 more: -n 0 shows all\n");
+	assert_string_equal(
+		buf_cstr(&out),
+		"10.000 MiB in 9 blocks at the peak\n\n"
+		"            Size      %      Blocks   Line, its callers\n"
+		"       7.000 MiB   70.0           3   make  app.py:12\n"
+		"                                        main  app.py:30\n"
+		"                                        and 1 other way to this line\n"
+		"       2.000 MiB   20.0           5   other  app.py:40\n"
+		"       1.000 MiB   10.0           1   ... and 1 more: -n 0 shows all\n");
+	profile_free(p);
+}
+
+/* What is left out of JSON is summed up there; the page has what stacks share once. */
+static void holders_as_json(void **state)
+{
+	cleanup(run_fini) struct memory_run run = {};
+	struct memory_process *of = process(&run);
+	struct profile *p = of->at_peak = profile_new("inuse", "bytes", 1);
+	uint32_t main = profile_stack(p, 0, frame(p, "main", 30));
+	cleanup_buf struct buf json = {}, page = {};
+
+	profile_add(p, profile_stack(p, main, frame(p, "make", 12)), 0, 2, 60);
+	profile_add(p, profile_stack(p, main, frame(p, "make", 13)), 0, 3, 30);
+	profile_add(p, 0, 0, 5, 10);
+	memory_report_json(&run, 1, &json);
+	assert_non_null(
+		strstr(buf_cstr(&json),
+		       "\"at_peak\":{\"bytes\":100,\"blocks\":10,\"stacks_left_out\":2,"
+		       "\"bytes_left_out\":40,\"blocks_left_out\":8,\"stacks\":[{\"bytes\":60,"
+		       "\"blocks\":2,\"stack\":[{\"function\":\"make\","));
+	memory_report_html(&run, &page);
+	assert_non_null(
+		strstr(buf_cstr(&page),
+		       "\"callers\":[-1,0,0],\"nodes\":[0,1,2],\"frames\":[[0,30],[1,12],[1,13]]"));
+	assert_non_null(
+		strstr(buf_cstr(&page),
+		       "\"stacks\":[{\"bytes\":60,\"blocks\":2,\"stack\":1},{\"bytes\":30,"
+		       "\"blocks\":3,\"stack\":2},{\"bytes\":10,\"blocks\":5,\"stack\":-1}]"));
+	assert_int_equal(count(buf_cstr(&page), "[\"main\",\"/srv/app.py\"]"), 1);
 	profile_free(p);
 }
 
@@ -326,6 +357,7 @@ int main(void)
 		cmocka_unit_test(the_known_table), cmocka_unit_test(functions_within),
 		cmocka_unit_test(strangers),	   cmocka_unit_test(several_processes),
 		cmocka_unit_test(timelines),	   cmocka_unit_test(holders),
+		cmocka_unit_test(holders_as_json),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -19,16 +19,30 @@ export interface Func {
 	entered: number;
 	lines: Line[];
 }
+export interface Frame {
+	function: string;
+	file: string;
+	line: number;
+}
 export interface Holder {
 	bytes: number;
 	blocks: number;
-	stack: { function: string; file: string; line: number }[]; /* innermost first */
+	stack: Frame[]; /* innermost first */
 }
 export interface Holders {
 	bytes: number;
 	blocks: number;
-	stacks_left_out: number; /* the lightest ones */
-	stacks: Holder[];
+	stacks: Holder[]; /* without the lightest ones */
+}
+/* As the program wrote them: what stacks share is there once. */
+export interface InternedHolders {
+	bytes: number;
+	blocks: number;
+	stacks: { bytes: number; blocks: number; stack: number }[]; /* the node of the innermost, -1: none */
+	callers: number[]; /* of each node the one that called it, -1: none */
+	nodes: number[]; /* of each the number of its frame */
+	frames: [number, number][]; /* of each the number of its function, and the line */
+	functions: [string, string][]; /* of each its name and file */
 }
 export interface Peak {
 	bytes: number;
@@ -50,8 +64,8 @@ export interface Process {
 	peak_resident: number | null;
 	functions: Func[];
 	timeline: { seconds: number[]; resident: (number | null)[]; allocated: (number | null)[] };
-	at_peak?: Holders;
-	leaks?: Holders;
+	at_peak?: InternedHolders;
+	leaks?: InternedHolders;
 	remarks: string[];
 }
 export interface Source {
@@ -65,6 +79,18 @@ export interface Run {
 	processes: Process[];
 	sources: Source[];
 	damaged: number;
+}
+
+/* Their stacks whole. A node's caller comes before it. */
+export function holdersOf({ bytes, blocks, stacks, callers, nodes, frames: places, functions }: InternedHolders): Holders {
+	const frames = places.map(([f, line]): Frame => ({ function: functions[f]?.[0] ?? "", file: functions[f]?.[1] ?? "", line }));
+	const whole = (node: number): Frame[] => {
+		const stack: Frame[] = [];
+		for (let at = node, frame; at >= 0 && (frame = frames[nodes[at] ?? -1]); at = callers[at] ?? -1)
+			stack.push(frame);
+		return stack;
+	};
+	return { bytes, blocks, stacks: stacks.map((s) => ({ ...s, stack: whole(s.stack) })) };
 }
 
 export interface File {
