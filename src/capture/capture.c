@@ -81,12 +81,20 @@ static void look_for_runtimes(struct capture *c, struct target *t)
 
 /* --- samples -----------------------------------------------------------------------------------*/
 
+/* What Python calls the thread; read when it is sampled for the first time, and then seldom. */
+static const char *thread_name(const struct probe_sample *s, struct target *t)
+{
+	return target_thread_name(t, s->thread_base, (pid_t)s->tid, (int64_t)s->time_ns,
+				  clock_mono_ns());
+}
+
 static void add_sample(struct capture *c, const struct probe_sample *s,
 		       const struct native_stack *native, struct target *t, bool changed)
 {
 	struct window_result result = {};
+	struct window_facts facts = {.thread = t ? thread_name(s, t) : NULL};
 
-	window_add(&c->window, s, native, t, NULL, &result);
+	window_add(&c->window, s, native, t, &facts, &result);
 	if (changed && !t->gone)
 		look_for_runtimes(c, t);
 	c->samples++;
@@ -106,6 +114,7 @@ static bool park(struct capture *c, const struct probe_sample *s, const struct n
 		return false;
 	}
 	window_prepare(&c->window, s, native, t);
+	thread_name(s, t);
 	return true;
 }
 
@@ -613,6 +622,15 @@ void capture_stats(struct capture *c, struct capture_stats *ret)
 	memcpy(ret->remarks, c->remarks, sizeof(ret->remarks));
 	ret->remarks[REMARK_LABELS_GONE] = c->window.labels.lost;
 	ret->remarks[REMARK_MAPPINGS_LOST] = c->news.lost + c->newborns.dropped;
-	for (size_t i = 0; i < c->targets.list.len; i++)
-		ret->python_processes += c->targets.list.data[i]->has_python;
+	ret->names_read = c->targets.names_read;
+	ret->names_took_ns = c->targets.names_took_ns;
+	for (size_t i = 0; i < c->targets.list.len; i++) {
+		const struct target *t = c->targets.list.data[i];
+
+		ret->python_processes += t->has_python;
+		if (!t->threads)
+			continue;
+		ret->names_read += t->threads->reads;
+		ret->names_took_ns += t->threads->took_ns;
+	}
 }

@@ -61,6 +61,8 @@ struct capture_stats {
 	int64_t stopped_median_ns, stopped_max_ns;
 	uint64_t lost_children;		      /* of capture_config.pid: too many to be sampled */
 	uint64_t processes, python_processes; /* known now */
+	uint64_t names_read;		      /* how often names of Python's threads were read, */
+	int64_t names_took_ns;		      /* and what that took; of the kernel's engine */
 	uint64_t bpf_run_ns, bpf_runs; /* from the kernel, 0 while kernel.bpf_stats_enabled is 0 */
 	uint64_t map_bytes;	       /* memory of BPF maps */
 	struct capture_tables tables;

@@ -3,18 +3,19 @@
 #include "base/clock.h"
 
 enum { MAX_INTERPRETERS = 64 };
-static const int64_t names_last_ns = NSEC_PER_SEC, names_again_ns = NSEC_PER_SEC / 10;
 
-void interpreters_init(struct interpreters *i, const struct memory *m, const struct python *py)
+void interpreters_init(struct interpreters *i, pid_t pid, const struct memory *m,
+		       const struct python *py)
 {
 	*i = (struct interpreters){.memory = *m, .python = *py};
 	i->has_objects = !py->process.layout.free_threaded &&
 			 !python_text_objects_init(&i->objects, &i->memory, py->version, false);
+	named_threads_init(&i->names, pid, m, py);
 }
 
 void interpreters_fini(struct interpreters *i)
 {
-	python_thread_names_fini(&i->names);
+	named_threads_fini(&i->names);
 	python_awaiters_fini(&i->awaiters);
 	vec_fini(&i->list);
 }
@@ -41,22 +42,6 @@ const struct interpreter *interpreters_look(struct interpreters *i, uint64_t add
 	if (python_gil_read(&i->memory, &i->python, address, &known->gil))
 		known->gil = (struct python_gil){};
 	return known;
-}
-
-const char *interpreters_thread_name(struct interpreters *i, uint64_t interpreter,
-				     uint64_t thread_id, int64_t now_ns)
-{
-	const char *name = python_thread_names_find(&i->names, thread_id);
-	int64_t age = now_ns - i->names_ns;
-
-	if (!i->has_objects || age < (name ? names_last_ns : names_again_ns))
-		return name;
-	i->names_ns = now_ns;
-	find(i, interpreter);
-	python_thread_names_clear(&i->names);
-	for (size_t k = 0; k < i->list.len; k++)
-		python_thread_names_read(&i->names, &i->objects, i->list.data[k].address);
-	return python_thread_names_find(&i->names, thread_id);
 }
 
 const struct python_awaiters *interpreters_awaiters(struct interpreters *i, uint64_t interpreter,

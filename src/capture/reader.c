@@ -155,7 +155,7 @@ static int look_for_python(struct reader *r, struct subject *s, struct err *e)
 		code = python_reader_list(s->python);
 	if (code > 0) {
 		t->has_python = true;
-		interpreters_init(&s->interpreters, &s->memory, &t->python);
+		interpreters_init(&s->interpreters, s->pid, &s->memory, &t->python);
 		return 1;
 	}
 	python_reader_free(take_ptr(s->python));
@@ -331,8 +331,8 @@ static struct window_facts facts_of(const struct reader *r, struct subject *s,
 	struct window_facts facts = {.collects = thread->in_gc};
 
 	if (thread->state)
-		facts.thread = interpreters_thread_name(&s->interpreters, thread->interpreter,
-							thread->id, now);
+		facts.thread = named_threads_find(&s->interpreters.names, thread->id, thread->tid,
+						  now, now);
 	if (wall)
 		facts.state = running ? "running" : "idle";
 	if (thread->holds_gil)

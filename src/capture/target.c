@@ -31,12 +31,23 @@ static void forget_names(struct target *t)
 	t->qualnames = NULL;
 }
 
+static void forget_threads(struct targets *all, struct target *t)
+{
+	if (!t->threads)
+		return;
+	all->names_read += t->threads->reads;
+	all->names_took_ns += t->threads->took_ns;
+	named_threads_fini(t->threads);
+	free(take_ptr(t->threads));
+}
+
 static void target_free(struct targets *all, struct target *t)
 {
 	for (size_t k = 0; k < TARGETS_NAMED; k++)
 		if (all->named[k] == t)
 			all->named[k] = NULL;
 	forget_names(t);
+	forget_threads(all, t);
 	codes_clear(t);
 	vec_fini(&t->codes);
 	free(t->given_name);
@@ -233,6 +244,21 @@ const char *target_given_name(struct target *t, int64_t now_ns)
 		t->given_name = mem_strdup(buf_cstr(&name));
 	}
 	return t->given_name;
+}
+
+const char *target_thread_name(struct target *t, uint64_t id, pid_t tid, int64_t sampled_ns,
+			       int64_t now_ns)
+{
+	struct memory memory;
+
+	if (!t->has_python || !t->readable)
+		return NULL;
+	if (!t->threads) {
+		memory = memory_of_process(process_tid(&t->process));
+		t->threads = mem_calloc(1, sizeof(*t->threads));
+		named_threads_init(t->threads, t->process.pid, &memory, &t->python);
+	}
+	return named_threads_find(t->threads, id, tid, sampled_ns, now_ns);
 }
 
 static const struct code_entry *find_code(const struct target *t, uint64_t address, uint32_t check)

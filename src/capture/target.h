@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/vec.h"
+#include "capture/named_threads.h"
 #include "capture/newborns.h"
 #include "process/process.h"
 #include "unwind/python/qualname.h"
@@ -46,6 +47,7 @@ struct target {
 	struct python_qualnames *qualnames; /* NULL: not asked for, or not kept */
 	char *given_name;		    /* target_given_name */
 	int64_t name_ns, name_wait_ns;	    /* when it is read again */
+	struct named_threads *threads;	    /* NULL: not asked for */
 };
 struct targets {
 	VEC(struct target *) list;
@@ -54,7 +56,9 @@ struct targets {
 	struct map64 parents;		     /* of children that were not added yet */
 	const struct newborns *newborns;     /* not ours; NULL: none are known */
 	struct target *named[TARGETS_NAMED]; /* which have qualnames, last asked first */
-	pid_t evicted; /* to make room for the last that was added; 0: nobody */
+	pid_t evicted;	       /* to make room for the last that was added; 0: nobody */
+	uint64_t names_read;   /* how often names of threads were read, of those that are gone, */
+	int64_t names_took_ns; /* and what it took */
 };
 
 void targets_fini(struct targets *t);
@@ -80,6 +84,9 @@ bool target_mapped(struct target *t, const struct mapping_event *e);
 /* What multiprocessing calls a process that it started, from strangers; NULL where nothing is
  * known. Read a few times in the process's first seconds, and kept. */
 const char *target_given_name(struct target *t, int64_t now_ns);
+/* What threading calls a thread of it; see named_threads_find. */
+const char *target_thread_name(struct target *t, uint64_t id, pid_t tid, int64_t sampled_ns,
+			       int64_t now_ns);
 /* The code object's text, read at the first call. The result says in failed whether there is one;
  * it lives until the next call. */
 const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,

@@ -111,6 +111,8 @@ static void put_capture(struct json *j, const struct capture_stats *c)
 	json_member_int(j, "cpus_unsampled", c->cpus_unsampled);
 	json_member_int(j, "processes", c->processes);
 	json_member_int(j, "python_processes", c->python_processes);
+	json_member_int(j, "names_read", c->names_read);
+	json_member_int(j, "names_took_ns", c->names_took_ns);
 	json_member_int(j, "map_bytes", c->map_bytes);
 	json_member_int(j, "bpf_run_ns", c->bpf_run_ns);
 	json_member_int(j, "bpf_runs", c->bpf_runs);

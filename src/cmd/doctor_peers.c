@@ -82,6 +82,18 @@ static void agent_lost(finding_vec *v, const json_t *root)
 			    unsampled + number_of(c, "cpus"));
 }
 
+/* What the names of Python's threads took. */
+static void agent_threads(finding_vec *v, const json_t *root)
+{
+	const json_t *c = json_object_get(root, "capture");
+
+	if (number_of(c, "names_read"))
+		finding_add(v, FINDING_OK, "agent's threads", "",
+			    "names of Python's were read %lld times; %.2f s of CPU",
+			    number_of(c, "names_read"),
+			    (double)number_of(c, "names_took_ns") / NSEC_PER_SEC);
+}
+
 /* Why stacks are cut, and what is less sure or missing. */
 static void agent_stacks(finding_vec *v, const json_t *root)
 {
@@ -156,6 +168,7 @@ static void agent_finding(finding_vec *v, const char *path)
 		upload_finding(v, root, now);
 		agent_lost(v, root);
 		agent_stacks(v, root);
+		agent_threads(v, root);
 		agent_tables(v, root);
 	}
 	json_decref(root);

@@ -449,7 +449,8 @@ static __always_inline bool user_state(struct perf_context *ctx, struct scratch 
 		return false;
 	}
 	take_registers(s, &regs);
-	s->walk.thread_base = s->copied.thread_base = BPF_CORE_READ(task, thread.fsbase);
+	s->walk.thread_base = BPF_CORE_READ(task, thread.fsbase);
+	s->copied.thread_base = out->thread_base = s->walk.thread_base;
 	return true;
 }
 
@@ -508,7 +509,7 @@ static __always_inline void scratch_reset(struct scratch *s)
 	struct probe_sample *out = &s->sample;
 
 	out->flags = 0;
-	out->goroutine = out->goroutine_labels = 0;
+	out->goroutine = out->goroutine_labels = out->thread_base = 0;
 	__builtin_memset(&s->walk, 0, WALK_ZEROES);
 	s->no_stack = 0;
 	s->has_python = 0;

@@ -286,6 +286,36 @@ def test_what_threads_are_called_and_do(glim, run, tmp_path, python):
     assert holders and all({"spins", "collects"} & set(names(s)) for s, _ in holders)
 
 
+def test_names_of_threads_in_the_kernels_samples(glim, run, tmp_path):
+    """Python 2.7, too. A thread has its own name or the kernel's, never that of the one before it."""
+    out, seen = tmp_path / "out.pb.gz", {}
+    pythons = [*PYTHONS[::3], *glob.glob(os.path.expanduser("~/.pyenv/versions/2.7*/bin/python"))]
+    script = tmp_path / "all.py"
+    script.write_text("import subprocess, sys\n"
+                      "children = [subprocess.Popen(c.split()) for c in sys.argv[1:]]\n"
+                      "for child in children: child.wait()\n")
+    for i, python in enumerate(pythons):
+        (tmp_path / ("named%d" % i)).symlink_to(python)
+    p = run([sys.executable, script, *("%s/named%d -B %s" % (tmp_path, i, TARGETS / "named_threads.py")
+                                       for i in range(len(pythons)))])
+    for _ in pythons:
+        p.wait_line("ready")
+    where = ["-p", str(p.pid), "--native", "--subprocesses"]
+    wanted = {(i, f) for i in range(len(pythons)) for f in ("alpha", "beta", "renamed")}
+    for _ in range(10):
+        subprocess.run([glim, "record", *where, "-d", "3", "-F", "200", "-o", out], check=True, capture_output=True, timeout=60)
+        for s in pprof.samples(gzip.decompress(out.read_bytes())):
+            labels = dict(s.labels)
+            for f in {"alpha", "beta", "renamed"} & set(s.functions):
+                if labels["process"].startswith("named"):
+                    seen.setdefault((int(labels["process"][5:]), f), Counter())[labels["thread"]] += s.values[0]
+        if all(seen.get(k, {}).get("thread-" + k[1]) for k in wanted):
+            break
+    for (i, f), threads in seen.items():
+        assert set(threads) <= {"thread-" + f, "named%d" % i}, (pythons[i], f, threads)
+    assert all(seen[k]["thread-" + k[1]] for k in wanted), seen
+
+
 def test_the_end_of_the_process_ends_it(glim, run, tmp_path):
     script = tmp_path / "short.py"
     script.write_text("print('ready', flush=True)\ninput()\n")
