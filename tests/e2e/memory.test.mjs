@@ -72,6 +72,15 @@ test("the figures are those of the lines", async () => {
 	});
 });
 
+test("the axis of memory has round values", async () => {
+	for (const size of [WIDE, NARROW])
+		await openFile(browser, lines, { size }, async (page) => {
+			const texts = await page.locator(".mem-tick").allTextContents();
+			assert.ok(texts.length >= 4 && texts.length <= 6 && texts[0] === "0", texts.join());
+			assert.ok(texts.slice(1).every((t) => /^\d+ MiB$/.test(t)), texts.join());
+		});
+});
+
 test("search with the keyboard opens what is folded", async () => {
 	await openFile(browser, lines, {}, async (page) => {
 		await page.getByRole("button", { name: /^\d+ lines$/ }).first().waitFor();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { filesOf, heldFiles, holdersOf, matcher, rowsOf, topHolders, topLines } from "../src/memory/data";
 import type { Func, Line, Process, Source } from "../src/memory/data";
+import { SIZES, ticks, TIMES } from "../src/memory/ticks";
 import { colour, pieces } from "../src/memory/python";
 
 const line = (n: number, own: number, more: Partial<Line> = {}): Line =>
@@ -47,6 +48,17 @@ test("stacks that share their callers", () => {
 	const [g, f] = [{ function: "g", file: "b.py", line: 2 }, { function: "f", file: "a.py", line: 3 }];
 	assert.deepEqual(holders.stacks.map((s) => s.stack), [[g, f], [g, f], []]);
 	assert.deepEqual(holders.stacks.map((s) => s.bytes), [6, 1, 9]);
+});
+
+test("axes have three to five round values, all in one unit", () => {
+	assert.deepEqual(ticks(89 * 2 ** 20, 5, SIZES).map((t) => t.text), ["0", "20 MiB", "40 MiB", "60 MiB", "80 MiB"]);
+	assert.deepEqual(ticks(2 ** 31, 5, SIZES).map((t) => t.text), ["0", "0.5 GiB", "1 GiB", "1.5 GiB", "2 GiB"]);
+	assert.deepEqual(ticks(300, 5, TIMES).map((t) => t.text), ["0", "1 min", "2 min", "3 min", "4 min", "5 min"]);
+	assert.deepEqual(ticks(0.001, 5, TIMES).map((t) => t.text), ["0", "0.2 ms", "0.4 ms", "0.6 ms", "0.8 ms", "1 ms"]);
+	for (let max = 1000; max < 1e15; max *= 1.007) {
+		const all = ticks(max, 5, SIZES);
+		assert.ok(all.length >= 4 && all.length <= 6 && (all.at(-1)?.at ?? max) <= max * 1.000001, `${max}`);
+	}
 });
 
 test("search", () => {

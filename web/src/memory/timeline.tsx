@@ -2,19 +2,12 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { bytes, sig3 } from "../format/number";
 import type { Process } from "./data";
+import { SIZES, ticks, TIMES } from "./ticks";
 
 const HEIGHT = 148, LEFT = 64, RIGHT = 16, TOP = 18, BOTTOM = 22;
 
 function seconds(s: number): string {
 	return s === 0 ? "0" : s < 1 ? `${sig3(s * 1000)} ms` : s < 120 ? `${sig3(s)} s` : `${sig3(s / 60)} min`;
-}
-
-/* 1, 2 or 5 times a power of the base's ten: about n steps until max. */
-function steps(max: number, n: number, binary: boolean): number[] {
-	const unit = binary ? 1024 ** Math.max(0, Math.floor(Math.log(max) / Math.log(1024))) : 1;
-	const rough = max / unit / n, power = 10 ** Math.floor(Math.log10(rough)), part = rough / power;
-	const step = (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10) * power * unit;
-	return Array.from({ length: Math.floor(max / step) + 1 }, (_, i) => i * step);
 }
 
 function path(times: readonly number[], values: readonly (number | null)[], x: (s: number) => number, y: (b: number) => number): string {
@@ -78,14 +71,15 @@ export function Timeline({ process, onPeak }: { process: Process; onPeak: () => 
 			<div ref={box} class="mem-plot">
 				<svg width={width} height={HEIGHT} role="img" onPointerMove={move} onPointerLeave={() => setAt(-1)}
 					aria-label={`Memory over ${seconds(last - first)}: ${bytes(peak.bytes)} at its peak after ${seconds(peak.seconds - first)}`}>
-					{steps(most, 3, true).map((b) => (
-						<g key={b}>
+					{ticks(most, 5, SIZES).map(({ at: b, text }) => (
+						<g key={b} class="mem-tick">
 							<line class="mem-grid" x1={LEFT} x2={width - RIGHT} y1={y(b)} y2={y(b)} />
-							<text x={LEFT - 8} y={y(b) + 4} text-anchor="end">{b === 0 ? "0" : bytes(b)}</text>
+							<text x={LEFT - 8} y={y(b) + 4} text-anchor="end">{text}</text>
 						</g>
 					))}
-					{steps(last - first, Math.max(2, width / 160), false).map((s) => (
-						<text key={s} x={x(first + s)} y={HEIGHT - 6} text-anchor={s === 0 ? "start" : "middle"}>{seconds(s)}</text>
+					{ticks(last - first, Math.max(3, Math.floor(width / 110)), TIMES).map(({ at: s, text }) => (
+						<text key={s} x={x(first + s)} y={HEIGHT - 6}
+							text-anchor={s === 0 ? "start" : x(first + s) > width - 2 * RIGHT ? "end" : "middle"}>{text}</text>
 					))}
 					<path class="mem-area" d={ends} />
 					<path class="mem-curve" d={line} />
