@@ -57,8 +57,9 @@ void window_start(struct window *w, const char *type, int64_t period_ns)
 {
 	CHECK(!w->profile);
 	w->profile = profile_new(type, "nanoseconds", period_ns);
-	w->profile->time_ns = clock_real_ns();
-	w->start_mono_ns = clock_mono_ns();
+	if (!w->start_mono_ns)
+		w->start_mono_ns = clock_mono_ns();
+	w->profile->time_ns = clock_real_at(w->start_mono_ns);
 }
 
 static uint64_t file_number(struct window *w, const struct mapping *m)
@@ -204,7 +205,10 @@ static void put_late(struct window *w)
 
 struct profile *window_take(struct window *w)
 {
-	w->profile->duration_ns = clock_mono_ns() - w->start_mono_ns;
+	int64_t now = clock_mono_ns();
+
+	w->profile->duration_ns = now - w->start_mono_ns;
+	w->start_mono_ns = now;
 	put_late(w);
 	forget_frames(w);
 	return take_ptr(w->profile);

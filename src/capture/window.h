@@ -39,7 +39,7 @@ struct window {
 	struct profile *profile;
 	struct symbolizer *symbolizer; /* not ours */
 	struct targets *targets;       /* not ours */
-	int64_t start_mono_ns;
+	int64_t start_mono_ns;	       /* 0: none began yet */
 	/* Frame numbers of this profile. */
 	struct map64 native;	    /* by file number << 40 | offset in the file: place and count in
 				       `inlined` */
@@ -58,7 +58,7 @@ struct window {
 
 void window_init(struct window *w, struct symbolizer *s, struct targets *t);
 void window_fini(struct window *w);
-/* Begin a profile; the last one must have been taken. */
+/* Begin a profile, at the moment when the last one ended, which must have been taken. */
 void window_start(struct window *w, const char *type, int64_t period_ns);
 /* Name what had to wait for its file. True: some of it still has to. */
 bool window_name_late(struct window *w);

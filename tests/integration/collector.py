@@ -19,7 +19,7 @@ MESSAGES = {PROFILES: ExportProfilesServiceRequest, METRICS: ExportMetricsServic
 
 
 def attributes(pairs):
-    return {a.key: a.value.string_value for a in pairs}
+    return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in pairs}
 
 
 class Request:

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -64,18 +63,19 @@ def status_field(pid, name):
 
 
 def contiguous(windows):
-    """Windows follow each other without a hole (10 ms for taking one)."""
+    """Windows follow each other without a hole, whatever it costs to take one."""
     windows = sorted(windows)
-    return all(abs(b[0] - a[1]) < 10_000_000 for a, b in zip(windows, windows[1:]))
+    return all(abs(b[0] - a[1]) < 1_000_000 for a, b in zip(windows, windows[1:]))
 
 
 def test_first_window_and_the_end(agent, collect, run, tmp_path):
     server = collect()
-    busy_shell(run)
-    begin = time.monotonic()
+    shell = busy_shell(run)
     a = agent(server.url, "--pid-file", tmp_path / "pid")
     server.wait(lambda: server.of(METRICS) and server.of(PROFILES))
-    assert time.monotonic() - begin < 10
+    start, end, _ = server.of(PROFILES)[0].windows()[0]
+    # Two seconds, and three that names may take; somebody waits for this one. Others last ten.
+    assert end - start < 8_000_000_000
 
     assert KEY not in Path(f"/proc/{a.pid}/cmdline").read_text()
     assert KEY.encode() not in Path(f"/proc/{a.pid}/environ").read_bytes()
@@ -96,9 +96,10 @@ def test_first_window_and_the_end(agent, collect, run, tmp_path):
     assert b"sh" in [s.encode() for s in profile.dictionary.string_table]
     points = server.of(METRICS)[0].points()
     assert points["system.cpu.logical.count"][0][1] == os.cpu_count()
-    assert points["system.cpu.time"][0][1] > 0.5
+    cpu = points["system.cpu.time"][0][1]
     assert 0 < points["system.memory.usage"][0][1] < points["system.memory.limit"][0][1]
-    assert any(p[1] > 0.5 for p in points["process.cpu.time"])
+    # The host's in ticks, to which one is missing now and then.
+    assert 0 < {p[0].get("process.pid"): p[1] for p in points["process.cpu.time"]}[shell.pid] < cpu + 0.1
     assert len(points["process.memory.usage"]) > 3
     assert sum(p[1] for p in points["glim.samples"]) > 10
 

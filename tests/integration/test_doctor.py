@@ -30,8 +30,8 @@ def test_this_host_works(glim):
     assert status == 0, report
     assert report["ok"] is True
     assert finding(report, "samples")["status"] == "ok"
-    assert report["samples"] > 10
-    assert sum(report["outcomes"].values()) > 10
+    assert report["samples"] > 0
+    assert sum(report["outcomes"].values()) > 0
     assert finding(report, "kernel names")["status"] == "ok"
     assert finding(report, "unwind tables")["status"] == "ok"
     tables = report["unwind_tables"]
@@ -72,7 +72,7 @@ def test_in_a_container(glim):
     assert status == 0 and report["ok"] is True, report
     namespace = finding(report, "pid namespace")
     assert namespace["status"] == "warn" and "--pid=host" in namespace["cure"]
-    assert finding(report, "samples")["status"] == "ok" and report["samples"] > 10
+    assert finding(report, "samples")["status"] == "ok" and report["samples"] > 0
 
 
 def test_without_privileges(glim):

@@ -113,8 +113,13 @@ static void test_random(void **state)
 
 static void test_clocks(void **state)
 {
-	int64_t mono = clock_mono_ns(), cpu = clock_cpu_ns();
+	static const int64_t slack_ns = NSEC_PER_SEC / 1000;
+	int64_t real = clock_real_ns(), mono = clock_mono_ns(), cpu = clock_cpu_ns();
+	int64_t at = clock_real_at(mono);
 
+	assert_in_range(at, real - slack_ns, clock_real_ns() + slack_ns);
+	assert_in_range(clock_real_at(mono + NSEC_PER_SEC), at + NSEC_PER_SEC - slack_ns,
+			at + NSEC_PER_SEC + slack_ns);
 	while (clock_mono_ns() == mono || clock_cpu_ns() == cpu)
 		;
 	assert_true(clock_mono_ns() > mono);

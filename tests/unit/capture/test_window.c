@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "capture/window.h"
 #include "symbol/symbol_priv.h"
 
@@ -112,6 +113,26 @@ static void test_kernel_thread(void **state)
 			    "0123456789abcdef");
 	assert_int_equal(atoi(profile_label_value(p, p->samples.data[0].labels, "pid")), getpid());
 	profile_free(p);
+}
+
+/* No moment is in none, however long it takes to hand one out. */
+static void test_one_begins_where_the_last_ended(void **state)
+{
+	struct profile *first, *second;
+	int64_t end;
+
+	window_start(&window, "cpu", 1);
+	first = window_take(&window);
+	end = clock_mono_ns() + NSEC_PER_SEC / 50;
+	while (clock_mono_ns() < end)
+		;
+	window_start(&window, "cpu", 1);
+	second = window_take(&window);
+	assert_true(second->duration_ns >= NSEC_PER_SEC / 50);
+	assert_in_range(second->time_ns - first->time_ns - first->duration_ns + NSEC_PER_SEC,
+			NSEC_PER_SEC - NSEC_PER_SEC / 1000, NSEC_PER_SEC + NSEC_PER_SEC / 1000);
+	profile_free(first);
+	profile_free(second);
 }
 
 /* How its frames were found is a remark of a sample, once however many they are. */
@@ -452,6 +473,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kernel_thread),
+		cmocka_unit_test(test_one_begins_where_the_last_ended),
 		cmocka_unit_test(test_remarks),
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_labels_of_a_goroutine),
