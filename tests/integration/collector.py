@@ -131,7 +131,7 @@ class Collector:
     def of(self, path, status=None):
         return [r for r in self.requests if r.path == path and status in (None, r.status)]
 
-    def wait(self, condition, timeout=60):
+    def wait(self, condition, timeout=120):
         """Until condition() is true; looked at whenever a request was answered."""
         with self.changed:
             assert self.changed.wait_for(condition, timeout), (

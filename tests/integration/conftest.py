@@ -1,7 +1,8 @@
 """Shared by all integration tests: the program, servers of it, and people who use them.
 
 The program is env GLIM, or build/glim of this tree. Nothing here sleeps: a server is ready when it
-has printed its address, and gone when its process has ended.
+has printed its address, and gone when its process has ended. A time-out is there to end what hangs: it is
+longer than a machine that is full can make anything last.
 """
 
 import os
@@ -56,7 +57,7 @@ class Process:
     def output(self):
         return "\n".join(self.lines)
 
-    def wait_line(self, pattern, timeout=30):
+    def wait_line(self, pattern, timeout=120):
         """The match of the first line not yet looked at that pattern is found in."""
         while True:
             line = self._new.get(timeout=timeout)
@@ -69,12 +70,12 @@ class Process:
     def send(self, number):
         self.popen.send_signal(number)
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=120):
         status = self.popen.wait(timeout)
         self._reader.join(timeout)
         return status
 
-    def stop(self, number=signal.SIGTERM, timeout=60):
+    def stop(self, number=signal.SIGTERM, timeout=120):
         if self.popen.poll() is None:
             self.popen.send_signal(number)
         return self.wait(timeout)

@@ -11,7 +11,7 @@ from conftest import Process
 
 def run(glim, *options, **more):
     return subprocess.run([glim, "dump", *map(str, options)], capture_output=True, text=True,
-                          errors="replace", timeout=60, **more)
+                          errors="replace", timeout=120, **more)
 
 
 def dump(glim, pid, *options, text=False):

@@ -90,7 +90,7 @@ class Screen:
     def text(self):
         return "\n".join(self.lines)
 
-    def wait(self, condition, timeout=30):
+    def wait(self, condition, timeout=120):
         """Until condition(self) is true or, for text, shown; returns what it returned."""
         until = time.monotonic() + timeout
         while True:
@@ -101,14 +101,14 @@ class Screen:
             assert left > 0, f"never seen: {condition}\n{self.text}"
             self.read(min(left, 1))
 
-    def wait_taken(self, timeout=30):
+    def wait_taken(self, timeout=120):
         """Until the program has read all that was pressed."""
         until = time.monotonic() + timeout
         while struct.unpack("i", fcntl.ioctl(self.slave, termios.FIONREAD, b"\0" * 4))[0]:
             assert time.monotonic() < until, "it does not read its keys"
             select.select([], [], [], 0.01)
 
-    def wait_end(self, timeout=30):
+    def wait_end(self, timeout=120):
         """The exit status, when all that it wrote was read."""
         until = time.monotonic() + timeout
         while self.popen.poll() is None:

@@ -309,7 +309,7 @@ def test_settings_from_a_file_and_the_environment(glim, run, collect, tmp_path):
     ],
 )
 def test_wrong_usage(glim, options, words):
-    r = subprocess.run([glim, "agent", *options], capture_output=True, text=True, timeout=30)
+    r = subprocess.run([glim, "agent", *options], capture_output=True, text=True, timeout=120)
     assert r.returncode == 2
     assert words in r.stderr and "glim help agent" in r.stderr
 
@@ -326,7 +326,7 @@ def test_wrong_usage(glim, options, words):
 def test_wrong_address(glim, url, words):
     r = subprocess.run(
         [glim, "agent", "--server", url, "--service", "a"],
-        capture_output=True, text=True, timeout=30,
+        capture_output=True, text=True, timeout=120,
     )
     assert r.returncode == 1
     assert words in r.stderr
@@ -337,7 +337,7 @@ def test_without_privileges(glim):
     r = subprocess.run(
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs",
          "--bounding-set=-all", glim, "agent", "--server", "http://127.0.0.1:9", "--service", "a"],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=120,
     )
     assert r.returncode == 1
     last = r.stderr.strip().splitlines()[-1]

@@ -90,7 +90,7 @@ def test_no_window_is_lost_when_the_server_restarts(start_server, start_agent, b
     server.stop(number)
     agent.wait_line("it is tried again")
     again = start_server(like=server)
-    agent.wait_line("works again", timeout=90)
+    agent.wait_line("works again", timeout=120)
     taken = end(agent)
     assert flamegraph(client, "shop")["samples"] == taken
     assert again.popen.poll() is None

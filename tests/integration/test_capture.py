@@ -133,20 +133,26 @@ def all_stacks(glim, tmp_path_factory):
             )
             children.append(child)
             assert child.stdout.readline() == "ready\n"
-        text = record(glim, 8, hz=499)
+        seen = {name: [] for name in PYTHONS}
+        for _ in range(20):  # sixteen threads on how many CPUs
+            text = record(glim, 8, hz=499)
+            for name, stacks in seen.items():
+                stacks += folded(text, name)
+            if min(map(total, seen.values())) >= 200:
+                break
     finally:
         for child in children:
             child.kill()
             child.wait()
             child.stdout.close()
-    return {name: folded(text, name) for name in PYTHONS}
+    return seen
 
 
 @pytest.mark.parametrize("name", PYTHONS)
 def test_python_frames_by_name_file_and_line(all_stacks, name):
     stacks = all_stacks[name]
     main, thread = expected_stacks()
-    assert total(stacks) > 40
+    assert total(stacks) >= 200
     found = Counter()
     for frames, count in stacks:
         pythons = python_only(frames)
@@ -306,13 +312,15 @@ def test_600_native_calls(glim, run, tmp_path):
 def test_labels_name_the_thread(glim, run, tmp_path):
     c = compile_c(tmp_path, "shares.c", "-fno-omit-frame-pointer")
     child = start(run, tmp_path, "labels", [c, "sorter"])
-    text = record(glim, 2, 499, form="pprof")
     threads = Counter()
-    for sample in pprof.samples(gzip.decompress(text)):
-        if sample.labels.get("pid") == str(child.pid):
-            assert sample.labels["process"] == comm("labels")
-            threads[sample.labels["thread"]] += 1
-            assert ("sort_slowly" in sample.functions) == (sample.labels["thread"] == "sorter")
+    for _ in range(20):
+        for sample in pprof.samples(gzip.decompress(record(glim, 2, 499, form="pprof"))):
+            if sample.labels.get("pid") == str(child.pid):
+                assert sample.labels["process"] == comm("labels")
+                threads[sample.labels["thread"]] += 1
+                assert ("sort_slowly" in sample.functions) == (sample.labels["thread"] == "sorter")
+        if len(threads) == 2:
+            break
     assert set(threads) == {comm("labels"), "sorter"}
 
 
@@ -320,9 +328,12 @@ def test_functions_know_their_first_line(glim, run, tmp_path):
     start(run, tmp_path, "first-lines", [SYSTEM, TARGETS / "shares.py"])
     text = (TARGETS / "shares.py").read_text().splitlines()
     found = {}
-    for sample in pprof.samples(gzip.decompress(record(glim, 2, form="pprof"))):
-        if sample.labels.get("process") == comm("first-lines"):
-            found |= zip(sample.functions, sample.starts)
+    for _ in range(20):
+        for sample in pprof.samples(gzip.decompress(record(glim, 2, form="pprof"))):
+            if sample.labels.get("process") == comm("first-lines"):
+                found |= zip(sample.functions, sample.starts)
+        if {"<module>", "seventy", "use"} <= found.keys():
+            break
     assert found["<module>"] == 1
     assert found["seventy"] == text.index("def seventy():") + 1
     assert found["use"] == text.index("def use(seconds):") + 1

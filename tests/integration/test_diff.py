@@ -18,7 +18,7 @@ def files(tmp_path):
 
 
 def diff(glim, *arguments):
-    return subprocess.run([glim, "diff", *map(str, arguments)], capture_output=True, text=True, timeout=30)
+    return subprocess.run([glim, "diff", *map(str, arguments)], capture_output=True, text=True, timeout=120)
 
 
 def changes(glim, *arguments):
@@ -101,7 +101,7 @@ def test_an_old_file_is_not_lost_when_the_disk_is_full(glim, files, tmp_path):
         many = tmp_path / "many.folded"
         many.write_text("".join(f"p;{'f' * 100}{i} 1\n" for i in range(2000)))
         r = subprocess.run(
-            [glim, "report", many, "-o", out], capture_output=True, text=True, timeout=30
+            [glim, "report", many, "-o", out], capture_output=True, text=True, timeout=120
         )
         assert r.returncode == 1 and "No space left" in r.stderr
         assert out.read_text() == "old"

@@ -14,7 +14,7 @@ from screen import written_to_terminal
 def doctor(glim, *options, env=None, prefix=()):
     r = subprocess.run(
         [*prefix, glim, "doctor", "--json", *map(str, options)],
-        capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})},
+        capture_output=True, text=True, timeout=120, env={**os.environ, **(env or {})},
     )
     return r.returncode, json.loads(r.stdout)
 
@@ -56,7 +56,7 @@ def test_it_finds_python(glim, run):
 
 
 def test_text_for_people(glim):
-    plain = subprocess.run([glim, "doctor"], capture_output=True, text=True, timeout=60)
+    plain = subprocess.run([glim, "doctor"], capture_output=True, text=True, timeout=120)
     assert plain.returncode == 0
     assert "\x1b" not in plain.stdout
     assert "Glim works here" in plain.stdout
@@ -146,7 +146,7 @@ def test_a_server_and_its_key(glim, answer, key):
 
 
 def test_wrong_usage(glim):
-    r = subprocess.run([glim, "doctor", "me"], capture_output=True, text=True, timeout=30)
+    r = subprocess.run([glim, "doctor", "me"], capture_output=True, text=True, timeout=120)
     assert r.returncode == 2 and '"me"' in r.stderr
 
 

@@ -130,7 +130,7 @@ def test_text(glim, target):
 
 def as_nobody(*argv):
     return subprocess.run(["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *map(str, argv)],
-                          capture_output=True, text=True, timeout=60, cwd="/")
+                          capture_output=True, text=True, timeout=120, cwd="/")
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_a_dying_target(glim):
         dumping = subprocess.Popen([glim, "dump", "-p", str(p.pid), "--locals"], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         p.stop(9)
-        out, err = dumping.communicate(timeout=60)
+        out, err = dumping.communicate(timeout=120)
         assert (dumping.returncode, bool(out), bool(err)) in ((0, True, False), (1, False, True)), (out, err)
 
 

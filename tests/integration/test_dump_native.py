@@ -71,7 +71,7 @@ def test_text_and_locals(glim, run):
 
 def test_without_any_privilege(glim, run):
     p = start(run, "mixed.py", "/usr/bin/python3", prefix=NOBODY)
-    r = subprocess.run([*NOBODY, glim, "dump", "-p", str(p.pid), "--native"], capture_output=True, text=True, timeout=60)
+    r = subprocess.run([*NOBODY, glim, "dump", "-p", str(p.pid), "--native"], capture_output=True, text=True, timeout=120)
     assert r.returncode == 0 and "_start (" in r.stdout and "turn (" in r.stdout, r.stdout + r.stderr
 
 

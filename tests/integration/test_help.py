@@ -12,7 +12,7 @@ COMMANDS = ["agent", "server", "record", "top", "time", "dump", "report", "diff"
 
 
 def say(*argv):
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120)
 
 
 def options(glim, command):

@@ -49,7 +49,7 @@ def see(glim, process, wanted, *options):
 
 
 def dumped(glim, pid):
-    r = subprocess.run([glim, "dump", "-p", str(pid)], capture_output=True, text=True, timeout=60)
+    r = subprocess.run([glim, "dump", "-p", str(pid)], capture_output=True, text=True, timeout=120)
     assert r.returncode == 0, r.stderr
     return r.stdout
 

@@ -239,7 +239,7 @@ def test_a_process_that_runs_already(glim):
         (process,) = processes(mem(glim, "-p", target.pid, "-d", "0.1"))
         watch = subprocess.Popen([glim, "mem", "--json", "-p", str(target.pid)], stdout=subprocess.PIPE, text=True)
         target.stdin.close()
-        out, _ = watch.communicate(timeout=60)
+        out, _ = watch.communicate(timeout=120)
     assert process["pid"] == target.pid
     assert sys.executable in process["command"]
     assert process["functions"] == []
@@ -252,7 +252,7 @@ def test_a_process_that_runs_already(glim):
 @pytest.mark.parametrize("arguments", [["-p", "1", "x.py"], ["-p", "1", "--leaks"], ["-d", "1", "x.py"], ["-p", "x"],
                                        ["-p", "1", "-d", "-1"]], ids=" ".join)
 def test_what_does_not_go_together(glim, arguments):
-    r = subprocess.run([glim, "mem", *arguments], capture_output=True, text=True, timeout=60)
+    r = subprocess.run([glim, "mem", *arguments], capture_output=True, text=True, timeout=120)
     assert r.returncode in (1, 2)
     assert r.stderr.startswith("glim mem: ")
 

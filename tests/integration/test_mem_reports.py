@@ -28,7 +28,7 @@ def mem(glim, tmp_path):
     (tmp_path / "app.py").write_text(SOURCE)
 
     def call(*options, status=0, program="app.py"):
-        r = subprocess.run([glim, "mem", "--python", sys.executable, *options, program], cwd=tmp_path, timeout=60,
+        r = subprocess.run([glim, "mem", "--python", sys.executable, *options, program], cwd=tmp_path, timeout=120,
                            capture_output=True, text=True, stdin=subprocess.DEVNULL)
         assert r.returncode == status, r.stderr
         return r

@@ -36,13 +36,13 @@ console.log("ready");
 """
 
 
-def leaves(glim, process, *options, env=None, seconds=1):
+def leaves(glim, process, *options, env=None, seconds=2):
     """{leaf: samples} of the stacks of one process."""
     r = subprocess.run(
         [glim, "record", "-a", "-d", str(seconds), "-f", "folded", "-o", "-", *options],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env={**os.environ, **(env or {})},
     )
     assert r.returncode == 0, r.stderr
@@ -56,7 +56,7 @@ def leaves(glim, process, *options, env=None, seconds=1):
 
 
 def share(found, name):
-    return sum(n for leaf, n in found.items() if name in leaf) / sum(found.values())
+    return sum(n for leaf, n in found.items() if name in leaf) / max(1, sum(found.values()))
 
 
 @pytest.fixture
@@ -146,7 +146,8 @@ def test_functions_that_nodejs_compiles(glim, run, tmp_path):
     node = run(["node", "--perf-basic-prof", script], cwd=tmp_path)  # it leaves a log there
     node.wait_line("ready")
     try:
-        found = leaves(glim, "node", seconds=2)
-        assert share(found, "glim_hot") > 0.9
+        # Before it is compiled it is interpreted: a moment of its own time, which may take long.
+        shares = (share(leaves(glim, "node", seconds=2), "glim_hot") for _ in range(10))
+        assert any(part > 0.9 for part in shares)
     finally:
         os.unlink(f"/tmp/perf-{node.pid}.map")

@@ -125,7 +125,7 @@ def call(argv, *args):
         stderr=subprocess.STDOUT,
         env={"PATH": os.environ["PATH"], "GLIM_KEY": "glim_x"},
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 
@@ -157,9 +157,9 @@ def test_agent_refuses_in_one_sentence_there(inside):
 def test_server_runs_there(inside, run):
     server = run([*inside, "server", "--listen", "127.0.0.1:0", "--data", "/glim-test"])
     url = server.wait_line(r"(http://127\.0\.0\.1:\d+/)")[1]
-    with urllib.request.urlopen(url + "healthz", timeout=10) as answer:
+    with urllib.request.urlopen(url + "healthz", timeout=120) as answer:
         assert answer.status == 200
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=120) as answer:
         assert b"<!doctype html" in answer.read().lower()
     data = Path(inside[1]) / "glim-test"
     assert data.stat().st_mode & 0o777 == 0o700

@@ -30,7 +30,7 @@ def filled(words, **values):
 
 
 def runs(glim, folder, words):
-    r = subprocess.run([glim, *words], capture_output=True, text=True, timeout=60, cwd=folder)
+    r = subprocess.run([glim, *words], capture_output=True, text=True, timeout=120, cwd=folder)
     assert r.returncode == 0, (words, r.stdout, r.stderr)
     return r.stdout
 

@@ -29,7 +29,7 @@ def file(tmp_path):
 
 def report(glim, *arguments, **more):
     return subprocess.run(
-        [glim, "report", *map(str, arguments)], capture_output=True, text=True, timeout=60, **more
+        [glim, "report", *map(str, arguments)], capture_output=True, text=True, timeout=120, **more
     )
 
 
@@ -179,7 +179,7 @@ def test_a_reader_that_goes_away(glim, tmp_path):
 
 def test_output_that_cannot_be_written_is_said(glim, file):
     with open("/dev/full", "w") as full:
-        r = subprocess.run([glim, "report", file], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+        r = subprocess.run([glim, "report", file], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     assert r.returncode == 1 and "No space left" in r.stderr
 
 

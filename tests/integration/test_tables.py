@@ -108,7 +108,7 @@ def test_the_agent_says_what_they_cost(glim, run, tmp_path, large, cold):
     # A drain of the ring pays for putting rows in their places, never for making a table.
     assert told["took_max_cpu_ns"] < told["cpu_ns"] / 2, told
     doctor = subprocess.run([glim, "doctor", "--json", "--state", tmp_path / "one.json"],
-                            capture_output=True, text=True, timeout=60)
+                            capture_output=True, text=True, timeout=120)
     checks = json.loads(doctor.stdout)["checks"]
     said = [c["detail"] for c in checks if c["name"] == "agent's tables"]
     assert any("evicted" in text and "of CPU" in text for text in said), said

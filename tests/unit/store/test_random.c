@@ -297,6 +297,9 @@ static void readers_see_whole_batches(void **state)
 	for (int i = 0; i < READERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, read_on, &r), 0);
 	for (int i = 1; i < BATCHES; i++) {
+		/* Somebody reads between two batches, and others while one is written. */
+		while (atomic_load(&r.reads) < i)
+			sched_yield();
 		MUST(append_two(f->store, i, &e));
 		if (i % 10 == 0)
 			MUST(store_maintain(f->store, MIDNIGHT + i * MINUTE, &e));
@@ -305,7 +308,6 @@ static void readers_see_whole_batches(void **state)
 	for (int i = 0; i < READERS; i++)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(atomic_load(&r.torn), 0);
-	assert_true(atomic_load(&r.reads) > READERS);
 	struct profile *p = NULL;
 	double covered;
 
