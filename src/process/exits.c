@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "process/exits_priv.h"
+
 enum {
 	MAX_MESSAGE = 16384,
 	/* Threads that end between two drains; a record takes some 2 KiB. */
@@ -81,19 +83,12 @@ static int request(int fd, uint16_t type, uint8_t command, uint16_t flags, uint1
 
 /* ---- the conversation ---- */
 
-/* The number that this kernel gave to taskstats. */
-static int find_family(int fd)
+int exits_family(const uint8_t *bytes, size_t n)
 {
-	uint8_t bytes[MAX_MESSAGE];
 	struct attributes all, value;
 	uint16_t type, id;
-	int r = request(fd, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0, CTRL_ATTR_FAMILY_NAME,
-			TASKSTATS_GENL_NAME);
-	ssize_t n = r < 0 ? r : recv(fd, bytes, sizeof(bytes), 0);
+	int r = message_open(bytes, n, &all);
 
-	if (n < 0)
-		return r < 0 ? r : -errno;
-	r = message_open(bytes, (size_t)n, &all);
 	while (r > 0 && attribute_next(&all, &type, &value)) {
 		if (type != CTRL_ATTR_FAMILY_ID || value.end - value.at < (ptrdiff_t)sizeof(id))
 			continue;
@@ -101,6 +96,18 @@ static int find_family(int fd)
 		return id;
 	}
 	return r < 0 ? r : -ENOENT;
+}
+
+static int find_family(int fd)
+{
+	uint8_t bytes[MAX_MESSAGE];
+	int r = request(fd, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0, CTRL_ATTR_FAMILY_NAME,
+			TASKSTATS_GENL_NAME);
+	ssize_t n = r < 0 ? r : recv(fd, bytes, sizeof(bytes), 0);
+
+	if (n < 0)
+		return r < 0 ? r : -errno;
+	return exits_family(bytes, (size_t)n);
 }
 
 /* The kernel answers among the first records: those are of others. */
@@ -149,6 +156,11 @@ int exits_open(void)
 
 /* ---- records ---- */
 
+static int64_t times(uint64_t v, int64_t by)
+{
+	return (int64_t)MIN(v, (uint64_t)(INT64_MAX / by)) * by;
+}
+
 static void take_stats(const struct attributes *value, thread_accounts *ret)
 {
 	struct taskstats t = {};
@@ -158,15 +170,33 @@ static void take_stats(const struct attributes *value, thread_accounts *ret)
 	if (t.version < FIRST_VERSION || t.version == BAD_VERSION ||
 	    n < offsetof(struct taskstats, ac_tgid) + sizeof(t.ac_tgid))
 		return;
-	vec_push(ret, (struct thread_account){
-			      .pid = (pid_t)t.ac_tgid,
-			      .run_queue_ns = (int64_t)t.cpu_delay_total,
-			      .disk_ns = (int64_t)(t.blkio_delay_total + t.swapin_delay_total),
-			      .peak_rss = (int64_t)t.hiwater_rss * 1024,
-			      .read_bytes = (int64_t)t.read_char,
-			      .written_bytes = (int64_t)t.write_char,
-			      .disk_read_bytes = (int64_t)t.read_bytes,
-			      .disk_written_bytes = (int64_t)t.write_bytes});
+	vec_push(ret,
+		 (struct thread_account){.pid = (pid_t)t.ac_tgid,
+					 .run_queue_ns = times(t.cpu_delay_total, 1),
+					 .disk_ns = add_saturated(times(t.blkio_delay_total, 1),
+								  times(t.swapin_delay_total, 1)),
+					 .peak_rss = times(t.hiwater_rss, 1024),
+					 .read_bytes = times(t.read_char, 1),
+					 .written_bytes = times(t.write_char, 1),
+					 .disk_read_bytes = times(t.read_bytes, 1),
+					 .disk_written_bytes = times(t.write_bytes, 1)});
+}
+
+void exits_message(const uint8_t *bytes, size_t n, thread_accounts *ret)
+{
+	struct attributes all, one, value;
+	uint16_t type;
+
+	if (message_open(bytes, n, &all) <= 0)
+		return;
+	/* The sum over a process comes with the last of its threads: it has less in it. */
+	while (attribute_next(&all, &type, &one)) {
+		if (type != TASKSTATS_TYPE_AGGR_PID)
+			continue;
+		while (attribute_next(&one, &type, &value))
+			if (type == TASKSTATS_TYPE_STATS)
+				take_stats(&value, ret);
+	}
 }
 
 unsigned int exits_drain(int fd, thread_accounts *ret)
@@ -176,8 +206,6 @@ unsigned int exits_drain(int fd, thread_accounts *ret)
 
 	for (;;) {
 		ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-		struct attributes all, one, value;
-		uint16_t type;
 
 		if (n < 0 && errno == ENOBUFS) {
 			lost++;
@@ -187,15 +215,6 @@ unsigned int exits_drain(int fd, thread_accounts *ret)
 			continue;
 		if (n <= 0)
 			return lost;
-		if (message_open(bytes, (size_t)n, &all) <= 0)
-			continue;
-		/* The sum over a process comes with the last of its threads: it has less in it. */
-		while (attribute_next(&all, &type, &one)) {
-			if (type != TASKSTATS_TYPE_AGGR_PID)
-				continue;
-			while (attribute_next(&one, &type, &value))
-				if (type == TASKSTATS_TYPE_STATS)
-					take_stats(&value, ret);
-		}
+		exits_message(bytes, (size_t)n, ret);
 	}
 }

@@ -290,13 +290,13 @@ static void account(struct family *f, const struct thread_account *a)
 		return;
 	sum = &m->account;
 	m->accounts++;
-	sum->run_queue_ns += a->run_queue_ns;
-	sum->disk_ns += a->disk_ns;
+	sum->run_queue_ns = add_saturated(sum->run_queue_ns, a->run_queue_ns);
+	sum->disk_ns = add_saturated(sum->disk_ns, a->disk_ns);
 	sum->peak_rss = MAX(sum->peak_rss, a->peak_rss);
-	sum->read_bytes += a->read_bytes;
-	sum->written_bytes += a->written_bytes;
-	sum->disk_read_bytes += a->disk_read_bytes;
-	sum->disk_written_bytes += a->disk_written_bytes;
+	sum->read_bytes = add_saturated(sum->read_bytes, a->read_bytes);
+	sum->written_bytes = add_saturated(sum->written_bytes, a->written_bytes);
+	sum->disk_read_bytes = add_saturated(sum->disk_read_bytes, a->disk_read_bytes);
+	sum->disk_written_bytes = add_saturated(sum->disk_written_bytes, a->disk_written_bytes);
 }
 
 /* What was readable is not any more, until there is more. */
