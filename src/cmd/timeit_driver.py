@@ -228,6 +228,20 @@ class MemoryRun(object):
         return sum(kept for kept, peak in warm) / float(len(warm)), max(peak for kept, peak in warm)
 
 
+class CountRun(MemoryRun):
+    """The same with bytes that were asked for; each reading adds as much as with the empty statement."""
+
+    def __init__(self, most):
+        MemoryRun.__init__(self, most, None, False)
+
+    def ended(self, before, after, c0, c1):
+        self.readings.append(after - before)
+
+    def figure(self):
+        warm = self.readings[len(self.readings) // 2:]
+        return sum(warm) / float(len(warm))
+
+
 # --- what Glim asks for -----------------------------------------------------------------------------
 
 
@@ -267,8 +281,9 @@ class Statement(object):
         self.without_gc(run, wall, cpu)
         answer(done=True)
 
-    def memory(self, most):
-        """Bytes that a loop keeps, and that it has at most; null where nothing counts them."""
+    def memory(self, most, counter):
+        """Bytes that a loop keeps, and that it has at most; null where nothing counts them. And those
+        that it asks for."""
         try:
             import tracemalloc
         except ImportError:
@@ -277,7 +292,7 @@ class Statement(object):
         if not hasattr(tracemalloc, "reset_peak"):
             # Before 3.9 a peak is forgotten only together with all that is there: a run for each.
             peak = self.traced(tracemalloc, most, tracemalloc.clear_traces, True)
-        answer(memory={"kept": kept[0], "peak": peak[1]})
+        answer(memory={"kept": kept[0], "peak": peak[1], "allocated": self.counted(most, counter)})
 
     def traced(self, tracemalloc, most, forget, forgets_all=False):
         tracemalloc.start()
@@ -287,6 +302,25 @@ class Statement(object):
         tracemalloc.stop()
         (kept, peak), (reading, _) = run.figures(), nothing.figures()
         return kept - reading, max(0, peak - reading)
+
+
+    def counted(self, most, counter):
+        """Bytes that a loop asks Python's allocators for; None where they cannot be counted."""
+        try:
+            import ctypes
+            import sysconfig
+            if sysconfig.get_config_var("Py_GIL_DISABLED"):
+                return None  # its allocators are others
+            library = ctypes.PyDLL(counter)
+        except (ImportError, OSError):
+            return None
+        reading = library.counter_bytes
+        reading.restype = ctypes.c_uint64
+        library.counter_begin()
+        nothing, run = CountRun(most), CountRun(most)
+        self.empty(nothing, reading, int)
+        self.without_gc(run, reading, int)
+        return max(0, run.figure() - nothing.figure())
 
 
 def about():
@@ -334,7 +368,7 @@ def serve():
         elif request["do"] == "run":
             statement.run(request["loops"])
         elif request["do"] == "memory":
-            statement.memory(request["loops"])
+            statement.memory(request["loops"], request["counter"])
 
 
 try:

@@ -76,6 +76,12 @@ static void put_memory(struct json *j, const struct timeit_memory *m)
 	json_object_begin(j);
 	json_member_double(j, "peak", m->peak);
 	json_member_double(j, "kept", m->kept);
+	if (m->allocated >= 0) {
+		json_member_double(j, "allocated", m->allocated);
+	} else {
+		json_key(j, "allocated");
+		json_none(j);
+	}
 	json_object_end(j);
 }
 

@@ -165,8 +165,12 @@ static void put_memory(const struct timeit *t, const struct timeit_case *c, stru
 		return;
 	buf_puts(out, "memory: ");
 	if (c->memory.known) {
+		if (c->memory.allocated >= 0) {
+			put_bytes(out, c->memory.allocated);
+			buf_puts(out, " allocated by a loop, ");
+		}
 		put_bytes(out, c->memory.peak);
-		buf_puts(out, " allocated at the peak of a loop, ");
+		buf_puts(out, " at its peak, ");
 		put_bytes(out, c->memory.kept);
 		buf_puts(out, " kept after it\n");
 	} else {

@@ -8,7 +8,8 @@
  *	                                        switches], ...], "empty": [[loops, wall, cpu], ...]}
  *	{"do": "laps", "loops": [n, ...]}       the same, of the same run
  *	{"do": "end"}                           {"done"}
- *	{"do": "memory", "loops": n}            {"memory": {"kept", "peak"}}, or null
+ *	{"do": "memory", "loops": n, "counter"} {"memory": {"kept", "peak", "allocated"}}, or null
+ * counter: the path of a library (timeit_counter.c), without which allocated is null.
  * and {"failed"} or {"interrupted"} to any. What it answers is not trusted: a statement can write
  * there, too. Memory: in the struct. Threads: the main thread. */
 #ifndef GLIM_CMD_TIMEIT_WORKER_H
@@ -32,8 +33,9 @@ typedef VEC(struct timeit_lap) timeit_laps;
 
 struct timeit_memory {
 	bool known;
-	double kept,
-		peak; /* bytes of a loop: still held after it, and at most above those before */
+	/* Bytes of a loop: still held after it, and at most above those before. */
+	double kept, peak;
+	double allocated; /* asked for, all in all; below 0: unknown */
 };
 struct worker_config {
 	const char *python;	 /* a program's path */

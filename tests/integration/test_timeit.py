@@ -47,7 +47,7 @@ def test_every_interpreter(glim):
         assert 0 < r["loop"] and {"best", "median", "mean"} <= r["wall"].keys() & r["cpu"].keys()
         assert sum(r["histogram"]["laps"]) == r["laps"] - r["laps_left_out"]
         counts = r["python"]["name"] == "CPython" and not r["python"]["version"].startswith("2.")
-        assert r["memory"] == ({"peak": 1033, "kept": 0} if counts else None)  # sys.getsizeof of it
+        assert r["memory"] == ({"peak": 1033, "kept": 0, "allocated": 1033} if counts else None)  # sys.getsizeof of it
     assert [(c["result"], c["against"]) for c in found["comparisons"]] == [(i, 0) for i in range(1, len(results))]
 
 
@@ -100,14 +100,18 @@ def test_two_statements_are_compared(glim):
 
 
 def test_memory_of_a_loop(glim):
-    """What a loop keeps is not what it has at most, setups included."""
+    """What a loop keeps is not what it has at most, nor what it asks for."""
     statements = ["x = bytes(5000)", "--vs", "l.append(bytes(1000))", "--vs", "len([0] * 10000)", "--vs", "pass"]
+    statements += ["--vs", "for i in range(10): bytes(1000)"]
     found = measured(glim, "-n", 200, "-r", 1, "--python", NEWEST, "-s", "l = []", *statements)
     memory = [r["memory"] for r in found["results"]]
-    assert memory[0] == {"peak": 5033, "kept": 0}
+    assert memory[0] == {"peak": 5033, "kept": 0, "allocated": 5033}
     assert 1033 <= memory[1]["kept"] < 1100 and 1033 <= memory[1]["peak"]
     assert 80000 <= memory[2]["peak"] < 80200 and memory[2]["kept"] == 0
-    assert memory[3] == {"peak": 0, "kept": 0}
+    assert 80036 <= memory[2]["allocated"] < 80200  # [0] is a list of 8 bytes, the length has 28
+    assert memory[1]["kept"] <= memory[1]["allocated"] < 1200  # and the list, each time it grows
+    assert memory[3] == {"peak": 0, "kept": 0, "allocated": 0}
+    assert memory[4]["peak"] < 1200 and 10330 <= memory[4]["allocated"] < 10500 and memory[4]["kept"] == 0
 
 
 def test_input_and_output_are_the_statements(glim):
