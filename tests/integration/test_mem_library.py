@@ -273,6 +273,55 @@ def test_nothing_is_left(glim, tmp_path):
     assert not os.path.exists(folder)
 
 
+FAILING = """
+import sys
+try:
+    import _thread
+except ImportError:
+    import thread as _thread
+ended = _thread.allocate_lock()
+ended.acquire()
+
+class Task(object):
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self):
+        try:
+            raise self.error
+        finally:
+            ended.release()
+
+    def __repr__(self):
+        return "the task"
+
+def hook(u):
+    told.append((u.err_msg, u.object, repr(u.exc_value)))
+
+told = []
+for error in ValueError(3), SystemExit(4):
+    if len(sys.argv) > 1:
+        sys.unraisablehook = hook
+    before = _thread._count()
+    _thread.start_new_thread(Task(error), ())
+    ended.acquire()
+    while _thread._count() > before:
+        pass
+sys.stderr.write("told %r\\n" % told)
+"""
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=version)
+def test_a_thread_that_fails_is_told_as_ever(glim, python, tmp_path):
+    path = script(tmp_path, FAILING)
+    ways = [[], ["hook"]] if tuple(map(int, version(python).split(".")[:2])) >= (3, 8) else [[]]
+    for way in ways:
+        alone = subprocess.run([python, path, *way], capture_output=True, text=True, check=True, timeout=60)
+        assert "the task" in alone.stderr and "SystemExit" not in alone.stderr
+        for option in ([], ["--allocated"], ["--leaks"]) if not way and not version(python).startswith("2.") else ([],):
+            assert alone.stderr in mem(glim, *option, "--python", python, path, *way).stderr
+
+
 def test_a_libc_without_symbol_versions(glim, tmp_path):
     """The library comes into programs of musl, too, and does nothing there without Python."""
     source = tmp_path / "program.c"

@@ -97,13 +97,20 @@ typedef int trace_function(PyObject *object, PyObject *frame, int what, PyObject
 	X(intptr_t, PyBytes_Size, (PyObject *))                                                    \
 	X(intptr_t, PyString_Size, (PyObject *))                                                   \
 	X(void, PyMem_GetAllocator, (int, void *))                                                 \
-	X(void, PyMem_SetAllocator, (int, void *))
+	X(void, PyMem_SetAllocator, (int, void *))                                                 \
+	X(int, PyErr_ExceptionMatches, (PyObject *))                                               \
+	X(void, PyErr_FormatUnraisable, (const char *, ...))                                       \
+	X(void, _PyErr_WriteUnraisableMsg, (const char *, PyObject *))                             \
+	X(void, PyErr_PrintEx, (int))                                                              \
+	X(int, PyFile_WriteObject, (PyObject *, PyObject *, int))                                  \
+	X(void, PySys_WriteStderr, (const char *, ...))
 struct python {
 #define X(type, name, arguments) type(*name) arguments;
 	PYTHON_FUNCTIONS(X)
 	PYTHON_OPTIONAL(X)
 #undef X
 	PyObject *none;
+	PyObject **system_exit;	    /* PyExc_SystemExit */
 	uint32_t version;	    /* 0xMMmm */
 	uint16_t frame_line;	    /* where a frame keeps its line while it is traced, 0: ask */
 	uint16_t frame_instruction; /* the same for its instruction, 0: elsewhere (stacks.c) */

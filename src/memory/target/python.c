@@ -29,6 +29,7 @@ bool python_find(void)
 	PYTHON_OPTIONAL(X)
 #undef X
 	python.none = weak_dlsym(RTLD_DEFAULT, "_Py_NoneStruct");
+	python.system_exit = weak_dlsym(RTLD_DEFAULT, "PyExc_SystemExit");
 	return python.Py_IsInitialized && python.Py_AddPendingCall && python.Py_GetVersion;
 }
 
@@ -104,6 +105,40 @@ static PyObject *profile(PyObject *module, PyObject *function)
 	return function;
 }
 
+/* Up to 3.7. */
+static void print_failure(PyObject *function)
+{
+	PyObject *type, *value, *traceback, *file = python.PySys_GetObject("stderr");
+
+	python.PySys_WriteStderr("Unhandled exception in thread started by ");
+	python.PyErr_Fetch(&type, &value, &traceback);
+	if (file && file != python.none)
+		python.PyFile_WriteObject(function, file, 0);
+	python.PySys_WriteStderr("\n");
+	python.PyErr_Restore(type, value, traceback);
+	python.PyErr_PrintEx(0);
+}
+
+/* A thread ends by an exception: said of the function that the program knows, in the words of
+ * Modules/_threadmodule.c. Returns false where that is left to Python, which will name ours. */
+static bool tell_failure(PyObject *function)
+{
+	if (!python.system_exit || !python.PyErr_ExceptionMatches ||
+	    python.PyErr_ExceptionMatches(*python.system_exit))
+		return false;
+	if (python.version >= 0x030d && python.PyErr_FormatUnraisable)
+		python.PyErr_FormatUnraisable("Exception ignored in thread started by %R",
+					      function);
+	else if (python.version >= 0x0308 && python._PyErr_WriteUnraisableMsg)
+		python._PyErr_WriteUnraisableMsg("in thread started by", function);
+	else if (python.version < 0x0308 && python.PySys_WriteStderr && python.PyErr_PrintEx &&
+		 python.PyFile_WriteObject)
+		print_failure(function);
+	else
+		return false;
+	return true;
+}
+
 /* The first function of a new thread: self is what the program wants to run. */
 static PyObject *thread_main(PyObject *function, PyObject *arguments, PyObject *keywords)
 {
@@ -111,6 +146,10 @@ static PyObject *thread_main(PyObject *function, PyObject *arguments, PyObject *
 
 	begin();
 	result = python.PyObject_Call(function, arguments, keywords);
+	if (!result && tell_failure(function)) {
+		python.Py_IncRef(python.none);
+		result = python.none;
+	}
 	drop();
 	return result;
 }
