@@ -2,16 +2,23 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
+from conftest import ROOT
+
 PYTHONS = sorted(Path.home().glob(".pyenv/versions/[23].*/bin/python"))
 PYTHONS_3 = [p for p in PYTHONS if not p.parts[-3].startswith("2.")]
+# Newer ones.
+FETCHED = sorted(ROOT.glob("build-pythons/*-3.1[45]/python"))
 assert PYTHONS_3, "no interpreter: ./dev pythons fetches them"
 
 
 def version(python):
-    return python.parts[-3]
+    """3.13.0; 3.14.debian of a fetched one."""
+    fetched = re.fullmatch(r"(\w+)-(3\.\d+)", python.parent.name)
+    return f"{fetched[2]}.{fetched[1]}" if fetched else python.parts[-3]
 
 
 def mem(glim, *arguments, expect=0, env=None, **more):

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from conftest import ROOT
-from memory import PYTHONS, PYTHONS_3, lines, mem, processes, script, version
+from memory import FETCHED, PYTHONS, PYTHONS_3, lines, mem, processes, script, version
 
 LINES = ROOT / "tests" / "targets" / "memory_lines.py"
 KIB = 1024
@@ -61,10 +61,18 @@ def exact():
 
 exact()
 print(sys.getsizeof(bytearray(1000)), sys.getsizeof(bytes(5000)), sys.getsizeof(bytes(100)), file=sys.stderr)
+""" + 300 * "\n" + """
+def far():
+    c = bytearray(1 << 20)
+    c = bytearray(1 << 20)
+    c = None
+    return c
+
+far()
 """
 
 
-@pytest.mark.parametrize("python", PYTHONS_3, ids=version)
+@pytest.mark.parametrize("python", PYTHONS_3 + FETCHED, ids=version)
 def test_allocated_bytes_are_exact(glim, python, tmp_path):
     r = mem(glim, "--allocated", "--python", python, script(tmp_path, EXACT))
     array, large, small = map(int, re.search(r"(\d+) (\d+) (\d+)", r.stderr).groups())
@@ -78,6 +86,13 @@ def test_allocated_bytes_are_exact(glim, python, tmp_path):
     assert seen["exact", 9]["own"] == -seen["exact", 8]["own"]
     assert seen["exact", 8]["peak"] == seen["exact", 8]["own"]
     assert seen["exact", 10]["own"] == small
+    # The number of a line is an int that some interpreters make for the event.
+    first = next(number for (function, number) in seen if function == "far")
+    assert first > 256
+    sizes = [(seen["far", first + i]["own"], seen["far", first + i]["peak"]) for i in range(4)]
+    block = sizes[0][1]
+    assert block == seen["exact", 8]["own"]
+    assert sizes == [(block, block), (0, block), (-block, 0), (0, 0)]
 
 
 HOLDERS = """
@@ -110,7 +125,7 @@ def stacks(process, which):
     return found
 
 
-@pytest.mark.parametrize("python", PYTHONS_3, ids=version)
+@pytest.mark.parametrize("python", PYTHONS_3 + FETCHED, ids=version)
 def test_holders_at_the_peak_and_leaks(glim, python, tmp_path):
     path = script(tmp_path, HOLDERS)
     r = mem(glim, "--peak", "--leaks", "--python", python, path)
@@ -160,7 +175,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("python", [PYTHONS_3[0], PYTHONS_3[-1]], ids=version)
+@pytest.mark.parametrize("python", [PYTHONS_3[0], PYTHONS_3[-1], *FETCHED[-1:]], ids=version)
 def test_children_have_files_of_their_own(glim, python, tmp_path):
     r = mem(glim, "--python", python, script(tmp_path, CHILDREN), expect=9)
     found = processes(r)
@@ -255,6 +270,16 @@ def test_what_does_not_go_together(glim, arguments):
     r = subprocess.run([glim, "mem", *arguments], capture_output=True, text=True, timeout=120)
     assert r.returncode in (1, 2)
     assert r.stderr.startswith("glim mem: ")
+
+
+def test_a_version_that_glim_does_not_know(glim, tmp_path):
+    """An interpreter that says of itself that it is of the future; the program runs as ever."""
+    source, future = tmp_path / "future.c", tmp_path / "future.so"
+    source.write_text('const char *Py_GetVersion(void) { return "3.99.0 (main) [GCC]"; }\n')
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", future, source], check=True)
+    python = next(p for p in PYTHONS_3 if list((p.parents[1] / "lib").glob("libpython3.*.so.*")))
+    r = mem(glim, "--python", python, script(tmp_path, "raise SystemExit(7)\n"), env={"LD_PRELOAD": str(future)}, expect=7)
+    assert "its version of Python is not one that Glim knows" in r.stderr
 
 
 def test_without_python_the_status_is_the_programs(glim):

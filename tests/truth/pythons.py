@@ -77,11 +77,11 @@ def version_of(path):
     return tuple(map(int, done.stdout.split("."))) if not done.returncode else None
 
 
-def interpreters():
-    """Those of pyenv, each version, and the system's own; or what GLIM_PYTHONS lists, with ":" between."""
+def interpreters(more=()):
+    """Those of pyenv, each version, the system's own, and more; or what GLIM_PYTHONS lists, with ":" between."""
     listed = os.environ.get("GLIM_PYTHONS")
     paths = [Path(p) for p in listed.split(":")] if listed else \
-        [*Path.home().glob(".pyenv/versions/[23].*/bin/python"), Path("/usr/bin/python3")]
+        [*Path.home().glob(".pyenv/versions/[23].*/bin/python"), Path("/usr/bin/python3"), *more]
     found = []
     for path in paths:
         version = version_of(path) if path.exists() else None

@@ -14,9 +14,10 @@ import recorders
 PROGRAMS = Path(__file__).resolve().parent / "memory"
 # The kernel gives and takes blocks of a MiB and more at once, whatever was freed before.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "1048576"}
-ALL = [python for python in pythons.interpreters() if python.version < (3, 14)]
+# Newer ones than pyenv has: ./dev pythons.
+ALL = pythons.interpreters(recorders.ROOT.glob("build-pythons/*-3.1[45]/python"))
 # Each interpreter runs the lines; tasks and processes change less from version to version, numpy is unpacked for two.
-OTHERS = {"tasks": [(3, 7), (3, 11), (3, 12), (3, 13)], "children": [(3, 6), (3, 10), (3, 13)],
+OTHERS = {"tasks": [(3, 7), (3, 11), (3, 12), (3, 13), (3, 14), (3, 15)], "children": [(3, 6), (3, 10), (3, 13)],
           "arrays": [(3, 8), (3, 13)]}
 MEASURES = {"resident": [], "allocated": ["--allocated"]}
 

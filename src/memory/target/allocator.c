@@ -99,13 +99,6 @@ static inline uint32_t stack_in(uint64_t entry)
 	return (uint32_t)(entry >> STACK_SHIFT);
 }
 
-size_t allocator_size(const void *p)
-{
-	const uint64_t *entry = find_entry(p);
-
-	return entry && *entry ? size_in(*entry) : 0;
-}
-
 /* ---- sums ---- */
 
 enum { FLUSH_BYTES = 16 << 10 };
@@ -123,16 +116,22 @@ void allocator_flush(void)
 	allocator_mine.flushed = allocator_mine.net;
 }
 
-static inline void add(int64_t bytes)
+static inline void change(int64_t bytes)
 {
 	struct allocator_thread *mine = &allocator_mine;
 	int64_t net = mine->net + bytes;
 
 	mine->net = net;
-	if (net > mine->high)
-		mine->high = net;
 	if (unlikely((uint64_t)(net - mine->flushed + FLUSH_BYTES) > 2ULL * FLUSH_BYTES))
 		allocator_flush();
+}
+
+/* It was the most, if it was, until now. */
+static inline void give_back(uint64_t bytes)
+{
+	if (allocator_mine.net > allocator_mine.high)
+		allocator_mine.high = allocator_mine.net;
+	change(-(int64_t)bytes);
 }
 
 bool allocator_quiet(bool quiet)
@@ -148,7 +147,7 @@ static inline void fill(uint64_t *entry, size_t n)
 	uint64_t stack = counting == STACKS ? stacks_give(n) : 0;
 
 	*entry = stack << STACK_SHIFT | (n + 1);
-	add((int64_t)n);
+	change((int64_t)n);
 }
 
 static inline void empty(uint64_t *entry)
@@ -158,7 +157,7 @@ static inline void empty(uint64_t *entry)
 	*entry = 0;
 	if (counting == STACKS)
 		stacks_take(stack_in(old), size_in(old));
-	add(-(int64_t)size_in(old));
+	give_back(size_in(old));
 }
 
 /* The first block in a table, or one that is known already. */
@@ -212,9 +211,19 @@ static void restore(const void *p, uint64_t old)
 	if (!entry)
 		return;
 	*entry = old;
-	add((int64_t)size_in(old));
+	change((int64_t)size_in(old));
 	if (counting == STACKS)
 		stacks_back(stack_in(old), size_in(old));
+}
+
+void allocator_forget(const void *p)
+{
+	uint64_t *entry = find_entry(p);
+
+	if (!entry || !*entry)
+		return;
+	change(-(int64_t)size_in(*entry));
+	*entry = 0;
 }
 
 /* ---- the C library ---- */

@@ -219,11 +219,12 @@ static long last_line(PyObject *code, long first, int nesting)
 
 /* ---- comprehensions within a frame ---- */
 
-/* Lib/opcode.py of 3.12.1, Lib/_opcode_metadata.py of 3.13.0 */
+/* Lib/opcode.py of 3.12.1, Lib/_opcode_metadata.py of 3.13.0, 3.14.6 and 3.15.2 */
 static const struct opcodes {
 	uint32_t version;
 	uint8_t load_and_clear, for_iter, extended_arg;
-} opcodes[] = {{0x030c, 143, 93, 144}, {0x030d, 86, 72, 71}};
+} opcodes[] = {
+	{0x030c, 143, 93, 144}, {0x030d, 86, 72, 71}, {0x030e, 85, 70, 69}, {0x030f, 84, 68, 67}};
 
 /* The end of the loop that begins with the first FOR_ITER behind at; n where there is none. */
 static intptr_t loop_end(const unsigned char *p, intptr_t n, intptr_t at, const struct opcodes *o)

@@ -166,9 +166,10 @@ struct amount {
 };
 /* Of the blocks that this thread was given. */
 struct allocator_thread {
-	int64_t net, high; /* the most of it since the last look */
-	int64_t flushed;   /* what the process' sum has of it */
-	bool quiet;	   /* the library itself is at work */
+	int64_t net;
+	int64_t high;	 /* the most of it since the last look, until what was last given back */
+	int64_t flushed; /* what the process' sum has of it */
+	bool quiet;	 /* the library itself is at work */
 };
 extern __thread struct allocator_thread allocator_mine;
 /* Count from now on. With the GIL. */
@@ -182,14 +183,17 @@ static inline struct amount allocator_amount(void)
 	struct allocator_thread *mine = &allocator_mine;
 	struct amount m = {.level = mine->net, .high = mine->high};
 
-	if (mine->net != mine->flushed)
+	if (m.level > m.high)
+		m.high = m.level;
+	if (m.level != mine->flushed)
 		allocator_flush();
 	mine->high = m.level;
 	m.usage = header->allocated;
 	return m;
 }
-/* The bytes of a counted block, 0 for another. */
-size_t allocator_size(const void *p);
+/* A block that is there for what the library does, not for the program: it counts no more. Before
+ * anything else is given back. */
+void allocator_forget(const void *p);
 /* What this thread asks for is the library's own, and does not count. Returns what was so before.
  */
 bool allocator_quiet(bool quiet);

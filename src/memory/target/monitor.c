@@ -81,12 +81,40 @@ static void enter(struct code *c)
 
 /* ---- events ---- */
 
+/* An int of one digit says what it is by itself, from 3.12 on: lv_tag, and ob_digit. */
+enum { INT_TAG = 16, INT_DIGIT = 24, ONE_DIGIT = 1 << 3, SHARED = 1 << 2 /* from 3.14 on */ };
+
+static inline uint32_t digit_of(PyObject *number)
+{
+	return *(uint32_t *)((char *)number + INT_DIGIT);
+}
+
+static inline uint32_t line_in(PyObject *number)
+{
+	uintptr_t tag = *(uintptr_t *)((char *)number + INT_TAG);
+
+	if (likely((tag & ~(uintptr_t)SHARED) == ONE_DIGIT))
+		return digit_of(number);
+	return (uint32_t)python.PyLong_AsLong(number);
+}
+
+/* A number that was made for the event: no line has it. The small ones are there already; from 3.14
+ * on the others come out of a store. */
+static inline void forget(PyObject *number)
+{
+	enum { LARGEST_OF_THE_SMALL = 256, STORE_SINCE = 0x030e };
+
+	if (unlikely(digit_of(number) > LARGEST_OF_THE_SMALL) && python.version < STORE_SINCE)
+		allocator_forget(number);
+}
+
 static PyObject *on_start(PyObject *self, PyObject *const *arguments, intptr_t n)
 {
 	struct code *c = codes_find(arguments[0]);
 
 	if (!c->function)
 		return held(disable);
+	forget(arguments[1]);
 	enter(c);
 	return nothing();
 }
@@ -101,13 +129,16 @@ static PyObject *on_throw(PyObject *self, PyObject *const *arguments, intptr_t n
 {
 	struct code *c = codes_find(arguments[0]);
 
-	if (c->function)
-		enter(c);
+	if (!c->function)
+		return nothing();
+	forget(arguments[1]);
+	enter(c);
 	return nothing();
 }
 
 static PyObject *on_leave(PyObject *self, PyObject *const *arguments, intptr_t n)
 {
+	forget(arguments[1]);
 	lines_leave(arguments[0]);
 	return nothing();
 }
@@ -117,22 +148,12 @@ static PyObject *on_unwind(PyObject *self, PyObject *const *arguments, intptr_t 
 	return on_leave(self, arguments, n);
 }
 
-/* An int of one digit says it by itself, from 3.12 on: lv_tag, and ob_digit. */
-static inline uint32_t line_in(PyObject *number)
-{
-	enum { TAG = 16, DIGIT = 24, ONE_DIGIT = 1 << 3, SHARED = 1 << 2 /* from 3.14 on */ };
-	uintptr_t tag = *(uintptr_t *)((char *)number + TAG);
-
-	if (likely((tag & ~(uintptr_t)SHARED) == ONE_DIGIT))
-		return *(uint32_t *)((char *)number + DIGIT);
-	return (uint32_t)python.PyLong_AsLong(number);
-}
-
 static PyObject *on_line(PyObject *self, PyObject *const *arguments, intptr_t n)
 {
 	uint32_t line = line_in(arguments[1]);
 	struct code *c;
 
+	forget(arguments[1]);
 	if (likely(lines_next(arguments[0], line)))
 		return nothing();
 	c = codes_find(arguments[0]);
@@ -154,6 +175,8 @@ static PyObject *on_jump(PyObject *self, PyObject *const *arguments, intptr_t n)
 	line = python.PyCode_Addr2Line(arguments[0], (int)to);
 	if (line != python.PyCode_Addr2Line(arguments[0], (int)from))
 		return held(disable);
+	forget(arguments[1]);
+	forget(arguments[2]);
 	lines_line(arguments[0], c, (uint32_t)line, false);
 	return nothing();
 }

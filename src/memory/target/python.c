@@ -338,7 +338,8 @@ static void start(void)
 static int come_in(void *unused)
 {
 	find_version();
-	if (python.version != 0x0207 && python.version < 0x0306) {
+	/* Where Python keeps what is read here is known of these. */
+	if (python.version != 0x0207 && (python.version < 0x0306 || python.version > 0x030f)) {
 		library_problem(MEMORY_PROBLEM_VERSION);
 	} else if (strstr(python.Py_GetVersion(), "free-threading")) {
 		library_problem(MEMORY_PROBLEM_THREADED);

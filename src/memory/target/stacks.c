@@ -123,11 +123,11 @@ static bool make_room(void)
 /* Where the frame is: any number that changes when it goes on. */
 static inline uint64_t instruction_of(PyObject *frame)
 {
-	/* Include/internal/pycore_frame.h of 3.11 to 3.13: f_frame of the frame object, and in that
+	/* Include/internal/pycore_frame.h of 3.11 to 3.15: f_frame of the frame object, and in that
 	 * prev_instr, later instr_ptr */
 	enum { FRAME_INTERPRETER = 24, FRAME_INSTRUCTION = 56 };
 
-	if (python.version > 0x030d)
+	if (python.version > 0x030f)
 		return (uint64_t)python.PyFrame_GetLasti(frame);
 	if (python.frame_instruction)
 		return *(uint32_t *)((char *)frame + python.frame_instruction);
