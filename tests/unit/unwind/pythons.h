@@ -52,7 +52,7 @@ static void stop(struct child *c)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-static void unhex(const char *hex, char *out, size_t max)
+static inline void unhex(const char *hex, char *out, size_t max)
 {
 	unsigned int byte;
 
