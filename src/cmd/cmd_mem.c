@@ -11,16 +11,17 @@
 #include "base/io.h"
 #include "cmd/interpreter.h"
 #include "cmd/launch.h"
+#include "cmd/mem_attach.h"
 #include "cmd/mem_show.h"
 #include "cmd/options.h"
 #include "cmd/target.h"
 #include "memory/memory_folder.h"
 #include "memory/memory_watch.h"
 
-enum { MAX_COMMAND = 1 << 20, MAX_SECONDS = 30 * 24 * 3600 };
+enum { MAX_SECONDS = 30 * 24 * 3600, MAX_HZ = 1000 };
 
 struct mem_options {
-	const char *module, *python, *pid, *seconds, *allocated;
+	const char *module, *python, *pid, *seconds, *frequency, *allocated;
 	option_values only;
 };
 struct mem {
@@ -67,34 +68,6 @@ static void watch(struct mem *m)
 				kill(m->launch.pid, (int)s.ssi_signo);
 		memory_watch_look(&m->watch);
 	}
-}
-
-/* Look at a process that runs already, until it ends, the time is over, or Ctrl-C. */
-static int attach(struct mem *m, pid_t pid, double seconds, struct err *e)
-{
-	cleanup_close int ended = (int)syscall(SYS_pidfd_open, pid, 0), signals = -1;
-	cleanup_free char *path = mem_asprintf("/proc/%d/cmdline", (int)pid);
-	cleanup_buf struct buf command = {};
-	int64_t end = seconds > 0 ? clock_mono_ns() + (int64_t)(seconds * NSEC_PER_SEC) : INT64_MAX;
-
-	if (ended < 0)
-		return err_sys(e, -errno, "process %d", (int)pid);
-	io_read_file(path, MAX_COMMAND, &command);
-	memory_watch_init(&m->watch, NULL, false);
-	m->watch.pid = pid;
-	memory_run_watched(&m->run, pid, buf_cstr(&command), command.len,
-			   (uint64_t)clock_real_ns());
-	signals = catch_signals();
-	struct pollfd fds[] = {{.fd = ended, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-
-	do
-		memory_watch_look(&m->watch);
-	while (clock_mono_ns() < end && !poll(fds, 2, m->watch.interval_ms));
-	if (!m->watch.points.len)
-		return err_set(e, -ESRCH, "process %d has no memory: it ended, or is the kernel's",
-			       (int)pid);
-	memory_watch_give(&m->watch, &m->run);
-	return mem_show(&m->show, &m->run, e);
 }
 
 static int run(struct mem *m, int *ret_status, struct err *e)
@@ -161,28 +134,43 @@ static int mem(struct mem *m)
 	return status ? status : code ? 1 : 0;
 }
 
-static int mem_attach(struct mem *m)
+static int read_attach_options(const struct mem *m, struct mem_attach *ret, struct err *e)
 {
-	struct err e = {};
-	pid_t pid = 0;
-	double seconds = 0;
-	int code = m->o->seconds
-			   ? options_seconds("-d", m->o->seconds, 0.01, MAX_SECONDS, &seconds, &e)
-			   : 0;
+	const struct mem_options *o = m->o;
+	int code = 0;
 
-	if (!code && (flags(m) || m->o->only.len))
-		code = err_set(&e, -EINVAL,
-			       "of a process that runs already only resident memory is to be "
-			       "seen: start it with glim mem");
+	*ret = (struct mem_attach){.hz = 100, .allocated = o->allocated, .only = &o->only};
+	if (o->seconds)
+		code = options_seconds("-d", o->seconds, 0.01, MAX_SECONDS, &ret->seconds, e);
+	if (!code && o->frequency)
+		code = options_number("-F", o->frequency, 1, MAX_HZ, &ret->hz, e);
+	if (!code && (m->show.peak || m->show.leaks || m->show.own || m->show.peak_in_line))
+		code = err_set(e, -EINVAL,
+			       "of a process that runs already only what grows is to be seen: "
+			       "start it with glim mem");
+	return code;
+}
+
+static int attach(struct mem *m)
+{
+	struct mem_attach how;
+	struct err e = {};
+	int code = read_attach_options(m, &how, &e);
+
 	if (code)
 		return cmd_usage_error("mem", "%s", e.msg);
-	code = target_find(m->o->pid, &pid, &e);
+	code = target_find(m->o->pid, &how.pid, &e);
+	if (!code) {
+		how.signals = catch_signals();
+		code = mem_attach_run(&how, &m->run, &e);
+		if (how.signals >= 0)
+			close(how.signals);
+	}
 	if (!code)
-		code = attach(m, pid, seconds, &e);
+		code = mem_show(&m->show, &m->run, &e);
 	if (code)
 		fprintf(stderr, "glim mem: %s\n", e.msg);
 	memory_run_fini(&m->run);
-	memory_watch_fini(&m->watch);
 	return code ? 1 : 0;
 }
 
@@ -239,8 +227,9 @@ int cmd_mem(int argc, char **argv)
 		 .last = true},
 		{"python", 0, "EXE",
 		 "the interpreter: path, name or version (the script's own, python3)", &o.python},
-		{"pid", 'p', "PID", "watch a process that runs already: memory over time only",
-		 &o.pid},
+		{"pid", 'p', "PID",
+		 "watch a process that runs already: what grows under which line", &o.pid},
+		{"frequency", 'F', "HZ", "with --pid: looks a second (100)", &o.frequency},
 		{"duration", 'd', "SECONDS", "with --pid: end by itself (until Ctrl-C)",
 		 &o.seconds},
 		{"only", 0, "PATTERN",
@@ -257,28 +246,31 @@ int cmd_mem(int argc, char **argv)
 		{"plot", 0, "FILE", "write memory over time as SVG", &m.show.plot},
 		{"peak", 0, NULL, "show who held what at the peak instead", &m.show.peak},
 		{"leaks", 0, NULL, "show what was never freed instead", &m.show.leaks},
-		{"number", 'n', "N", "lines that --peak and --leaks show (20); 0: all",
+		{"number", 'n', "N", "lines that --peak, --leaks and --pid show (20); 0: all",
 		 &m.show.rows},
 		{"output", 'o', "FILE",
 		 "where to (standard output); with --peak or --leaks a profile", &m.show.output},
 	};
 	const struct option_table table = {
 		.command = "mem",
-		.usage = "[OPTION...] SCRIPT [ARG...] | -m MODULE [ARG...] | -- COMMAND [ARG...]",
+		.usage = "[OPTION...] SCRIPT [ARG...] | -m MODULE [ARG...] | -- COMMAND [ARG...] | "
+			 "-p PID",
 		.about = "Runs a Python program and shows the memory of each line of each function "
 			 "of yours. The program needs no change; its exit status is passed on.",
 		.examples = "  glim mem script.py\n"
 			    "  glim mem --only 'app/*' --html memory.html -m app\n"
 			    "  glim mem --allocated --own --peak-in-line script.py\n"
-			    "  glim mem -p 1234 -d 60 --plot memory.svg\n"
+			    "  glim mem -p 1234 -d 60 --html memory.html\n"
 			    "  glim mem --leaks -o leaks.html -- gunicorn app:main\n",
 		.specs = specs,
 		.n = ARRAY_SIZE(specs)};
 	int status = 2, operand = options_parse(&table, argc, argv, &memory, &status);
 
-	if (operand >= 0 && o.seconds && !o.pid) {
-		status = cmd_usage_error("mem", "-d is for -p: a program that is started runs to "
-						"its end");
+	if (operand >= 0 && (o.seconds || o.frequency) && !o.pid) {
+		status =
+			cmd_usage_error("mem", "%s is for -p: a program that is started %s",
+					o.seconds ? "-d" : "-F",
+					o.seconds ? "runs to its end" : "is measured line by line");
 	} else if (operand >= 0 && operand == argc && !o.module && !o.pid) {
 		status = cmd_usage_error("mem", "say what to run: a script, -m MODULE, or -- "
 						"COMMAND");
@@ -291,7 +283,7 @@ int cmd_mem(int argc, char **argv)
 		status = cmd_usage_error("mem", "a process that runs already, or one to start: not "
 						"both");
 	} else if (operand >= 0 && o.pid) {
-		status = mem_attach(&m);
+		status = attach(&m);
 	} else if (operand >= 0 && make_command(&o, argc, argv, operand, &memory, &m.command, &e)) {
 		status = cmd_usage_error("mem", "%s", e.msg);
 	} else if (operand >= 0) {

@@ -120,6 +120,7 @@ static int put_main(const struct mem_show *s, const struct memory_run *run, stru
 			code = put_holders(s, run, true, out, e);
 	} else if (s->output || !(s->html || s->plot)) {
 		memory_report_text(run, &s->how, out);
+		memory_report_growth(run, s->max_rows, out);
 	}
 	return code;
 }

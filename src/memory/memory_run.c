@@ -418,6 +418,8 @@ void memory_run_fini(struct memory_run *run)
 		vec_fini(&p->timeline);
 		profile_free(p->at_peak);
 		profile_free(p->leaks);
+		profile_free(p->growth);
+		vec_fini(&p->remarks);
 	}
 	vec_fini(&run->processes);
 	arena_fini(&run->memory);

@@ -56,7 +56,7 @@ struct memory_process {
 	const char *name;    /* short: the script or module that a Python runs, else the program */
 	int python;	     /* 0xMMmm: 0x030b is 3.11; 0: no interpreter was seen */
 	bool allocated;	     /* lines count allocated bytes, not resident memory */
-	bool watched;	     /* only from outside: there are no lines */
+	bool watched;	     /* only from outside: lines are those that were seen to run */
 	uint64_t start_ns;   /* since the start of the run */
 	uint64_t end_ns;     /* the same; 0: killed, or it still runs */
 	uint64_t events;     /* lines that were measured */
@@ -68,6 +68,12 @@ struct memory_process {
 	/* Who held what at the peak, and what was never freed; NULL unless asked for. Type
 	 * "inuse", unit bytes: value is bytes, count is blocks. */
 	struct profile *at_peak, *leaks;
+	/* Watched: what grew, by the stacks that were seen to run (count is samples), and what
+	 * became less under others; NULL where no stacks could be read. */
+	struct profile *growth;
+	int64_t shrank;
+	uint64_t looks;
+	VEC(const char *) remarks; /* sentences on what is not in it */
 	/* What is not in the above, and why. */
 	uint64_t lost_functions; /* no room for them */
 	uint64_t lost_frames;	 /* called too deep */

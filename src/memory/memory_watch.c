@@ -32,6 +32,16 @@ static int64_t allocated(const struct memory_watch *w, int folder, const char *n
 	return v;
 }
 
+/* The higher of two points of a process, which has what was allocated where either knows it. */
+static void join(struct memory_watch_point *to, const struct memory_watch_point *p)
+{
+	int64_t most = MAX(to->allocated, p->allocated);
+
+	if (p->resident > to->resident)
+		*to = *p;
+	to->allocated = to->allocated < 0 || p->allocated < 0 ? most : to->allocated;
+}
+
 /* Two looks become one, with the higher point of each process: a peak is never lost. */
 static void thin_out(struct memory_watch *w)
 {
@@ -46,8 +56,8 @@ static void thin_out(struct memory_watch *w)
 			same--;
 		if (!same || p[same - 1].look != p[i].look)
 			p[kept++] = p[i];
-		else if (p[i].resident > p[same - 1].resident)
-			p[same - 1] = p[i];
+		else
+			join(&p[same - 1], &p[i]);
 	}
 	w->points.len = kept;
 	w->looks = (w->looks + 1) / 2;
@@ -62,7 +72,7 @@ static void look_at(struct memory_watch *w, pid_t pid, int folder, const char *n
 	p.resident = usage_resident(pid);
 	if (!p.resident)
 		return;
-	p.allocated = name ? allocated(w, folder, name) : -1;
+	p.allocated = allocated(w, folder, name);
 	vec_push(&w->points, p);
 }
 
@@ -84,15 +94,29 @@ static void look_at_folder(struct memory_watch *w)
 		closedir(d);
 }
 
-void memory_watch_look(struct memory_watch *w)
+static void end_look(struct memory_watch *w)
 {
-	if (w->folder)
-		look_at_folder(w);
-	else
-		look_at(w, w->pid, -1, NULL);
 	w->looks++;
 	if (w->points.len > MAX_POINTS)
 		thin_out(w);
+}
+
+void memory_watch_look(struct memory_watch *w)
+{
+	look_at_folder(w);
+	end_look(w);
+}
+
+void memory_watch_put(struct memory_watch *w, pid_t pid, int64_t resident, int64_t allocated)
+{
+	struct memory_watch_point p = {.pid = pid,
+				       .look = w->looks,
+				       .realtime_ns = (uint64_t)clock_real_ns(),
+				       .resident = resident,
+				       .allocated = allocated};
+
+	vec_push(&w->points, p);
+	end_look(w);
 }
 
 void memory_watch_give(const struct memory_watch *w, struct memory_run *run)

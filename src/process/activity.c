@@ -89,6 +89,21 @@ int activity_read(pid_t pid, pid_t tid, struct activity *ret)
 	return 0;
 }
 
+int activity_read_faults(pid_t pid, pid_t tid, char *ret_state, uint64_t *ret_faults)
+{
+	cleanup_buf struct buf stat = {};
+	struct stat_line line;
+	int r = read_file(pid, tid, "stat", &stat);
+
+	if (!r)
+		r = stat_line_parse(buf_cstr(&stat), stat.len, &line);
+	if (r < 0)
+		return r;
+	*ret_state = line.state;
+	*ret_faults = line.faults;
+	return 0;
+}
+
 uint64_t activity_futex(const struct activity *a)
 {
 	return a->call == SYS_futex ? a->arguments[0] : 0;

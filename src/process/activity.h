@@ -17,6 +17,8 @@ struct activity {
 };
 /* -ESRCH: there is no such thread. */
 int activity_read(pid_t pid, pid_t tid, struct activity *ret);
+/* Less of it, and cheaper: its state, and how many pages it touched first since it began. */
+int activity_read_faults(pid_t pid, pid_t tid, char *ret_state, uint64_t *ret_faults);
 /* "running", "waits in read, fd 0 (pipe)": for a person, printable. */
 void activity_describe(pid_t pid, const struct activity *a, struct buf *out);
 /* The address of the futex that it waits at; 0: it does not. */

@@ -35,6 +35,7 @@ static bool next_number(const char **s, const char *end, uint64_t *ret)
 enum {
 	STAT_STATE = 3,
 	STAT_PARENT,
+	STAT_MINFLT = 10,
 	STAT_UTIME = 14,
 	STAT_STIME = 15,
 	STAT_START = 22,
@@ -59,6 +60,7 @@ int stat_line_parse(const char *s, size_t n, struct stat_line *ret)
 		if (!next_number(&s, end, &field[i]))
 			return -EBADMSG;
 	l.parent = (pid_t)field[STAT_PARENT];
+	l.faults = field[STAT_MINFLT];
 	l.cpu_ticks = field[STAT_UTIME] + field[STAT_STIME];
 	l.start_time = field[STAT_START];
 	l.rss_pages = field[STAT_RSS];

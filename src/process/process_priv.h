@@ -9,6 +9,7 @@ struct stat_line {
 	char comm[16];
 	char state;
 	pid_t parent;
+	uint64_t faults;    /* pages that it touched for the first time, without reading a disk */
 	uint64_t cpu_ticks; /* user and system, of all threads, dead ones too */
 	uint64_t start_time;
 	uint64_t rss_pages;

@@ -77,6 +77,9 @@ def test_what_ends_by_itself(glim, run, tmp_path):
     for words in words_of("timeit"):
         assert "best of " in runs(glim, tmp_path, words)
     for words in words_of("mem"):
+        if "-p" in words:
+            assert "MiB resident grown" in runs(glim, tmp_path, [*filled(words, PID=str(busy.pid)), "-d", "0.2"])
+            continue
         assert "while time.process_time()" in runs(glim, tmp_path, [words[0], "--python", sys.executable, *words[1:]])
     for words in words_of("doctor"):
         assert "Glim works here" in runs(glim, tmp_path, words)

@@ -150,6 +150,11 @@ static void put_process(struct json *j, const struct memory_process *p, bool mar
 		report_put_holders(j, "at_peak", p->at_peak, limits);
 	if (p->leaks)
 		report_put_holders(j, "leaks", p->leaks, limits);
+	if (p->growth && !limits.interned) { /* the page has it by line */
+		report_put_holders(j, "growth", p->growth, limits);
+		json_member_int(j, "shrank", p->shrank);
+		json_member_int(j, "looks", (int64_t)p->looks);
+	}
 	put_remarks(j, p);
 	json_object_end(j);
 }

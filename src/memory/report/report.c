@@ -79,6 +79,11 @@ bool report_remark(const struct memory_process *p, size_t i, struct buf *ret)
 		}
 		i--;
 	}
+	if (i < p->remarks.len) {
+		buf_puts(ret, p->remarks.data[i]);
+		return true;
+	}
+	i -= p->remarks.len;
 	for (size_t k = 0; k < ARRAY_SIZE(all); k++) {
 		if (!all[k].n || i--)
 			continue;

@@ -29,6 +29,9 @@ void memory_report_plot(const struct memory_run *run, struct buf *out);
 /* A few sentences about all of it: the peak and its line, what was lost and why. */
 void memory_report_summary(const struct memory_run *run, const struct memory_report *how,
 			   struct buf *out);
+/* Of processes that were only watched: the lines that they grew under, with their heaviest stack,
+ * the largest first, max rows. */
+void memory_report_growth(const struct memory_run *run, size_t max, struct buf *out);
 /* Who holds the blocks of a profile of the type inuse: a row a line with its heaviest stack, the
  * largest first, max rows and one for the rest. title: "at the peak", "never freed". */
 void memory_report_holders(const struct profile *p, const char *title, size_t max, struct buf *out);

@@ -53,7 +53,7 @@ static void put_course(struct buf *out, const struct memory_process *p,
 	if (!first)
 		return;
 	put_mib(out, how, first->resident);
-	buf_puts(out, " at first, ");
+	buf_puts(out, " resident at first, ");
 	put_mib(out, how, last->resident);
 	buf_printf(out, " after %.2f s\n", (double)last->time_ns / NSEC_PER_SEC);
 }
@@ -245,7 +245,8 @@ static void put_holder(const struct profile *p, const struct holder *h, int64_t 
 			   h->ways - 1, h->ways == 2 ? "" : "s");
 }
 
-void memory_report_holders(const struct profile *p, const char *title, size_t max, struct buf *out)
+/* counted: the title of the column of counts. */
+static void put_holders(const struct profile *p, const char *counted, size_t max, struct buf *out)
 {
 	holder_list holders = {};
 	int64_t all = profile_total_value(p);
@@ -253,13 +254,35 @@ void memory_report_holders(const struct profile *p, const char *title, size_t ma
 
 	find_holders(p, &holders);
 	n = MIN(holders.len, max);
-	buf_printf(out, "%.3f MiB in %lld blocks %s\n", (double)all / MIB,
-		   (long long)profile_total_count(p), title);
 	if (n)
-		buf_printf(out, "\n%16s %6s %11s   %s\n", "Size", "%", "Blocks",
+		buf_printf(out, "\n%16s %6s %11s   %s\n", "Size", "%", counted,
 			   "Line, its callers");
 	for (size_t i = 0; i < n; i++)
 		put_holder(p, &holders.data[i], all, out);
 	put_rest(&holders, n, all, out);
 	vec_fini(&holders);
+}
+
+void memory_report_holders(const struct profile *p, const char *title, size_t max, struct buf *out)
+{
+	buf_printf(out, "%.3f MiB in %lld blocks %s\n", (double)profile_total_value(p) / MIB,
+		   (long long)profile_total_count(p), title);
+	put_holders(p, "Blocks", max, out);
+}
+
+void memory_report_growth(const struct memory_run *run, size_t max, struct buf *out)
+{
+	for (size_t i = 0; i < run->processes.len; i++) {
+		const struct memory_process *p = &run->processes.data[i];
+
+		if (!p->growth)
+			continue;
+		buf_printf(out, "%.3f MiB %s grown", (double)profile_total_value(p->growth) / MIB,
+			   report_measure(p));
+		if (p->shrank)
+			buf_printf(out, ", and %.3f MiB given back under other lines",
+				   (double)p->shrank / MIB);
+		buf_printf(out, " (%llu samples)\n", (unsigned long long)p->looks);
+		put_holders(p->growth, "Samples", max, out);
+	}
 }

@@ -229,7 +229,7 @@ void memory_report_text(const struct memory_run *run, const struct memory_report
 		const struct memory_process *p = &run->processes.data[i];
 		struct text t = {how, p, &sources, marked, out};
 
-		if (!shows_any(p, marked))
+		if (p->watched || !shows_any(p, marked))
 			continue;
 		if (shown > 1)
 			put_process(p, out);

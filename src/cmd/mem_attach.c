@@ -1,0 +1,262 @@
+#include "cmd/mem_attach.h"
+
+#include <fnmatch.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/io.h"
+#include "cmd/mem_stacks.h"
+#include "memory/memory_watch.h"
+#include "process/usage.h"
+#include "unwind/python/pymalloc.h"
+
+enum {
+	MAX_COMMAND = 1 << 20,
+	HEAP_SHARE = 50, /* looking at the allocator takes one part of this of a CPU at most */
+};
+
+static const int64_t first_retry_ns = NSEC_PER_SEC / 100, last_retry_ns = 8LL * NSEC_PER_SEC;
+
+struct attached {
+	const struct mem_attach *o;
+	struct memory_watch watch;
+	struct memory_growth growth;
+	struct mem_stacks stacks;
+	bool has_stacks, has_heap;
+	struct python_pymalloc heap;
+	char *folder; /* that it is in */
+	int64_t heap_due_ns;
+	int64_t retry_due_ns, retry_wait_ns; /* when Python is looked for again */
+	/* Since the last point of the timeline: the most that was seen. */
+	int64_t resident, allocated;
+	int64_t point_due_ns;
+	struct err no_stacks, no_heap; /* why */
+};
+
+/* ---- a look ---- */
+
+/* -1: it is not to be looked at now, or is gone. */
+static int64_t look_at_heap(struct attached *a, int64_t now)
+{
+	struct python_heap heap;
+	int64_t begin = clock_thread_cpu_ns();
+
+	if (!a->has_heap || now < a->heap_due_ns || python_pymalloc_read(&a->heap, &heap))
+		return -1;
+	a->heap_due_ns = now + (clock_thread_cpu_ns() - begin) * HEAP_SHARE;
+	return (int64_t)MIN(heap.bytes, (uint64_t)INT64_MAX);
+}
+
+/* A point of the timeline stands for what was seen since the last one. */
+static void keep_point(struct attached *a, int64_t resident, int64_t allocated, int64_t now,
+		       bool last)
+{
+	a->resident = MAX(a->resident, resident);
+	a->allocated = MAX(a->allocated, allocated);
+	if ((now < a->point_due_ns && !last) || (a->o->allocated && a->allocated < 0))
+		return;
+	memory_watch_put(&a->watch, a->o->pid, a->resident, a->allocated);
+	a->point_due_ns = now + a->watch.interval_ms * (NSEC_PER_SEC / 1000);
+	a->resident = a->allocated = -1;
+}
+
+/* Its Python may only just start. */
+static void look_for_python(struct attached *a, int64_t now)
+{
+	struct mem_stacks *s = &a->stacks;
+
+	if (a->has_stacks || now < a->retry_due_ns)
+		return;
+	a->retry_wait_ns = MIN(2 * a->retry_wait_ns, last_retry_ns);
+	a->retry_due_ns = now + a->retry_wait_ns;
+	a->has_stacks = !mem_stacks_open(a->o->pid, s, &a->no_stacks);
+	if (!a->has_stacks)
+		a->no_heap = a->no_stacks;
+	else
+		a->has_heap = !python_pymalloc_open(&s->target->process, &s->memory,
+						    &s->target->python, &a->heap, &a->no_heap);
+}
+
+/* False: it has no memory any more. */
+static bool look(struct attached *a, bool last)
+{
+	int64_t now = clock_mono_ns(), resident, allocated;
+
+	look_for_python(a, now);
+	if (last)
+		a->heap_due_ns = now;
+	if (a->has_stacks)
+		mem_stacks_look(&a->stacks, &a->growth);
+	resident = usage_resident(a->o->pid);
+	if (!resident)
+		return false;
+	allocated = look_at_heap(a, clock_mono_ns());
+	if (a->has_stacks)
+		memory_growth_look(&a->growth, a->o->allocated ? allocated : resident,
+				   (uint64_t)clock_real_ns());
+	keep_point(a, resident, allocated, now, last);
+	return true;
+}
+
+/* Looks come at random moments, so that nothing in step with them is missed. */
+static void watch(struct attached *a, int ended)
+{
+	int64_t period = NSEC_PER_SEC / a->o->hz, due = clock_mono_ns();
+	int64_t end = a->o->seconds > 0 ? due + (int64_t)(a->o->seconds * NSEC_PER_SEC) : INT64_MAX;
+	struct pollfd fds[] = {{.fd = ended, .events = POLLIN},
+			       {.fd = a->o->signals, .events = POLLIN}};
+	struct timespec wait;
+	int ready = 0;
+
+	while (!ready && due < end && look(a, false)) {
+		int64_t now = clock_mono_ns(), left;
+
+		due += period / 2 + (int64_t)(hash_mix((uint64_t)now, 1) % (uint64_t)period);
+		due = MAX(due, now);
+		left = MIN(due, end) - now;
+		wait = (struct timespec){left / NSEC_PER_SEC, left % NSEC_PER_SEC};
+		ready = ppoll(fds, ARRAY_SIZE(fds), &wait, NULL);
+	}
+	look(a, true);
+}
+
+/* ---- what is shown ---- */
+
+/* All of text, or what stands behind one of its separators, as for a program that is started. */
+static bool fits(const char *pattern, const char *text, char separator)
+{
+	for (; text; text = strchr(text, separator), text += text != NULL)
+		if (!fnmatch(pattern, text, 0))
+			return true;
+	return false;
+}
+
+static bool of_the_user(const char *file)
+{
+	return *file != '<' && !strstr(file, "/site-packages/") &&
+	       !strstr(file, "/dist-packages/") && fnmatch("*/lib/python[23].*/*", file, 0) &&
+	       fnmatch("*/lib64/python[23].*/*", file, 0);
+}
+
+static bool wanted(void *arg, const char *file, const char *function)
+{
+	const struct attached *a = arg;
+	const option_values *only = a->o->only;
+
+	for (size_t i = 0; i < only->len; i++)
+		if (fits(only->data[i], file, '/') || fits(only->data[i], function, '.'))
+			return true;
+	return !only->len && of_the_user(file);
+}
+
+static void remark(struct memory_run *run, struct memory_process *p, const char *what,
+		   const char *why)
+{
+	vec_push(&p->remarks, arena_printf(&run->memory, "%s%s", what, why));
+}
+
+static void add_remarks(const struct attached *a, struct memory_run *run, struct memory_process *p)
+{
+	const struct mem_stacks *s = &a->stacks;
+
+	if (a->has_stacks)
+		remark(run, p,
+		       "lines are sampled: what memory grew by between two looks is charged to "
+		       "those that ran then",
+		       "");
+	else if (a->no_stacks.code != -ENOENT)
+		remark(run, p, "lines are not known: ", a->no_stacks.msg);
+	if (a->has_heap)
+		remark(run, p,
+		       "allocated bytes are those of Python's own allocator: objects of up to 512 "
+		       "bytes; larger ones, which are malloc's, are not counted",
+		       "");
+	else if (a->has_stacks)
+		remark(run, p, "allocated bytes are not known: ", a->no_heap.msg);
+	if (s->torn)
+		vec_push(&p->remarks,
+			 arena_printf(&run->memory,
+				      "of %llu of %llu stacks the inner part changed while it was "
+				      "read, and is not known",
+				      (unsigned long long)s->torn, (unsigned long long)s->looked));
+	if (s->left_out)
+		remark(run, p, "there were more stacks than there is room for: those are one", "");
+}
+
+static void give(struct attached *a, struct memory_run *run)
+{
+	struct memory_process *p = &run->processes.data[0];
+
+	p->allocated = a->o->allocated;
+	if (a->has_stacks)
+		p->python = (int)(a->stacks.target->python.version >> 16);
+	memory_watch_give(&a->watch, run);
+	if (a->has_stacks)
+		memory_growth_give(&a->growth, a->folder ? a->folder : "", wanted, a, run, p);
+	add_remarks(a, run, p);
+}
+
+/* ---- all of it ---- */
+
+static char *folder_of(pid_t pid)
+{
+	cleanup_free char *link = mem_asprintf("/proc/%d/cwd", (int)pid);
+	char path[PATH_MAX];
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+
+	if (n <= 0)
+		return NULL;
+	path[n] = '\0';
+	return mem_strdup(path);
+}
+
+static void open_all(struct attached *a)
+{
+	const struct mem_attach *o = a->o;
+
+	memory_watch_init(&a->watch, NULL, false);
+	memory_growth_init(&a->growth);
+	a->resident = a->allocated = -1;
+	a->folder = folder_of(o->pid);
+	a->retry_wait_ns = first_retry_ns;
+	look_for_python(a, clock_mono_ns());
+}
+
+static void close_all(struct attached *a)
+{
+	if (a->has_heap)
+		python_pymalloc_close(&a->heap);
+	if (a->has_stacks)
+		mem_stacks_close(&a->stacks);
+	memory_watch_fini(&a->watch);
+	memory_growth_fini(&a->growth);
+	free(a->folder);
+}
+
+int mem_attach_run(const struct mem_attach *o, struct memory_run *run, struct err *e)
+{
+	cleanup_close int ended = (int)syscall(SYS_pidfd_open, o->pid, 0);
+	cleanup_free char *path = mem_asprintf("/proc/%d/cmdline", (int)o->pid);
+	cleanup(close_all) struct attached a = {.o = o};
+	cleanup_buf struct buf command = {};
+
+	if (ended < 0)
+		return err_sys(e, -errno, "process %d", (int)o->pid);
+	io_read_file(path, MAX_COMMAND, &command);
+	open_all(&a);
+	if (o->allocated && !a.has_heap)
+		return err_set(e, a.no_heap.code,
+			       "allocated bytes of process %d cannot be counted: %s", (int)o->pid,
+			       a.no_heap.msg);
+	memory_run_watched(run, o->pid, buf_cstr(&command), command.len, (uint64_t)clock_real_ns());
+	watch(&a, ended);
+	if (!a.watch.points.len)
+		return err_set(e, -ESRCH, "process %d has no memory: it ended, or is the kernel's",
+			       (int)o->pid);
+	give(&a, run);
+	return 0;
+}
