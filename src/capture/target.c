@@ -167,6 +167,7 @@ struct target *targets_add(struct targets *t, pid_t pid, uint64_t start_ns, int6
 	const uint64_t *from = map64_get(&t->parents, (uint64_t)pid);
 	const struct target *parent;
 
+	n->number = ++t->last_number;
 	if (from)
 		n->parent = (pid_t)*from;
 	targets_remove(t, pid);

@@ -27,6 +27,7 @@ struct code_entry {
 	struct python_code code;
 };
 struct target {
+	uint32_t number; /* unique among all targets */
 	struct process process;
 	bool readable; /* process holds something */
 	bool gone;     /* from the table: it is read no more */
@@ -52,7 +53,7 @@ struct target {
 struct targets {
 	VEC(struct target *) list;
 	struct map64 by_pid; /* index in list */
-	uint32_t last_code_id;
+	uint32_t last_code_id, last_number;
 	struct map64 parents;		     /* of children that were not added yet */
 	const struct newborns *newborns;     /* not ours; NULL: none are known */
 	struct target *named[TARGETS_NAMED]; /* which have qualnames, last asked first */

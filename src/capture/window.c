@@ -34,6 +34,9 @@ static void forget_frames(struct window *w)
 	map64_fini(&w->native);
 	map64_fini(&w->kernel);
 	map64_fini(&w->python);
+	map64_fini(&w->stacks);
+	vec_fini(&w->known_stacks);
+	map64_fini(&w->label_sets);
 	vec_fini(&w->inlined);
 	for (size_t i = 0; i < w->late.len; i++)
 		free(w->late.data[i].mapping.path);
@@ -471,12 +474,11 @@ static struct profile_label name_label(struct profile *p, const char *key, const
 	return make_label(p, key, printable_string(p, name, strlen(name)));
 }
 
-static uint32_t label_set(struct window *w, const struct probe_sample *s, struct target *t,
-			  const struct window_facts *facts)
+static uint32_t make_label_set(struct window *w, const struct probe_sample *s, struct target *t,
+			       const char *name, const struct window_facts *facts)
 {
 	struct profile *p = w->profile;
 	struct profile_label all[GO_LABELS_MAX + 6];
-	const char *name = t ? target_given_name(t, (int64_t)s->time_ns) : NULL;
 	char pid[16];
 	size_t n = t && t->has_go ? labels_of_goroutine(&w->labels, p, s, &t->go, all) : 0;
 
@@ -492,6 +494,35 @@ static uint32_t label_set(struct window *w, const struct probe_sample *s, struct
 	if (facts->state)
 		all[n++] = make_label(p, "state", profile_string(p, facts->state));
 	return profile_labels(p, all, n);
+}
+
+static uint64_t text_key(uint64_t key, const char *text)
+{
+	return hash_mix(key, text ? hash_bytes(text, strlen(text)) : 0);
+}
+
+/* Threads have the same labels again and again. */
+static uint32_t label_set(struct window *w, const struct probe_sample *s, struct target *t,
+			  const struct window_facts *facts)
+{
+	const char *name = t ? target_given_name(t, (int64_t)s->time_ns) : NULL;
+	uint64_t key = hash_mix(s->pid, hash_bytes(s->process_comm, sizeof(s->process_comm)));
+	const uint64_t *known;
+	uint32_t set;
+
+	if (t && t->has_go)
+		return make_label_set(w, s, t, name, facts);
+	key = text_key(key, name);
+	key = text_key(key, facts->thread);
+	key = hash_mix(key, hash_bytes(s->thread_comm, sizeof(s->thread_comm)));
+	key = text_key(key, facts->gil);
+	key = text_key(key, facts->state);
+	known = map64_get(&w->label_sets, key);
+	if (known)
+		return (uint32_t)*known;
+	set = make_label_set(w, s, t, name, facts);
+	map64_set(&w->label_sets, key, set);
+	return set;
 }
 
 void window_prepare(struct window *w, const struct probe_sample *s,
@@ -528,36 +559,82 @@ void window_prepare(struct window *w, const struct probe_sample *s,
 	w->labels.lost = lost; /* counted when it is added */
 }
 
-void window_add(struct window *w, const struct probe_sample *s, const struct native_stack *native,
-		struct target *t, const struct window_facts *facts, struct window_result *ret)
+/* The frames of a sample in the profile, and what became of it. */
+static struct known_stack add_stack(struct window *w, const struct probe_sample *s,
+				    const struct native_stack *native, struct target *t,
+				    bool collects)
 {
-	static const struct window_facts none;
 	struct profile *p = w->profile;
 	struct window_stack *st = w->stack;
+	struct known_stack ret = {};
 	bool torn = s->python_end == UNWIND_PYTHON_TORN;
-	uint32_t stack = 0;
-
-	facts = facts ? facts : &none;
 
 	memset(st, 0, offsetof(struct window_stack, frames));
 	add_kernel_frames(w, s, st);
 	if (torn)
 		put_frame(st, profile_mark(p, OUTCOME_PYTHON_TORN));
-	if (facts->collects)
+	if (collects)
 		put_frame(st, collector_frame(p));
-	ret->remarks = 0;
 	if (t && t->readable) {
 		add_user_frames(w, s, native, t, st);
-		ret->remarks = native_remarks(native);
+		ret.remarks = native_remarks(native);
 	}
-	ret->outcome = outcome_of(s, t, st);
-	if (st->python_seen && ret->outcome == OUTCOME_COMPLETE && st->native != OUTCOME_COMPLETE)
-		ret->remarks |= 1 << REMARK_NATIVE_CUT;
+	ret.outcome = outcome_of(s, t, st);
+	if (st->python_seen && ret.outcome == OUTCOME_COMPLETE && st->native != OUTCOME_COMPLETE)
+		ret.remarks |= 1 << REMARK_NATIVE_CUT;
 	/* What is missing inside has its mark there. */
-	if (ret->outcome != OUTCOME_COMPLETE && !st->python_failed && !st->gap && !torn)
-		st->frames[st->len++] = profile_mark(p, ret->outcome);
+	if (ret.outcome != OUTCOME_COMPLETE && !st->python_failed && !st->gap && !torn)
+		st->frames[st->len++] = profile_mark(p, ret.outcome);
 	for (size_t i = st->len; i-- > 0;)
-		stack = profile_stack(p, stack, st->frames[i]);
-	profile_add(p, stack, label_set(w, s, t, facts), 1,
-		    facts->value ? facts->value : p->period);
+		ret.stack = profile_stack(p, ret.stack, st->frames[i]);
+	return ret;
+}
+
+/* Nothing but frames of Python, and whatever decides what becomes of them. */
+static uint64_t stack_key(const struct probe_sample *s, const struct native_stack *native,
+			  const struct target *t, bool collects)
+{
+	uint64_t ends = (uint64_t)native->end << 32 | (uint64_t)s->python_end << 8 |
+			t->has_python << 1 | collects;
+
+	return hash_mix(hash_mix(hash_bytes(s + 1, s->entries * sizeof(struct unwind_entry)), ends),
+			(uint64_t)t->number << 32 | s->flags);
+}
+
+/* Most samples of Python have a stack that others had before. */
+static struct known_stack find_stack(struct window *w, const struct probe_sample *s,
+				     const struct native_stack *native, struct target *t,
+				     bool collects)
+{
+	struct known_stack new;
+	const uint64_t *known;
+	uint64_t key;
+
+	if (!t || !t->readable || native->count || s->native_entries || s->kernel_frames)
+		return add_stack(w, s, native, t, collects);
+	key = stack_key(s, native, t, collects);
+	known = map64_get(&w->stacks, key);
+	if (known)
+		return w->known_stacks.data[*known];
+	new = add_stack(w, s, native, t, collects);
+	/* A name that cannot be read now may be there the next time. */
+	if (w->stack->python_failed)
+		return new;
+	map64_set(&w->stacks, key, w->known_stacks.len);
+	vec_push(&w->known_stacks, new);
+	return new;
+}
+
+void window_add(struct window *w, const struct probe_sample *s, const struct native_stack *native,
+		struct target *t, const struct window_facts *facts, struct window_result *ret)
+{
+	static const struct window_facts none;
+	struct known_stack k;
+
+	facts = facts ? facts : &none;
+	k = find_stack(w, s, native, t, facts->collects);
+	ret->remarks = k.remarks;
+	ret->outcome = k.outcome;
+	profile_add(w->profile, k.stack, label_set(w, s, t, facts), 1,
+		    facts->value ? facts->value : w->profile->period);
 }

@@ -32,6 +32,12 @@ struct late_name {
 	uint32_t frame;
 	size_t first, n; /* its functions, in `late_frames`; n is 0 until they are known */
 };
+/* What became of a stack in this profile. */
+struct known_stack {
+	uint32_t stack;
+	uint32_t remarks;
+	enum outcome outcome;
+};
 struct window_file {
 	uint64_t dev, inode;
 };
@@ -41,11 +47,14 @@ struct window {
 	struct targets *targets;       /* not ours */
 	int64_t start_mono_ns;	       /* 0: none began yet */
 	/* Frame numbers of this profile. */
-	struct map64 native;	    /* by file number << 40 | offset in the file: place and count in
-				       `inlined` */
-	VEC(uint32_t) inlined;	    /* functions of an address, innermost first */
-	struct map64 kernel;	    /* by address */
-	struct map64 python;	    /* by code id << 32 | byte offset */
+	struct map64 native;   /* by file number << 40 | offset in the file: place and count in
+				  `inlined` */
+	VEC(uint32_t) inlined; /* functions of an address, innermost first */
+	struct map64 kernel;   /* by address */
+	struct map64 python;   /* by code id << 32 | byte offset */
+	struct map64 stacks;   /* of Python only, by hash: place in `known_stacks` */
+	VEC(struct known_stack) known_stacks;
+	struct map64 label_sets;    /* by hash of their texts */
 	struct window_stack *stack; /* of the sample being added; too large for ours */
 	struct join_stack *joined;
 	struct labels labels;

@@ -402,6 +402,52 @@ static void test_python_outcomes(void **state)
 	us->has_python = false;
 }
 
+/* What is known of a stack holds for the same one only: how it ends and whose it is are parts of
+ * it, and labels are not. */
+static void test_python_again(void **state)
+{
+	struct window_facts facts = {.thread = "one"};
+	const struct native_stack none = {.end = UNWIND_NATIVE_COMPLETE};
+	struct window_result r;
+	struct profile *p;
+
+	window_start(&window, "cpu", 1);
+	make_record();
+	record.sample.entries = record.sample.kernel_frames = 0;
+	record.sample.flags = PROBE_PYTHON;
+	record.sample.native_end = UNWIND_NATIVE_COMPLETE;
+	record.sample.python_end = UNWIND_PYTHON_COMPLETE;
+	for (int i = 0; i < 2; i++) {
+		window_add(&window, &record.sample, &none, us, &facts, &r);
+		assert_int_equal(r.outcome, OUTCOME_COMPLETE);
+	}
+	facts.thread = "two";
+	window_add(&window, &record.sample, &none, us, &facts, &r);
+	record.sample.python_end = UNWIND_PYTHON_TORN;
+	for (int i = 0; i < 2; i++) {
+		window_add(&window, &record.sample, &none, us, &facts, &r);
+		assert_int_equal(r.outcome, OUTCOME_PYTHON_TORN);
+	}
+	facts.collects = true;
+	window_add(&window, &record.sample, &none, us, &facts, &r);
+	p = window_take(&window);
+	assert_int_equal(p->samples.len, 4);
+	assert_int_equal(p->samples.data[0].count, 2);
+	assert_string_equal(profile_label_value(p, p->samples.data[0].labels, "thread"), "one");
+	assert_int_equal(p->samples.data[1].stack, p->samples.data[0].stack);
+	assert_string_equal(profile_label_value(p, p->samples.data[1].labels, "thread"), "two");
+	assert_int_equal(p->samples.data[2].count, 2);
+	assert_true(p->samples.data[2].stack != p->samples.data[0].stack);
+	assert_true(p->samples.data[3].stack != p->samples.data[2].stack);
+	profile_free(p);
+	/* Numbers of one profile mean nothing in the next. */
+	window_start(&window, "cpu", 1);
+	window_add(&window, &record.sample, &none, us, &facts, &r);
+	p = window_take(&window);
+	assert_string_equal(profile_label_value(p, p->samples.data[0].labels, "thread"), "two");
+	profile_free(p);
+}
+
 /* Of frames that changed while they were read the inner ones are missing. */
 static void test_python_torn(void **state)
 {
@@ -482,6 +528,7 @@ int main(void)
 		cmocka_unit_test(test_names_that_come_late),
 		cmocka_unit_test(test_lines_that_come_late),
 		cmocka_unit_test(test_python_outcomes),
+		cmocka_unit_test(test_python_again),
 		cmocka_unit_test(test_python_torn),
 		cmocka_unit_test(test_python_without_names),
 		cmocka_unit_test(test_python_apart),
