@@ -342,7 +342,7 @@ static struct window_facts facts_of(const struct reader *r, struct subject *s,
 	return facts;
 }
 
-/* What a sample of this thread stands for now; 0: it is not to be counted. */
+/* What a sample of this thread stands for now; 0: it is not to be counted; -ESRCH: it ended. */
 static int64_t value_of(struct reader *r, struct subject *s, const struct python_thread *thread,
 			uint64_t periods, int64_t now, bool *ret_running)
 {
@@ -353,9 +353,11 @@ static int64_t value_of(struct reader *r, struct subject *s, const struct python
 		run_ns = tasks_take_run_time(&s->tasks, thread->tid, now);
 	*ret_running = run_ns > 0;
 	if (run_ns != -ENOTSUP)
-		return MAX(run_ns, 0);
+		return run_ns;
 	running = tasks_is_running(&s->tasks, thread->tid);
 	*ret_running = running > 0;
+	if (running < 0)
+		return -ESRCH;
 	return running > 0 || (!running && r->cfg.clock == CAPTURE_WALL) ? value : 0;
 }
 
@@ -431,7 +433,9 @@ static void sample_thread(struct reader *r, struct sampled *k, uint64_t periods,
 	if (!t || (r->cfg.clock == CAPTURE_WALL && !is_wanted(r, k->subject, thread, now)))
 		return;
 	value = value_of(r, k->subject, thread, periods, now, &running);
-	if (!value || !is_wanted(r, k->subject, thread, now))
+	if (value < 0 && k->i != OTHER_THREAD)
+		python_reader_ended(k->subject->python, k->i);
+	if (value <= 0 || !is_wanted(r, k->subject, thread, now))
 		return;
 	code = read_stack(r, k, t, now, &native);
 	if (r->cfg.gil && !thread->holds_gil)
@@ -471,8 +475,7 @@ static void sample_others(struct reader *r, struct subject *s, int n, uint64_t p
 
 /* A thread has a state in each interpreter that it called, and C code may have made more. Its
  * sample is of the newest that has frames: those without are left for last. */
-static void sample_subject(struct reader *r, struct subject *s, int n, uint64_t periods,
-			   int64_t now)
+static void sample_known(struct reader *r, struct subject *s, int n, uint64_t periods, int64_t now)
 {
 	for (int last = 0; last < 2; last++) {
 		for (int i = 0; i < n; i++) {
@@ -484,16 +487,30 @@ static void sample_subject(struct reader *r, struct subject *s, int n, uint64_t 
 				sample_thread(r, &(struct sampled){s, t, (size_t)i}, periods, now);
 		}
 	}
+}
+
+/* Returns how many threads of Python it has; negative: it is no Python any more. */
+static int sample_subject(struct reader *r, struct subject *s, uint64_t periods, int64_t now)
+{
+	int n = s->python ? python_reader_list(s->python) : 0, again;
+
+	sample_known(r, s, n, periods, now);
+	again = n > 0 ? python_reader_list_again(s->python) : 0;
+	/* Those that had their turn are not sampled twice in a tick. */
+	if (again) {
+		n = again;
+		sample_known(r, s, n, periods, now);
+	}
 	sample_others(r, s, n, periods, now);
+	return n;
 }
 
 static void tick(struct reader *r, uint64_t periods, int64_t now)
 {
 	for (size_t k = r->subjects.len; k-- > 0;) {
 		struct subject *s = r->subjects.data[k];
-		int n = s->python ? python_reader_list(s->python) : 0;
+		int n = sample_subject(r, s, periods, now);
 
-		sample_subject(r, s, n, periods, now);
 		tasks_sweep(&s->tasks, now);
 		if (n == -ESRCH) {
 			remove_subject(r, k);

@@ -21,15 +21,27 @@ enum {
 };
 /* Of what a copy takes longer than others the clock may have a part. */
 static const int64_t slow_ns = 1000;
-/* Lists of threads are read again after this. */
-static const int64_t list_believed_ns = 4000000;
+/* Whether lists of threads begin with somebody new is looked at after this; whether all who are in
+ * them still are, after that, or when it is known that somebody ended. */
+static const int64_t list_believed_ns = 4000000, list_checked_ns = NSEC_PER_SEC / 10;
 
 /* What is read along with a stack. */
 struct moment {
 	uint64_t holder;
 	int32_t locked, collecting;
 };
-enum { MOMENT_PARTS = 3, MAX_CODES_ALONG = STACK_COPY_OTHERS - MOMENT_PARTS };
+/* How a list of threads begins, where each new one is put (CPython 2.7 to 3.14, new_threadstate,
+ * add_threadstate): in the place of one that ended lies maybe another, which has its own number. */
+struct list_start {
+	uint64_t next, threads;
+	int32_t tid;
+};
+enum {
+	MOMENT_PARTS = 3,
+	START_PARTS = 3,
+	MAX_STARTS_ALONG = 4,
+	MAX_CODES_ALONG = STACK_COPY_OTHERS - MOMENT_PARTS - 1 - MAX_STARTS_ALONG * START_PARTS,
+};
 /* A stack that is kept. */
 struct kept_stack {
 	VEC(struct unwind_entry) entries;
@@ -39,6 +51,8 @@ struct kept_stack {
 struct thread_slot {
 	struct python_thread thread;
 	uint64_t collector; /* of its interpreter */
+	int32_t own_tid;    /* its number, as it knows it itself */
+	bool ended;	    /* so said the kernel */
 	struct stack_thread stack;
 	struct kept_stack own;		 /* of this state */
 	struct kept_stack joined;	 /* of all states of its thread */
@@ -50,6 +64,8 @@ struct interpreter_slot {
 	uint64_t address;
 	uint64_t next, threads;
 	uint64_t gil, collector; /* addresses; 0: not known */
+	const struct thread_slot *head;
+	struct list_start start; /* as it is now */
 };
 struct python_reader {
 	const struct memory *memory;
@@ -64,7 +80,10 @@ struct python_reader {
 	size_t heads_cap;
 	struct code_heads codes;
 	struct stack_walk walk;
-	int64_t now_ns, listed_ns;
+	int64_t now_ns, listed_ns, checked_ns;
+	uint64_t first;	    /* interpreter, as it is now */
+	bool starts_due;    /* lists are to be looked at along with the next stack */
+	bool lists_changed; /* and are not what is known of them */
 	struct python_reader_stats stats;
 };
 
@@ -97,6 +116,41 @@ static void take_moment(struct thread_slot *t, const struct moment *now)
 	t->thread.in_gc = t->thread.holds_gil && now->collecting == 1;
 }
 
+/* How the lists begin, for parts of a copy. */
+static size_t add_starts(struct python_reader *r, struct memory_part *parts)
+{
+	const struct python_layout *l = &r->python.process.layout;
+	size_t n = 0;
+
+	parts[n++] = (struct memory_part){r->python.process.interpreters, &r->first, 8};
+	for (size_t i = 0; i < r->interpreters.len; i++) {
+		struct interpreter_slot *s = &r->interpreters.data[i];
+		struct list_start *now = &s->start;
+
+		parts[n++] = (struct memory_part){s->address + l->interpreter_next, &now->next, 8};
+		parts[n++] =
+			(struct memory_part){s->address + l->interpreter_threads, &now->threads, 8};
+		if (s->head && s->head->own_tid)
+			parts[n++] = (struct memory_part){s->head->thread.id + GLIBC_PTHREAD_TID,
+							  &now->tid, sizeof(now->tid)};
+	}
+	return n;
+}
+
+static void take_starts(struct python_reader *r)
+{
+	bool same = r->interpreters.len && r->first == r->interpreters.data[0].address;
+
+	r->starts_due = false;
+	for (size_t i = 0; i < r->interpreters.len; i++) {
+		const struct interpreter_slot *s = &r->interpreters.data[i];
+
+		same = same && s->start.next == s->next && s->start.threads == s->threads &&
+		       (!s->head || !s->head->own_tid || s->start.tid == s->head->own_tid);
+	}
+	r->lists_changed |= !same;
+}
+
 /* Copy the places of the last stack, and its code objects along. False: it took so long that it was
  * interrupted, maybe in the middle of an image. */
 static bool take_copy(struct python_reader *r, struct thread_slot *t)
@@ -105,8 +159,10 @@ static bool take_copy(struct python_reader *r, struct thread_slot *t)
 	struct moment now;
 	size_t n = add_moment(t, &now, others);
 	int64_t start_ns, took_ns;
-	bool ok, quick;
+	bool ok, quick, starts = r->starts_due && r->interpreters.len <= MAX_STARTS_ALONG;
 
+	if (starts)
+		n += add_starts(r, others + n);
 	for (size_t i = 0; i < t->ncodes; i++) {
 		struct code_head *head = code_heads_known(&r->codes, t->codes[i]);
 
@@ -123,6 +179,8 @@ static bool take_copy(struct python_reader *r, struct thread_slot *t)
 	took_ns = quick ? took_ns : t->copy_ns * SLOW + slow_ns;
 	t->copy_ns += t->copy_ns ? (took_ns - t->copy_ns) / COPY_TIMES : took_ns;
 	take_moment(t, &now);
+	if (ok && starts)
+		take_starts(r);
 	for (size_t i = 0; !ok && i < t->ncodes; i++) {
 		struct code_head *head = code_heads_known(&r->codes, t->codes[i]);
 
@@ -358,22 +416,25 @@ static pid_t outer_tid(struct python_reader *r, pid_t inner)
 	}
 }
 
-static pid_t tid_of(struct python_reader *r, uint64_t id)
+/* Another thread may have the place of one that ended. */
+static void find_tid(struct python_reader *r, struct thread_slot *t)
 {
+	pid_t before = t->thread.tid;
 	int32_t tid;
 
-	if (memory_read(r->memory, id + GLIBC_PTHREAD_TID, &tid, sizeof(tid)) || tid <= 0)
-		return 0;
-	return r->nested ? outer_tid(r, tid) : tid;
+	if (memory_read(r->memory, t->thread.id + GLIBC_PTHREAD_TID, &tid, sizeof(tid)) || tid < 0)
+		tid = 0;
+	t->own_tid = tid;
+	t->thread.tid = tid && r->nested ? outer_tid(r, tid) : tid;
+	t->ended = t->ended && t->thread.tid == before;
 }
 
-static struct thread_slot *slot_new(struct python_reader *r, uint64_t state, uint64_t id)
+static struct thread_slot *slot_new(uint64_t state, uint64_t id)
 {
 	struct thread_slot *t = mem_calloc(1, sizeof(*t));
 
 	t->thread.state = t->stack.state = state;
 	t->thread.id = t->stack.id = id;
-	t->thread.tid = tid_of(r, id);
 	return t;
 }
 
@@ -439,7 +500,7 @@ static struct thread_slot *take_known(slot_vec *old, uint64_t state, uint64_t id
 }
 
 /* seen: states that were met; a list that leads back to one has an end there. */
-static int walk_threads(struct python_reader *r, const struct interpreter_slot *s, slot_vec *old,
+static int walk_threads(struct python_reader *r, struct interpreter_slot *s, slot_vec *old,
 			struct map64 *seen)
 {
 	const struct python_layout *l = &r->python.process.layout;
@@ -457,12 +518,14 @@ static int walk_threads(struct python_reader *r, const struct interpreter_slot *
 		id = word_at(head, l->thread_id);
 		t = take_known(old, state, id);
 		if (!t)
-			t = slot_new(r, state, id);
+			t = slot_new(state, id);
+		find_tid(r, t);
 		map64_set(seen, state, r->threads.len);
 		t->thread.interpreter = s->address;
 		t->thread.gil = s->gil;
 		t->collector = s->collector;
 		vec_push(&r->threads, t);
+		s->head = s->head ? s->head : t;
 	}
 	return 0;
 }
@@ -509,8 +572,9 @@ static int walk_lists(struct python_reader *r)
 		if (code)
 			break;
 		find_moment(r, &s);
-		vec_push(&r->interpreters, s);
+		s.head = NULL;
 		code = walk_threads(r, &s, &old, &seen);
+		vec_push(&r->interpreters, s);
 		s.address = s.next;
 	}
 	for (size_t i = 0; i < old.len; i++)
@@ -525,20 +589,48 @@ static int walk_lists(struct python_reader *r)
 	return code;
 }
 
-int python_reader_list(struct python_reader *r)
+static int read_lists(struct python_reader *r)
 {
 	int code = 0;
 
-	r->now_ns = r->codes.now_ns = clock_mono_ns();
-	if (r->threads.len && r->now_ns - r->listed_ns < list_believed_ns)
-		return (int)r->threads.len;
-	r->listed_ns = r->now_ns;
-	if (!list_is_same(r))
+	r->listed_ns = r->checked_ns = r->now_ns;
+	r->starts_due = false;
+	if (r->lists_changed || !list_is_same(r))
 		code = walk_lists(r);
+	r->lists_changed = false;
 	/* Lists may change while they are followed: what was found of them is there. */
 	if (code && (code != -EFAULT || !r->interpreters.len))
 		return code;
 	return (int)r->threads.len;
+}
+
+int python_reader_list(struct python_reader *r)
+{
+	r->now_ns = r->codes.now_ns = clock_mono_ns();
+	if (!r->threads.len || r->lists_changed || r->now_ns - r->checked_ns >= list_checked_ns)
+		return read_lists(r);
+	if (r->now_ns - r->listed_ns >= list_believed_ns) {
+		r->listed_ns = r->now_ns;
+		r->starts_due = true;
+	}
+	return (int)r->threads.len;
+}
+
+int python_reader_list_again(struct python_reader *r)
+{
+	struct memory_part parts[1 + MAX_INTERPRETERS * START_PARTS];
+	size_t n = r->starts_due ? add_starts(r, parts) : 0;
+
+	if (n && memory_read_parts(r->memory, parts, n) == n)
+		take_starts(r);
+	r->lists_changed |= r->starts_due;
+	return r->lists_changed ? read_lists(r) : 0;
+}
+
+void python_reader_ended(struct python_reader *r, size_t i)
+{
+	r->lists_changed |= !r->threads.data[i]->ended;
+	r->threads.data[i]->ended = true;
 }
 
 const struct python_thread *python_reader_thread(const struct python_reader *r, size_t i)

@@ -40,8 +40,12 @@ int python_reader_new(const struct memory *m, const struct python *py, struct py
 void python_reader_free(struct python_reader *r);
 
 /* Find out which threads there are now, some milliseconds old at most. Returns how many; -ESRCH:
- * the process ended. */
+ * the process ended. Mostly it does not look itself: that is done along with the next stack. */
 int python_reader_list(struct python_reader *r);
+/* After the stacks of a list were read: 0 where the list is the same still, else a new one. */
+int python_reader_list_again(struct python_reader *r);
+/* There is no thread of the number that thread i has. The list stays until it is asked for. */
+void python_reader_ended(struct python_reader *r, size_t i);
 const struct python_thread *python_reader_thread(const struct python_reader *r, size_t i);
 /* Read the stack of thread i as it is now. */
 void python_reader_read(struct python_reader *r, size_t i);

@@ -23,7 +23,7 @@ enum stack_image { STACK_FIRST, STACK_SECOND, STACK_IMAGES };
 enum {
 	STACK_COPY_BLOCK = 1024, /* bytes; a page is not read in part */
 	STACK_COPY_BLOCKS = 4096,
-	STACK_COPY_OTHERS = 64,
+	STACK_COPY_OTHERS = 80,
 };
 
 struct stack_block {

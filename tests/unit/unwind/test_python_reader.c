@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -18,12 +19,15 @@ enum {
 	CFRAME = 0x38000, /* of 3.11 and 3.12 */
 	CODES = 0x40000,
 	FRAMES = 0x50000,
-	MEMORY_BYTES = 0x60000,
+	MEMORY_BYTES = 0x80000,
 	CODE_STRIDE = 0x200,
 	FRAME_WORDS = 14, /* in a data stack */
 	FRAME_STRIDE = FRAME_WORDS * 8,
 	HEAP_STRIDE = 0x8c0, /* frames that are objects lie here and there */
-	THREAD_ID = 0x7f000000,
+	THREAD_ID = 0x70000,
+	GLIBC_TID = 720, /* where a thread has its number */
+	NEW_STATE = STATE + 0x2000,
+	NEW_ID = THREAD_ID + 0x2000,
 	PART_NS = 300,
 	LINE_NS = 4,
 	LINE = 64, /* what copying costs */
@@ -308,11 +312,69 @@ static void test_heap_frames(void **state)
 	check_program(0x030a0000, 5000, 0.02);
 }
 
+/* Read stacks until the list is another, or was looked at for long. */
+static int list_later(struct python_reader *r)
+{
+	enum { LOOKS = 1000 };
+	int n = 0;
+
+	for (int i = 0; i < LOOKS && !n; i++) {
+		assert_true(python_reader_list(r) > 0);
+		python_reader_read(r, 0);
+		n = python_reader_list_again(r);
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	return n;
+}
+
+static pid_t tid_at(const struct python_reader *r, size_t i)
+{
+	return python_reader_thread(r, i)->tid;
+}
+
+/* Who is new is found along with a stack, whatever place they take. */
+static void test_lists(void **state)
+{
+	struct program *p = program_new(version_314, 5000);
+	const struct python_layout *l = p->layout;
+	struct python_reader *r;
+
+	put32(p, THREAD_ID + GLIBC_TID, 1001);
+	r = reader_of(p, version_314);
+	assert_int_equal(python_reader_take(r), 1);
+	assert_int_equal(tid_at(r, 0), 1001);
+	/* One that began where the last one ended. */
+	put32(p, THREAD_ID + GLIBC_TID, 1002);
+	assert_int_equal(list_later(r), 1);
+	assert_int_equal(tid_at(r, 0), 1002);
+	/* Another one, in front of it. */
+	put32(p, NEW_ID + GLIBC_TID, 1003);
+	put(p, NEW_STATE + l->thread_id, NEW_ID);
+	put(p, NEW_STATE + l->thread_next, STATE);
+	put(p, INTERPRETER + l->interpreter_threads, NEW_STATE);
+	assert_int_equal(list_later(r), 2);
+	assert_int_equal(tid_at(r, 0), 1003);
+	assert_int_equal(tid_at(r, 1), 1002);
+	/* One that is not the first is asked for when the kernel knows it no more. */
+	put(p, NEW_STATE + l->thread_next, 0);
+	python_reader_ended(r, 1);
+	assert_int_equal(python_reader_list_again(r), 1);
+	assert_int_equal(tid_at(r, 0), 1003);
+	/* One that has no thread, but stays in the list, is asked for once. */
+	python_reader_ended(r, 0);
+	assert_int_equal(python_reader_list_again(r), 1);
+	python_reader_ended(r, 0);
+	assert_int_equal(python_reader_list_again(r), 0);
+	python_reader_free(r);
+	free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_data_stack),
 		cmocka_unit_test(test_heap_frames),
+		cmocka_unit_test(test_lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
