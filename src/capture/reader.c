@@ -342,23 +342,36 @@ static struct window_facts facts_of(const struct reader *r, struct subject *s,
 	return facts;
 }
 
-/* What a sample of this thread stands for now; 0: it is not to be counted; -ESRCH: it ended. */
-static int64_t value_of(struct reader *r, struct subject *s, const struct python_thread *thread,
-			uint64_t periods, int64_t now, bool *ret_running)
+/* What a sample of a thread stands for. */
+struct sample_value {
+	int64_t ns;   /* 0: it is not to be counted; -ESRCH: the thread ended */
+	bool running; /* the thread is */
+	bool trusted; /* because it had the lock, which it must have now */
+};
+
+static struct sample_value value_of(struct reader *r, struct subject *s,
+				    const struct python_thread *thread, uint64_t periods,
+				    int64_t now)
 {
-	int64_t value = (int64_t)periods * r->period_ns, run_ns = -ENOTSUP;
+	struct sample_value v = {.ns = -ENOTSUP};
 	int running;
 
-	if (r->cfg.clock == CAPTURE_CPU)
-		run_ns = tasks_take_run_time(&s->tasks, thread->tid, now);
-	*ret_running = run_ns > 0;
-	if (run_ns != -ENOTSUP)
-		return run_ns;
+	if (r->cfg.clock == CAPTURE_CPU && thread->holds_gil)
+		v.ns = tasks_take_run_time_of_holder(&s->tasks, thread->tid, now, &v.trusted);
+	else if (r->cfg.clock == CAPTURE_CPU)
+		v.ns = tasks_take_run_time(&s->tasks, thread->tid, now);
+	v.running = v.ns > 0;
+	if (v.ns != -ENOTSUP)
+		return v;
 	running = tasks_is_running(&s->tasks, thread->tid);
-	*ret_running = running > 0;
+	v.running = running > 0;
 	if (running < 0)
-		return -ESRCH;
-	return running > 0 || (!running && r->cfg.clock == CAPTURE_WALL) ? value : 0;
+		v.ns = -ESRCH;
+	else if (running || r->cfg.clock == CAPTURE_WALL)
+		v.ns = (int64_t)periods * r->period_ns;
+	else
+		v.ns = 0;
+	return v;
 }
 
 static bool is_wanted(const struct reader *r, struct subject *s, const struct python_thread *thread,
@@ -425,30 +438,34 @@ static void sample_thread(struct reader *r, struct sampled *k, uint64_t periods,
 	struct target *t = targets_find(&r->targets, k->subject->pid);
 	struct native_stack native;
 	struct window_facts facts;
-	bool running;
-	int64_t value;
+	struct sample_value value;
 	int code;
 
 	/* What it ran without the lock is not to be left for its next sample. */
 	if (!t || (r->cfg.clock == CAPTURE_WALL && !is_wanted(r, k->subject, thread, now)))
 		return;
-	value = value_of(r, k->subject, thread, periods, now, &running);
-	if (value < 0 && k->i != OTHER_THREAD)
+	value = value_of(r, k->subject, thread, periods, now);
+	if (value.ns < 0 && k->i != OTHER_THREAD)
 		python_reader_ended(k->subject->python, k->i);
-	if (value <= 0 || !is_wanted(r, k->subject, thread, now))
+	if (value.ns <= 0 || !is_wanted(r, k->subject, thread, now))
 		return;
 	code = read_stack(r, k, t, now, &native);
+	if (value.trusted && !thread->holds_gil)
+		value.ns =
+			tasks_take_run_time_again(&k->subject->tasks, thread->tid, value.ns, now);
+	if (!value.ns)
+		return;
 	if (r->cfg.gil && !thread->holds_gil)
 		return;
 	/* A thread of C code that has not called Python. */
 	if (code == -ESRCH || (!r->stops && thread->end == UNWIND_PYTHON_NONE)) {
-		r->stats.unsampled_ns += r->cfg.clock == CAPTURE_CPU ? value : 0;
+		r->stats.unsampled_ns += r->cfg.clock == CAPTURE_CPU ? value.ns : 0;
 		return;
 	}
 	if (!tasks_claim(&k->subject->tasks, thread->tid, now))
 		return;
-	facts = facts_of(r, k->subject, thread, running, now);
-	facts.value = value;
+	facts = facts_of(r, k->subject, thread, value.running, now);
+	facts.value = value.ns;
 	add_sample(r, k, t, &native, &facts, now);
 }
 

@@ -8,6 +8,8 @@ enum run_news run_clock_look(struct run_clock *c, int64_t run_ns, uint64_t arriv
 			     int64_t first_ns)
 {
 	bool first = !c->started, ran = run_ns != c->run_ns, arrived = arrivals != c->arrivals;
+	/* Where looks are so rare that there is a tick between any two. */
+	bool goes_on = ran && c->ran && !arrived && c->on_cpu;
 
 	if (first)
 		c->given_ns = run_ns - MIN(run_ns, first_ns);
@@ -16,16 +18,31 @@ enum run_news run_clock_look(struct run_clock *c, int64_t run_ns, uint64_t arriv
 	c->started = true;
 	c->run_ns = run_ns;
 	c->arrivals = arrivals;
+	c->ran = ran;
 	if (!first && ran)
-		return RUN_RAN;
-	if (first || arrived)
+		return goes_on ? RUN_GOES_ON : RUN_RAN;
+	if (first || arrived || (c->on_cpu && c->trusted))
 		return RUN_UNKNOWN;
 	return c->on_cpu ? RUN_STAYS : RUN_IDLE;
 }
 
 void run_clock_rest(struct run_clock *c)
 {
-	c->on_cpu = false;
+	c->on_cpu = c->trusted = false;
+}
+
+int64_t run_clock_trust(struct run_clock *c)
+{
+	int64_t value = MAX(c->run_ns - c->given_ns, 0);
+
+	c->trusted = true;
+	c->given_ns += value;
+	return value;
+}
+
+void run_clock_give_back(struct run_clock *c, int64_t value)
+{
+	c->given_ns -= value;
 }
 
 int64_t run_clock_take(struct run_clock *c, uint64_t left, uint64_t sent_away, int64_t now_ns,
@@ -38,6 +55,7 @@ int64_t run_clock_take(struct run_clock *c, uint64_t left, uint64_t sent_away, i
 	int64_t value = c->run_ns + (on_cpu ? now_ns - c->changed_ns : 0) - c->given_ns;
 
 	c->on_cpu = on_cpu;
+	c->trusted = false;
 	c->left = left;
 	c->sent_away = sent_away;
 	if (just_sent_away)

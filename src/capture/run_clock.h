@@ -22,6 +22,8 @@ struct run_clock {
 	int64_t given_ns; /* of run_ns, what samples stand for; more when they reckoned too much */
 	bool started;	  /* looked at before */
 	bool on_cpu;	  /* when it was looked at last */
+	bool trusted;	  /* that it was, because it was ready to run */
+	bool ran;	  /* until the last look, since the one before */
 };
 
 enum run_news {
@@ -30,6 +32,8 @@ enum run_news {
 		    * left and sent_away hold still */
 	RUN_UNKNOWN, /* it may be on a CPU */
 	RUN_RAN,     /* it was on one, and may be still */
+	RUN_GOES_ON, /* the same; it was on one at the last look, too, and came to none since: it is
+		      * there still, or left it just once */
 };
 /* What the kernel tells now. Of what a thread ran before the first look, first_ns count at most. */
 enum run_news run_clock_look(struct run_clock *c, int64_t run_ns, uint64_t arrivals, int64_t now_ns,
@@ -41,6 +45,11 @@ void run_clock_rest(struct run_clock *c);
  * met on a CPU, such as the only one of a machine, has a sample when patience_ns are due. */
 int64_t run_clock_take(struct run_clock *c, uint64_t left, uint64_t sent_away, int64_t now_ns,
 		       int64_t patience_ns);
+/* After a look that said that it goes on, where it is ready to run and has reasons to be on a CPU:
+ * what a sample stands for, on trust, without asking how often it left. */
+int64_t run_clock_trust(struct run_clock *c);
+/* It had none: the value of the sample is to be taken again, by run_clock_take. */
+void run_clock_give_back(struct run_clock *c, int64_t value);
 /* What no sample stands for. */
 static inline int64_t run_clock_left(const struct run_clock *c)
 {

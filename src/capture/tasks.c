@@ -106,15 +106,24 @@ uint64_t tasks_futex(struct tasks *t, pid_t tid)
 	return strtoull(end, NULL, 16);
 }
 
+/* To run, or does it run? Negative: that is not told. */
+static int is_ready(const struct tasks *t, struct task *task)
+{
+	char text[TEXT];
+	int code = read_again(t, task, TASK_SYSCALL, text, sizeof(text));
+
+	return code ? code : *text == 'r'; /* "running", or the number of a system call */
+}
+
 int tasks_is_running(struct tasks *t, pid_t tid)
 {
 	struct task *task = find(t, tid);
 	char text[TEXT];
 	const char *end;
-	int code = read_again(t, task, TASK_SYSCALL, text, sizeof(text));
+	int code = is_ready(t, task);
 
-	if (!code)
-		return *text == 'r'; /* "running", or the number of a system call */
+	if (code >= 0)
+		return code;
 	/* Slower, but there are those who may not read the other. */
 	code = code == -ESRCH ? code : read_again(t, task, TASK_STAT, text, sizeof(text));
 	if (code)
@@ -180,13 +189,23 @@ static bool parse_schedstat(const char *text, int64_t *ret_run_ns, uint64_t *ret
 /* The kernel counts when a thread comes to a CPU and when it leaves it (Linux 2.6.23 to 6.18,
  * kernel/sched/stats.h, sched_info_arrive; kernel/sched/core.c, __schedule): one that came once
  * more often than it left is there. */
-int64_t tasks_take_run_time(struct tasks *t, pid_t tid, int64_t now_ns)
+static int64_t ask_whether_it_left(const struct tasks *t, struct task *task, int64_t now_ns)
+{
+	uint64_t left, sent_away;
+
+	if (!read_switches(t, task, &left, &sent_away)) {
+		run_clock_rest(&task->clock);
+		return 0;
+	}
+	return run_clock_take(&task->clock, left, sent_away, now_ns, t->period_ns * PATIENCE);
+}
+
+static int64_t take_run_time(struct tasks *t, pid_t tid, int64_t now_ns, bool *trust)
 {
 	struct task *task = find(t, tid);
 	char text[TEXT];
 	int64_t run_ns;
 	uint64_t arrivals;
-	uint64_t left, sent_away;
 	enum run_news news;
 	int code = read_again(t, task, TASK_SCHEDSTAT, text, sizeof(text));
 
@@ -203,13 +222,35 @@ int64_t tasks_take_run_time(struct tasks *t, pid_t tid, int64_t now_ns)
 	news = run_clock_look(&task->clock, run_ns, arrivals, now_ns, t->first_ns);
 	if (news == RUN_IDLE)
 		return 0;
-	left = task->clock.left;
-	sent_away = task->clock.sent_away;
-	if (news != RUN_STAYS && !read_switches(t, task, &left, &sent_away)) {
-		run_clock_rest(&task->clock);
-		return 0;
-	}
-	return run_clock_take(&task->clock, left, sent_away, now_ns, t->period_ns * PATIENCE);
+	if (news == RUN_STAYS)
+		return run_clock_take(&task->clock, task->clock.left, task->clock.sent_away, now_ns,
+				      t->period_ns * PATIENCE);
+	*trust = *trust && news == RUN_GOES_ON && is_ready(t, task) > 0;
+	return *trust ? run_clock_trust(&task->clock) : ask_whether_it_left(t, task, now_ns);
+}
+
+int64_t tasks_take_run_time(struct tasks *t, pid_t tid, int64_t now_ns)
+{
+	bool trust = false;
+
+	return take_run_time(t, tid, now_ns, &trust);
+}
+
+int64_t tasks_take_run_time_of_holder(struct tasks *t, pid_t tid, int64_t now_ns, bool *ret_trusted)
+{
+	bool trust = true;
+	int64_t value = take_run_time(t, tid, now_ns, &trust);
+
+	*ret_trusted = trust && value > 0;
+	return value;
+}
+
+int64_t tasks_take_run_time_again(struct tasks *t, pid_t tid, int64_t value, int64_t now_ns)
+{
+	struct task *task = find(t, tid);
+
+	run_clock_give_back(&task->clock, value);
+	return ask_whether_it_left(t, task, now_ns);
 }
 
 void tasks_sweep(struct tasks *t, int64_t now_ns)

@@ -40,6 +40,13 @@ int tasks_is_running(struct tasks *t, pid_t tid);
  * not to be taken, for the thread waits or did not run. -ESRCH: there is no such thread; -ENOTSUP:
  * this kernel does not tell run times. */
 int64_t tasks_take_run_time(struct tasks *t, pid_t tid, int64_t now_ns);
+/* The same of a thread that held Python's lock when it was sampled last. Whoever has it runs, or
+ * was sent away: so it is not asked, at a third of the price, how often it left its CPU, as long as
+ * it is ready to run. *ret_trusted: such a value stands only if it still has the lock. */
+int64_t tasks_take_run_time_of_holder(struct tasks *t, pid_t tid, int64_t now_ns,
+				      bool *ret_trusted);
+/* It has not: what its sample stands for after all. */
+int64_t tasks_take_run_time_again(struct tasks *t, pid_t tid, int64_t value, int64_t now_ns);
 /* Of several who would sample a thread now: true to the first. */
 bool tasks_claim(struct tasks *t, pid_t tid, int64_t now_ns);
 /* Forget threads that were not asked for lately: they ended. To be called now and then. */

@@ -22,11 +22,12 @@ struct thread {
 	size_t count, at;
 	int left_us;
 	bool on_cpu;
+	bool trusted; /* whoever samples it need not ask how often it left */
 	int64_t run_us, told_us, ran_us[WHERES];
 	uint64_t arrivals, left, sent_away;
 	struct run_clock clock;
 	int64_t counted_ns[WHERES];
-	unsigned int samples;
+	unsigned int samples, asked;
 };
 
 static bool is_ready(const struct thread *t)
@@ -101,11 +102,15 @@ static void sample(struct thread *t, int64_t now_us)
 		assert_int_equal(t->clock.left, t->left);
 		assert_int_equal(t->clock.sent_away, t->sent_away);
 	}
-	value = is_ready(t)
-			? run_clock_take(&t->clock, t->left, t->sent_away, now_us * US, PATIENCE)
-			: 0;
-	if (!is_ready(t))
+	if (!is_ready(t)) {
 		run_clock_rest(&t->clock);
+		return;
+	}
+	if (news == RUN_GOES_ON && t->trusted)
+		value = run_clock_trust(&t->clock);
+	else
+		value = run_clock_take(&t->clock, t->left, t->sent_away, now_us * US, PATIENCE);
+	t->asked += news != RUN_STAYS && !t->clock.trusted;
 	if (!value)
 		return;
 	t->counted_ns[t->phases[t->at].where] += value;
@@ -164,6 +169,50 @@ static void test_alone(void **state)
 	}
 }
 
+/* One that goes on and on is not asked how often it left its CPU, where looks are rare. */
+static void test_trusted(void **state)
+{
+	struct thread alone = {.phases = busy, .count = ARRAY_SIZE(busy), .trusted = true};
+	struct thread threads[] = {
+		{.phases = server, .count = ARRAY_SIZE(server)},
+		alone,
+		alone,
+	};
+
+	simulate(&alone, 1, 10000, 20);
+	check_thread(&alone);
+	assert_true(alone.asked < alone.samples / 2);
+	simulate(threads, ARRAY_SIZE(threads), 10000, 60);
+	for (size_t k = 0; k < ARRAY_SIZE(threads); k++)
+		check_thread(&threads[k]);
+}
+
+/* A sample on trust is given back: it counts in the next one, or in none. */
+static void test_given_back(void **state)
+{
+	struct run_clock c = {};
+
+	run_clock_look(&c, 0, 1, 0, 0);
+	run_clock_take(&c, 0, 0, 0, PATIENCE);
+	assert_int_equal(run_clock_look(&c, 10 * MS, 1, 10 * MS, 0), RUN_RAN);
+	assert_int_equal(run_clock_take(&c, 0, 0, 10 * MS, PATIENCE), 10 * MS);
+	assert_int_equal(run_clock_look(&c, 20 * MS, 1, 20 * MS, 0), RUN_GOES_ON);
+	assert_int_equal(run_clock_trust(&c), 10 * MS);
+	assert_int_equal(run_clock_look(&c, 28 * MS, 1, 30 * MS, 0), RUN_GOES_ON);
+	assert_int_equal(run_clock_trust(&c), 8 * MS);
+	run_clock_give_back(&c, 8 * MS);
+	run_clock_rest(&c);
+	assert_int_equal(run_clock_left(&c), 8 * MS);
+	/* What was taken on trust is asked for once nothing tells that it ran. */
+	assert_int_equal(run_clock_look(&c, 38 * MS, 2, 40 * MS, 0), RUN_RAN);
+	assert_int_equal(run_clock_take(&c, 1, 0, 40 * MS, PATIENCE), 18 * MS);
+	assert_int_equal(run_clock_look(&c, 40 * MS, 2, 50 * MS, 0), RUN_GOES_ON);
+	assert_int_equal(run_clock_trust(&c), 2 * MS);
+	assert_int_equal(run_clock_look(&c, 40 * MS, 2, 60 * MS, 0), RUN_UNKNOWN);
+	run_clock_rest(&c);
+	assert_int_equal(run_clock_look(&c, 40 * MS, 2, 70 * MS, 0), RUN_IDLE);
+}
+
 static void test_who_waits_for_a_cpu_does_not_run(void **state)
 {
 	static const int periods_us[] = {1000, 10000};
@@ -198,7 +247,7 @@ static void test_who_sleeps_is_not_looked_at(void **state)
 	assert_int_equal(run_clock_look(&c, 503 * MS, 10, 103 * MS, 0), RUN_RAN);
 	assert_int_equal(run_clock_take(&c, 9, 0, 103 * MS, PATIENCE), 2 * MS);
 	/* What it ran before it went to sleep is left for its next sample. */
-	assert_int_equal(run_clock_look(&c, 507 * MS, 10, 108 * MS, 0), RUN_RAN);
+	assert_int_equal(run_clock_look(&c, 507 * MS, 10, 108 * MS, 0), RUN_GOES_ON);
 	run_clock_rest(&c);
 	assert_int_equal(run_clock_left(&c), 4 * MS);
 }
@@ -241,6 +290,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_alone),
+		cmocka_unit_test(test_trusted),
+		cmocka_unit_test(test_given_back),
 		cmocka_unit_test(test_who_waits_for_a_cpu_does_not_run),
 		cmocka_unit_test(test_who_sleeps_is_not_looked_at),
 		cmocka_unit_test(test_who_waits_for_a_cpu),
