@@ -47,6 +47,12 @@ static void put_waiting(struct json *j, const struct timing *t, const struct tim
 	timing_all_waiting(t, c, &queue, &disk);
 	put_seconds(j, "all_run_queue", queue);
 	put_seconds(j, "all_disk", disk);
+	json_member_int(j, "asleep_looks", r->asleep);
+	json_key(j, "asleep");
+	json_object_begin(j);
+	for (size_t i = 0; i < ACTIVITY_REASON_COUNT; i++)
+		json_member_double(j, activity_reasons[i], (double)r->asleep_ns[i] / NSEC_PER_SEC);
+	json_object_end(j);
 	json_object_end(j);
 }
 

@@ -37,6 +37,28 @@ static void more(struct buf *out, const char *before, int64_t v, const char *uni
 
 /* ---- one run ---- */
 
+/* What its sleep was, as far as it was looked at: without what is less than 1 %. */
+static void put_asleep(const struct run *r, struct buf *out)
+{
+	const char *comma = "";
+	int64_t all = 0;
+
+	for (size_t i = 0; i < ACTIVITY_REASON_COUNT; i++)
+		all += r->asleep_ns[i];
+	if (!all)
+		return;
+	buf_printf(out, "%-19s  asleep in %u look%s: ", "", r->asleep, r->asleep == 1 ? "" : "s");
+	for (size_t i = 0; i < ACTIVITY_REASON_COUNT; i++) {
+		double share = 100 * (double)r->asleep_ns[i] / (double)all;
+
+		if (share < 1)
+			continue;
+		buf_printf(out, "%s%s %.0f %%", comma, activity_reasons[i], share);
+		comma = ", ";
+	}
+	buf_putc(out, '\n');
+}
+
 static void put_waiting(const struct timing *t, const struct run *r, const struct family *f,
 			struct buf *out)
 {
@@ -56,6 +78,7 @@ static void put_waiting(const struct timing *t, const struct run *r, const struc
 			buf_puts(out, " (its main thread)");
 	}
 	buf_putc(out, '\n');
+	put_asleep(r, out);
 	if (alone || !timing_all_waiting(t, &t->commands[0], &queue, &disk))
 		return;
 	buf_printf(out, "%-19s", "");

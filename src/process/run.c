@@ -144,6 +144,17 @@ static void look_at_memory(struct run_watch *w, struct run *r, int64_t now)
 	r->together_rss = MAX(r->together_rss, all);
 }
 
+/* What it sleeps in now counts for the time since the look before. */
+static void look_at_sleep(const struct run_watch *w, struct run *r, int64_t since_ns)
+{
+	struct activity a;
+
+	if (activity_read(w->pid, w->pid, &a) || (a.state != 'S' && a.state != 'D') || a.call < 0)
+		return;
+	r->asleep_ns[activity_reason(w->pid, &a)] += since_ns;
+	r->asleep++;
+}
+
 /* How long we could run ourselves, and no CPU was free. */
 static int64_t own_queue(void)
 {
@@ -157,7 +168,7 @@ static int64_t wait_for_end(struct run_watch *w, struct run *r)
 {
 	struct pollfd fds[] = {{.fd = w->ended, .events = POLLIN},
 			       {.fd = w->family ? family_fd(w->family) : -1, .events = POLLIN}};
-	int64_t step = NSEC_PER_SEC / 1000, next = w->start_ns + step;
+	int64_t step = NSEC_PER_SEC / 1000, last = w->start_ns, next = last + step;
 
 	for (;;) {
 		int64_t now = clock_mono_ns();
@@ -173,6 +184,8 @@ static int64_t wait_for_end(struct run_watch *w, struct run *r)
 		if (now < next)
 			continue;
 		look_at_memory(w, r, now);
+		look_at_sleep(w, r, now - last);
+		last = now;
 		step = MIN(2 * step, MAX_STEP_MS * (NSEC_PER_SEC / 1000));
 		next = now + step;
 	}

@@ -7,6 +7,7 @@
 #ifndef GLIM_PROCESS_RUN_H
 #define GLIM_PROCESS_RUN_H
 
+#include "process/activity.h"
 #include "process/family.h"
 
 enum { RUN_UNKNOWN = -1 };
@@ -26,6 +27,8 @@ struct run {
 	int64_t run_queue_ns; /* it could run, and no CPU was free */
 	int64_t disk_ns;      /* it waited for a disk, or to be swapped in */
 	/* As seen now and then, of the command and of it with all its descendants at one time: */
+	int64_t asleep_ns[ACTIVITY_REASON_COUNT]; /* since the look before, of the main thread */
+	unsigned int asleep;			  /* so often it was seen to sleep */
 	int64_t end_rss, end_rss_age_ns; /* the last, and how long before the end that was */
 	int64_t together_rss;		 /* the greatest; pages that they share count for each */
 	int signal;			 /* that ended it, or 0 */

@@ -284,6 +284,15 @@ def test_the_peak_of_a_small_program(glim):
     assert d["peak_rss"] > 8 << 20 and not any("lower" in s for s in d["unknown"])
 
 
+def test_what_its_sleep_was(glim):
+    d = measured(glim, "--", "sh", "-c", "sleep 1; exit 0")
+    asleep = d["waiting"]["asleep"]
+    assert d["waiting"]["asleep_looks"] >= 1 and max(asleep, key=asleep.get) == "children"
+    assert sum(asleep.values()) <= d["wall"] + 1e-6
+    text = time(glim, "--", "sleep", "1").stderr
+    assert " asleep in " in text and "timers " in text
+
+
 def test_without_the_tree(glim):
     d = measured(glim, "--no-tree", "--", "sh", "-c", "/bin/true; exit 0")
     assert d["processes"] is None and d["cpu"] > 0 and d["peak_rss"] > 0
