@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "unwind/python/states.h"
 
 enum {
 	FILE_SHIFT = 40,
@@ -26,6 +27,7 @@ void window_init(struct window *w, struct symbolizer *s, struct targets *t)
 		.targets = t,
 		.stack = mem_calloc(1, sizeof(*w->stack)),
 		.joined = mem_calloc(1, sizeof(*w->joined)),
+		.states = mem_calloc(UNWIND_MAX_ENTRIES, sizeof(*w->states)),
 	};
 }
 
@@ -54,6 +56,7 @@ void window_fini(struct window *w)
 	labels_fini(&w->labels);
 	free(w->stack);
 	free(w->joined);
+	free(w->states);
 }
 
 void window_start(struct window *w, const char *type, int64_t period_ns)
@@ -368,7 +371,7 @@ static void add_user_frames(struct window *w, const struct probe_sample *s,
 			    struct window_stack *st)
 {
 	const struct unwind_entry *entries = (const void *)(s + 1);
-	const struct join_input in = {
+	struct join_input in = {
 		.native = native->entries,
 		.native_count = native->count,
 		.native_end = native->end,
@@ -377,6 +380,10 @@ static void add_user_frames(struct window *w, const struct probe_sample *s,
 		.python = t->has_python ? &t->python : NULL,
 	};
 
+	if (s->flags & PROBE_SEVERAL) {
+		in.python_count = python_join_states(in.python_entries, in.python_count, w->states);
+		in.python_entries = w->states;
+	}
 	join(&in, w->joined);
 	st->native = native_outcome(native->end);
 	st->gap = w->joined->gap;
@@ -551,7 +558,7 @@ void window_prepare(struct window *w, const struct probe_sample *s,
 			.kind = UNWIND_PYTHON,
 		};
 
-		if ((entries[i].tag & 0xff) != UNWIND_PYTHON_BOUNDARY)
+		if ((entries[i].tag & 0xff) <= UNWIND_PYTHON_LAST)
 			code_of(w, t, &f, &failed);
 	}
 	if (t->has_go)

@@ -57,6 +57,7 @@ struct window {
 	struct map64 label_sets;    /* by hash of their texts */
 	struct window_stack *stack; /* of the sample being added; too large for ours */
 	struct join_stack *joined;
+	struct unwind_entry *states; /* of several interpreters, in their order */
 	struct labels labels;
 	VEC(struct late_name) late;
 	VEC(uint32_t) late_frames;

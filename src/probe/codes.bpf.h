@@ -27,7 +27,7 @@ static __always_inline bool code_is_new(uint32_t pid, const struct unwind_entry 
 	const struct code_object code = {.address = e->address, .check = e->tag >> 8, .pid = pid};
 	const uint32_t one = 1;
 
-	if ((e->tag & 0xff) == UNWIND_PYTHON_BOUNDARY)
+	if ((e->tag & 0xff) > UNWIND_PYTHON_LAST)
 		return false;
 	if (bpf_map_lookup_elem(&codes, &code))
 		return false;

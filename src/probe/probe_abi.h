@@ -45,6 +45,7 @@ enum {
 	 * on were copied, so that the walk can go on later. */
 	PROBE_COPIED = 64,
 	PROBE_IN_EXEC = 128, /* between two programs: kernel frames only */
+	PROBE_SEVERAL = 256, /* Python entries may be of several interpreters */
 };
 
 struct probe_record {

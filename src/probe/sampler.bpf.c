@@ -353,6 +353,8 @@ static __always_inline void submit(void *ctx, struct scratch *s)
 	out->kernel_frames = (uint32_t)kernel / 8;
 	out->native_end = s->walk.native_end;
 	out->python_end = s->walk.python_end;
+	if (s->walk.several)
+		out->flags |= PROBE_SEVERAL;
 	if (s->has_python)
 		meet_codes(s);
 	if (wants_copy(s)) {
@@ -615,7 +617,7 @@ int follow_python(struct perf_context *ctx)
 		if (s->walk.phase == WALK_PYTHON)
 			python_step(&s->walk, &s->python, s->entries);
 		else if (s->walk.phase == WALK_FIND_THREAD)
-			python_find_thread(&s->walk, &s->python);
+			python_find_thread(&s->walk, &s->python, s->entries);
 		else
 			break;
 	}

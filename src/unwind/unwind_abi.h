@@ -30,6 +30,9 @@ enum unwind_kind {
 	UNWIND_PYTHON_LAST = 3,
 	/* Such an end that is no frame; address: of itself, on the C stack of that call. */
 	UNWIND_PYTHON_BOUNDARY = 4,
+	/* No frame: what follows is of another interpreter that the thread is in. In which order
+	 * they called each other is for user space to say (python/states.h). */
+	UNWIND_PYTHON_STATE = 5,
 };
 
 /* Flags of a native entry. */

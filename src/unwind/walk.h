@@ -42,6 +42,7 @@ struct walk {
 	uint8_t python_end;
 	uint8_t blind;	   /* the last native step was by frame pointer, in code without a table */
 	uint8_t in_kernel; /* the thread is, for a system call or a fault */
+	uint8_t several;   /* the process has several interpreters: all of them are searched */
 	struct table_walk native; /* the native frame that comes next */
 	/* Buffers are here because a BPF program's own stack is small. */
 	uint64_t pair[2];
@@ -132,7 +133,7 @@ WALK_INLINE void walk_step(struct walk *w, const struct python_process *py,
 	else if (w->phase == WALK_PYTHON)
 		python_step(w, py, entries);
 	else if (w->phase == WALK_FIND_THREAD)
-		python_find_thread(w, py);
+		python_find_thread(w, py, entries);
 }
 
 /* No more steps may be made: say so in the result. */

@@ -44,6 +44,7 @@ static void walk_all(const struct python_layout *layout, uint64_t pc, uint64_t s
 {
 	static struct unwind_entry entries[UNWIND_MAX_ENTRIES];
 	struct python_process py = {
+		.runtime = pc >> 4 & 1 ? 0x10000 : 0, /* it may have several interpreters */
 		.interpreters = 0x10000 + layout->runtime_interpreters,
 		.current = layout->runtime_current ? 0x10000 + layout->runtime_current : 0,
 		.key = 0x10000 + layout->runtime_key,

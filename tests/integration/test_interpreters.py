@@ -64,8 +64,9 @@ def test_interpreters_that_threads_call(glim, run, tmp_path, name):
     p = run([program, "-B", TARGETS / "interpreters.py"])
     p.wait_line("ready")
     # What a thread runs in an interpreter that it called stands on those that called it.
-    see(glim, "several", {("call", "in_main", "spin"), ("call", "in_thread", "spin"), ("own_work", "spin")}, "-p", p.pid)
-    see(glim, "several", {("in_main", "spin"), ("in_thread", "spin"), ("own_work", "spin")}, "-a")
+    wanted = {("call", "in_main", "spin"), ("call", "in_thread", "spin"), ("own_work", "spin")}
+    see(glim, "several", wanted, "-p", p.pid)
+    see(glim, "several", wanted, "-a")
     # A thread is sampled once, where it is: not in the interpreter that waits for the one that it called, too.
     text = record(glim, "-p", p.pid, "-d", 1, "-F", 200, "--mode", "wall")
     called = [(stack, int(n)) for _, stack, n in LINE.findall(text) if "call (" in stack]

@@ -4,7 +4,10 @@
  * CPython keeps for PyGILState, in glibc's block of thread-specific data, and is believed when it
  * names this very thread. Where that fails the interpreters' lists of threads are searched. No text
  * is read here: an entry is the code object, the instruction, and a check that tells a reused code
- * object. */
+ * object.
+ *
+ * A thread that called into another interpreter has a state in each: where there are several
+ * interpreters, the lists are searched for all of them. */
 #ifndef GLIM_UNWIND_PYTHON_WALK_H
 #define GLIM_UNWIND_PYTHON_WALK_H
 
@@ -60,6 +63,13 @@ WALK_INLINE void python_search(struct walk *w, const struct python_process *py)
 	w->phase = WALK_FIND_THREAD;
 }
 
+WALK_INLINE void python_ends(struct walk *w, uint8_t why)
+{
+	w->python_end = why;
+	w->python_frame = 0;
+	w->phase = WALK_DONE;
+}
+
 /* Does this thread hold the one GIL? Then no other thread state is its own just now, whatever
  * sub-interpreter it is in. */
 WALK_INLINE int python_take_current(struct walk *w, const struct python_process *py)
@@ -81,15 +91,20 @@ WALK_INLINE uint8_t python_key(struct walk *w, const struct python_process *py, 
 	return 0;
 }
 
-WALK_INLINE void python_start(struct walk *w, const struct python_process *py)
+/* CPython 3.7 to 3.15, Include/internal/pycore_runtime.h, struct pyinterpreters: the main one's
+ * pointer lies behind that of the one which was made last. */
+WALK_INLINE int python_has_several(struct walk *w, const struct python_process *py)
+{
+	return py->runtime && !WALK_READ(w->pair, sizeof(w->pair), py->interpreters) &&
+	       w->pair[0] != w->pair[1];
+}
+
+/* Find the one state that the thread has, or uses now. */
+WALK_INLINE void python_find_one(struct walk *w, const struct python_process *py)
 {
 	uint64_t thread = 0;
 	uint32_t key = 0;
 
-	if (py->layout.style == PYTHON_UNSUPPORTED) {
-		w->python_end = UNWIND_PYTHON_LAYOUT;
-		return;
-	}
 	if (python_take_current(w, py))
 		return;
 	if (py->search_threads) {
@@ -109,19 +124,61 @@ WALK_INLINE void python_start(struct walk *w, const struct python_process *py)
 		python_search(w, py);
 }
 
-WALK_INLINE void python_find_thread(struct walk *w, const struct python_process *py)
+WALK_INLINE void python_start(struct walk *w, const struct python_process *py)
 {
+	if (py->layout.style == PYTHON_UNSUPPORTED) {
+		w->python_end = UNWIND_PYTHON_LAYOUT;
+		return;
+	}
+	w->several = python_has_several(w, py);
+	if (w->several)
+		python_search(w, py);
+	else
+		python_find_one(w, py);
+}
+
+/* Native frames come before those of Python. */
+WALK_INLINE void python_end_search(struct walk *w, uint8_t python_end)
+{
+	w->python_end = python_end;
+	w->phase = !w->native_end ? WALK_NATIVE : w->python_frame ? WALK_PYTHON : WALK_DONE;
+}
+
+/* Among so many states the one that is used now may still be found without a search. */
+WALK_INLINE void python_search_too_long(struct walk *w, const struct python_process *py)
+{
+	if (!w->several || w->native_end) {
+		python_end_search(w, UNWIND_PYTHON_DEEP);
+		return;
+	}
+	w->several = 0;
+	w->phase = WALK_NATIVE;
+	python_find_one(w, py);
+}
+
+/* Of several states those without frames are not used. */
+WALK_INLINE int python_take_listed(struct walk *w, const struct python_process *py, uint64_t thread)
+{
+	int taken = python_take_thread(w, py, thread);
+
+	return taken > 0 && w->several && !w->python_frame ? 0 : taken;
+}
+
+WALK_INLINE void python_find_thread(struct walk *w, const struct python_process *py,
+				    struct unwind_entry *entries)
+{
+	uint64_t thread = w->thread_state;
 	int taken;
 
 	if (w->find_steps++ >= PYTHON_FIND_STEPS) {
-		w->python_end = UNWIND_PYTHON_DEEP;
-		w->phase = WALK_NATIVE;
+		python_search_too_long(w, py);
 		return;
 	}
 	if (!w->thread_state) {
 		if (WALK_READ(&w->pair[0], 8, w->interpreter + py->layout.interpreter_next) ||
 		    !w->pair[0]) {
-			w->phase = WALK_NATIVE;
+			python_end_search(w, w->native_end ? UNWIND_PYTHON_COMPLETE
+							   : UNWIND_PYTHON_NONE);
 			return;
 		}
 		w->interpreter = w->pair[0];
@@ -129,17 +186,13 @@ WALK_INLINE void python_find_thread(struct walk *w, const struct python_process 
 			w->thread_state = 0;
 		return;
 	}
-	taken = python_take_thread(w, py, w->thread_state);
-	if (taken) {
-		if (taken < 0)
-			w->python_end = UNWIND_PYTHON_UNREAD;
-		w->phase = WALK_NATIVE;
-		return;
-	}
-	if (WALK_READ(&w->thread_state, 8, w->thread_state + py->layout.thread_next)) {
-		w->python_end = UNWIND_PYTHON_UNREAD;
-		w->phase = WALK_NATIVE;
-	}
+	taken = python_take_listed(w, py, thread);
+	if (taken < 0 || WALK_READ(&w->thread_state, 8, thread + py->layout.thread_next))
+		python_end_search(w, UNWIND_PYTHON_UNREAD);
+	else if (taken && w->native_end && !walk_emit(w, entries, thread, 0, UNWIND_PYTHON_STATE))
+		python_ends(w, UNWIND_PYTHON_DEEP);
+	else if (taken)
+		python_end_search(w, w->python_end);
 }
 
 /* A word of the frame that was read into w->frame. */
@@ -188,13 +241,6 @@ WALK_INLINE int python_emit(struct walk *w, const struct python_process *py,
 	return 0;
 }
 
-WALK_INLINE void python_ends(struct walk *w, uint8_t why)
-{
-	w->python_end = why;
-	w->python_frame = 0;
-	w->phase = WALK_DONE;
-}
-
 /* Emit w->python_frame and go to the one that called it. */
 WALK_INLINE void python_step(struct walk *w, const struct python_process *py,
 			     struct unwind_entry *entries)
@@ -222,8 +268,11 @@ WALK_INLINE void python_step(struct walk *w, const struct python_process *py,
 		return;
 	}
 	w->python_frame = python_frame_word(w, l->frame_previous);
-	if (!w->python_frame)
-		python_ends(w, UNWIND_PYTHON_COMPLETE);
+	if (w->python_frame)
+		return;
+	python_ends(w, UNWIND_PYTHON_COMPLETE);
+	if (w->several)
+		w->phase = WALK_FIND_THREAD;
 }
 
 #endif

@@ -159,10 +159,12 @@ static void test_current(void **state)
 static void test_int_key(void **state)
 {
 	world(0x03060000, 0);
+	py.runtime = 0;
 	py.key_is_int = 1;
 	memory_put(py.key, 0, 4);
 	one_frame_found();
 	world(0x03060000, 0);
+	py.runtime = 0;
 	py.key_is_int = 1;
 	memory_put(py.key, UINT32_MAX, 4);
 	w.native.rbp = 0;
@@ -191,6 +193,66 @@ static void test_search_ends(void **state)
 	run(true);
 	assert_int_equal(w.count, 1);
 	assert_int_equal(w.python_end, UNWIND_PYTHON_NONE);
+}
+
+/* A second interpreter, made later, in which our thread has a frame; and a third state of it that
+ * it does not use. */
+static void second_interpreter(void)
+{
+	enum { OTHER = THREAD + 1024, UNUSED = THREAD + 2048, SECOND = INTERPRETER + 8192 };
+	const struct python_layout *l = &py.layout;
+
+	memory_put(py.interpreters, SECOND, 8);
+	memory_put(SECOND + l->interpreter_next, INTERPRETER, 8);
+	memory_put(SECOND + l->interpreter_threads, UNUSED, 8);
+	memory_put(UNUSED + l->thread_id, BASE, 8);
+	memory_put(UNUSED + l->thread_next, OTHER, 8);
+	memory_put(OTHER + l->thread_id, BASE, 8);
+	memory_put(OTHER + l->thread_frame, CFRAME + 32, 8);
+	memory_put(UNUSED + l->thread_frame, CFRAME + 48, 8);
+	memory_put(CFRAME + 32 + l->cframe_frame, frame_at(4), 8);
+	python_frame(4, frame_at(5), 0, 10, 6);
+	python_frame(5, 0, 1, 20, 8);
+}
+
+static void test_several_interpreters(void **state)
+{
+	world(0x030b0000, KEY);
+	second_interpreter();
+	python_frame(0, 0, 1, 10, 6);
+	current_frame(frame_at(0));
+	w.native.rbp = 0;
+	run(true);
+	assert_int_equal(w.count, 5);
+	native_entry(0, NATIVE);
+	python_entry(1, 4, UNWIND_PYTHON);
+	python_entry(2, 5, UNWIND_PYTHON_LAST);
+	assert_int_equal(entries[3].tag, UNWIND_PYTHON_STATE);
+	assert_int_equal(entries[3].address, THREAD);
+	python_entry(4, 0, UNWIND_PYTHON_LAST);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
+	assert_true(w.several);
+	/* Frames that call each other for ever leave no room. */
+	world(0x030b0000, KEY);
+	second_interpreter();
+	python_frame(5, frame_at(4), 0, 20, 8);
+	w.native.rbp = 0;
+	run(true);
+	assert_int_equal(w.count, UNWIND_MAX_ENTRIES);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_DEEP);
+}
+
+/* A list too long to be searched: the state that is used now is found by the key. */
+static void test_too_many_states(void **state)
+{
+	const struct python_layout *l = &py.layout;
+
+	world(0x030b0000, KEY);
+	second_interpreter();
+	memory_put(THREAD + 1024 + l->thread_id, BASE + 64, 8);
+	memory_put(THREAD + 1024 + l->thread_next, THREAD + 1024, 8);
+	one_frame_found();
+	assert_false(w.several);
 }
 
 static void test_no_python_here(void **state)
@@ -324,6 +386,8 @@ int main(void)
 		cmocka_unit_test(test_current),
 		cmocka_unit_test(test_int_key),
 		cmocka_unit_test(test_search_ends),
+		cmocka_unit_test(test_several_interpreters),
+		cmocka_unit_test(test_too_many_states),
 		cmocka_unit_test(test_no_python_here),
 		cmocka_unit_test(test_python_unreadable),
 		cmocka_unit_test(test_python_too_deep),

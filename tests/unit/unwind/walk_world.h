@@ -73,6 +73,7 @@ static inline void world(uint32_t version, uint32_t key)
 	memory_put(RUNTIME + l->runtime_key, 1, 4);
 	memory_put(RUNTIME + l->runtime_key + 4, key, 4);
 	memory_put(RUNTIME + l->runtime_interpreters, INTERPRETER, 8);
+	memory_put(RUNTIME + l->runtime_interpreters + 8, INTERPRETER, 8); /* the main one */
 	memory_put(INTERPRETER + l->interpreter_threads, THREAD, 8);
 	memory_put(THREAD + l->thread_id, BASE, 8);
 	if (l->cframe)
