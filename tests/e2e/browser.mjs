@@ -12,6 +12,8 @@ export const SHOTS = process.env.GLIM_SHOTS ?? join(here, "shots");
 
 export const WIDE = { width: 1440, height: 900 };
 export const NARROW = { width: 360, height: 780 };
+/* What is waited for comes, or never does: longer than a machine that is full can make it last. */
+export const PATIENCE_MS = 120_000;
 
 export async function launch() {
 	await mkdir(SHOTS, { recursive: true });
@@ -28,6 +30,7 @@ export async function openPage(browser, url, { size = WIDE, theme = "light", mot
 		viewport: size, colorScheme: theme, reducedMotion: motion, deviceScaleFactor: scale,
 		permissions: ["clipboard-read", "clipboard-write"], timezoneId: "Europe/Berlin",
 	});
+	context.setDefaultTimeout(PATIENCE_MS);
 	const page = await context.newPage();
 	const complaints = [];
 	page.on("console", (m) => {
@@ -46,6 +49,7 @@ export async function openPage(browser, url, { size = WIDE, theme = "light", mot
 /* A page that is one file, opened from the disk: run f on it. Complaints of the browser and requests of any kind fail the test. */
 export async function openFile(browser, path, { size = WIDE, theme = "light", hash = "" }, f) {
 	const context = await browser.newContext({ viewport: size, colorScheme: theme, timezoneId: "Europe/Berlin" });
+	context.setDefaultTimeout(PATIENCE_MS);
 	const page = await context.newPage();
 	const url = pathToFileURL(path).href, complaints = [];
 	page.on("console", (m) => ["error", "warning"].includes(m.type()) && complaints.push(m.text()));
@@ -66,6 +70,27 @@ export async function picture(page, name) {
 	await page.evaluate(axeSource);
 	const found = await page.evaluate(async () => (await window.axe.run(document)).violations.map((v) => v.id));
 	assert.deepEqual(found, [], name);
+}
+
+/* Note in the page itself when elements are first there whose text begins so: { what: { at: selector, text } }. Some are
+ * shown for half a second, which who asks from outside now and then may miss. */
+export function noteShown(page, awaited) {
+	return page.evaluate((awaited) => {
+		window.shown = [];
+		const look = () => {
+			for (const [what, { at, text }] of Object.entries(awaited))
+				if (!window.shown.some(([known]) => known === what)
+					&& [...document.querySelectorAll(at)].some((e) => e.textContent.trim().startsWith(text)))
+					window.shown.push([what, Date.now()]);
+		};
+		new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true });
+		look();
+	}, awaited);
+}
+
+/* [[what, when in milliseconds]], the first first. */
+export function shown(page) {
+	return page.evaluate(() => window.shown);
 }
 
 export function shot(page, name) {

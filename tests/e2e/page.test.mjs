@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { startFixture } from "../../web/dev/server.mjs";
-import { launch, NARROW, openPage, shot, WIDE } from "./browser.mjs";
+import { launch, NARROW, noteShown, openPage, shot, shown, WIDE } from "./browser.mjs";
 
 const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SERVICE = "/service?service=shop-api";
@@ -129,10 +129,11 @@ test("the keyboard alone goes the whole way", async () => {
 		await press("Enter");
 		const line = await page.evaluate(() => navigator.clipboard.readText());
 		assert.equal(line, `curl -fsSL ${new URL(page.url()).origin}/install.sh | sudo GLIM_KEY=glim_Zz9yT4kPq0vN8sLw2mXr6cJd1hBf5gAe sh -s -- --service shop-api`);
+		await noteShown(page, { "who came": { at: "[role=status]", text: "first sample from web-1" } });
 		const now = Date.now() / 1000;
 		Object.assign(state.services[0], { first_seen: now, last_seen: now, first_host: "web-1" });
-		await page.getByText("first sample from web-1").waitFor();
 		await graph(page).waitFor();
+		assert.deepEqual((await shown(page)).map(([what]) => what), ["who came"]);
 		assert.match(page.url(), /service=shop-api.*live=1/);
 
 		/* in the graph */
@@ -280,8 +281,10 @@ test("loading shows no spinner at once, errors offer a retry that works", async 
 		assert.match(await alert.innerText(), /last one that came/);
 		assert.ok(await graph(page).isVisible());
 	});
-	await visit(SERVICE, { prepare: (s) => { s.delay = 1200; } }, async (page) => {
+	let goOn;
+	await visit(SERVICE, { prepare: (s) => { s.hold = { path: "/flamegraph", until: new Promise((f) => { goOn = f; }) }; } }, async (page) => {
 		await page.getByRole("status", { name: "Loading the profile" }).waitFor();
+		goOn();
 		await graph(page).waitFor();
 	});
 });

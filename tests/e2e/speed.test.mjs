@@ -1,4 +1,4 @@
-// A profile of 1,000,000 nodes: from its data to the first paint, and five seconds of panning.
+// A profile of 1,000,000 nodes: from its data to the first paint, and five seconds of panning or sixty frames.
 //
 // The page aims at under 100 ms and, at the 95th percentile, under 16 ms a frame. Both are printed as
 // the clock on the wall saw them, beside the load of the machine. What is asserted of a frame is the
@@ -37,7 +37,7 @@ function timeFrames() {
 	window.nextFrame = () => new Promise(real);
 }
 
-/* Zoom in a little, then drag to and fro for five seconds, a move a frame, in the densest rows. */
+/* Zoom in a little, then drag to and fro for five seconds and sixty frames at least, a move a frame, in the densest rows. */
 async function pan() {
 	const canvas = document.querySelector(".flame-canvas");
 	const box = canvas.getBoundingClientRect();
@@ -56,7 +56,7 @@ async function pan() {
 	let x = box.left + 700, step = -13, last = performance.now();
 	const until = last + 5000;
 	fire("pointerdown", x);
-	while (last < until) {
+	while (last < until || work.length < 60) { /* a full machine draws few frames a second */
 		x += step;
 		if (x < box.left + 100 || x > box.left + 1300)
 			step = -step;
@@ -91,11 +91,10 @@ test("a million nodes: first paint and panning", async () => {
 	const { work, gaps } = await page.evaluate(pan);
 	const cpu = (await cpuSeconds(cdp) - before) * 1000 / work.length;
 	const ms = (x) => `${x.toFixed(1)} ms`;
-	console.log(`${NODES} nodes, load ${loadavg()[0].toFixed(1)}: data to first paint ${ms(paint)}; panned 5 s in ${work.length} frames: ` +
+	console.log(`${NODES} nodes, load ${loadavg()[0].toFixed(1)}: data to first paint ${ms(paint)}; panned for ${work.length} frames: ` +
 		`input to frame ${ms(quantile(work, 0.5))} at the median, ${ms(quantile(work, 0.95))} at the 95th percentile; ` +
 		`CPU of the page's thread ${ms(cpu)} a frame; a frame each ${ms(quantile(gaps, 0.5))}`);
 	assert.deepEqual(complaints, []);
-	assert.ok(work.length > 50, `only ${work.length} frames in 5 s`);
 	assert.ok(cpu < FRAME_MS, `CPU of a frame: ${ms(cpu)}`);
 	await close();
 });

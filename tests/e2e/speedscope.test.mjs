@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { launch, WIDE } from "./browser.mjs";
+import { launch, PATIENCE_MS, WIDE } from "./browser.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const glim = process.env.GLIM ?? join(here, "../../build/glim");
@@ -31,6 +31,7 @@ async function open(folded) {
 	const bytes = await readFile(profile);
 	await writeFile(script, `speedscope.loadFileFromBase64("x.speedscope.json", "${bytes.toString("base64")}")`);
 	const page = await (await browser.newContext({ viewport: WIDE })).newPage();
+	page.setDefaultTimeout(PATIENCE_MS);
 	const complaints = [];
 	page.on("pageerror", (e) => complaints.push(String(e)));
 	page.on("dialog", (d) => { complaints.push(d.message()); d.dismiss(); });

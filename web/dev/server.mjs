@@ -30,7 +30,7 @@ export function newState(kind = "full") {
 	const now = Date.now() / 1000;
 	const s = {
 		kind, account: null, accounts: [], signup: "closed", tokenRequired: false, keys: [], nextKey: 1,
-		services: [], delay: 0, fail: null, noData: false, bigNodes: 1_000_000,
+		services: [], hold: null, fail: null, noData: false, bigNodes: 1_000_000,
 	};
 	if (kind === "new") {
 		s.signup = "first";
@@ -220,8 +220,8 @@ async function bodyOf(req) {
 }
 
 async function api(s, req, res, url) {
-	if (s.delay > 0)
-		await new Promise((f) => setTimeout(f, s.delay));
+	if (s.hold && url.pathname.endsWith(s.hold.path))
+		await s.hold.until; /* a promise */
 	let status = 200, out;
 	try {
 		[status, out] = answer(s, req.method, url.pathname.slice(7), url.searchParams, await bodyOf(req));
