@@ -96,7 +96,7 @@ static int measure(struct time_job *job, struct timed_command *c, struct launch 
 
 	if (code < 0) {
 		job->status = launch_wait(l);
-		return code;
+		return err_prefix(e, "%s", c->argv[0]);
 	}
 	return run_wait(&watch, ret, e);
 }

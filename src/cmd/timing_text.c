@@ -249,7 +249,7 @@ static void put_change(struct buf *out, double ratio)
 	double percent = 100 * (ratio - 1);
 
 	if (ratio >= 2)
-		buf_printf(out, "%.2f times", ratio);
+		buf_printf(out, "%.*f times", ratio < 10 ? 2 : ratio < 100 ? 1 : 0, ratio);
 	else
 		buf_printf(out, "%.1f %% %s", percent < 0 ? -percent : percent,
 			   percent < 0 ? "less" : "more");

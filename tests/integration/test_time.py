@@ -106,7 +106,7 @@ def test_it_costs_little(glim):
 @pytest.mark.parametrize(
     "command, status, words",
     [
-        (["/nonexistent/x"], 127, "No such file"),
+        (["/nonexistent/x"], 127, "/nonexistent/x: cannot run the command: No such file"),
         (["/etc/passwd"], 126, "Permission denied"),
         (["sh", "-c", "kill -9 $$"], 137, "ended by signal 9"),
         (["sh", "-c", "exit 7"], 7, "status 7"),
