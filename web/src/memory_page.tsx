@@ -20,7 +20,7 @@ const TOPS = 12;
 
 function facts(p: Process): string {
 	return [p.peak.bytes > 0 && `peak ${bytes(p.peak.bytes)} ${p.measure}`, p.end !== null && duration((p.end - p.start) * 1e9),
-		p.events > 0 && `${count(p.events)} lines run`, p.python && `Python ${p.python}`].filter(Boolean).join("  ·  ");
+		p.events > 0 && `${count(p.events)} lines run`, p.looks && `${count(p.looks)} samples`, p.python && `Python ${p.python}`].filter(Boolean).join("  ·  ");
 }
 
 /* What a line took by itself while it ran: not what the functions that it called did. */
@@ -116,19 +116,19 @@ function Body({ run, process }: { run: Run; process: Process }) {
 	return (
 		<main class="mem-main">
 			{process.remarks.map((r) => <p class="notice" key={r}><Icon name="warn" />{r}</p>)}
-			{process.end === null && <p class="notice"><Icon name="warn" />It ended without a word (killed, or became another program): what was measured until then is shown.</p>}
+			{process.end === null && !process.watched && <p class="notice"><Icon name="warn" />It ended without a word (killed, or became another program): what was measured until then is shown.</p>}
 			<Timeline process={process} onPeak={() => p.line && setAt({ file: p.file ?? "", line: p.line })} />
 			<div class="mem-split">
 				<aside class="mem-side">
 					{!holders && <Tops title="Grew most" tops={grown} all={growth} files={files} onPlace={setAt} none="No line grew." />}
 					{peak && <Tops title="Held at the peak" tops={held} all={peak.bytes} files={files} onPlace={setAt} none="Nothing was held." />}
-					{!holders && <Tops title="Highest within one run of a line" tops={held} all={p.bytes} files={files} onPlace={setAt} none="No line took anything." />}
+					{!holders && !process.watched && <Tops title="Highest within one run of a line" tops={held} all={p.bytes} files={files} onPlace={setAt} none="No line took anything." />}
 					{leaks && <Tops title="Never freed" tops={leaked} all={leaks.bytes} files={files} onPlace={setAt} none="All of it was freed." />}
 				</aside>
 				<div class="mem-files">
 					<Search text={text} onText={setText} found={found} onStep={step} />
 					{files.length === 0 && <p class="empty">No line of the program's own code was measured.</p>}
-					{files.map((f) => <SourceFile key={f.name} file={f} most={most} held={!!holders} match={match ?? null} at={at} />)}
+					{files.map((f) => <SourceFile key={f.name} file={f} most={most} held={!!holders} sampled={process.watched} match={match ?? null} at={at} />)}
 				</div>
 			</div>
 		</main>

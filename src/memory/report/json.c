@@ -131,6 +131,7 @@ static void put_process(struct json *j, const struct memory_process *p, bool mar
 	json_member_text(j, "command", p->command);
 	json_member_text(j, "python", python);
 	json_member_text(j, "measure", report_measure(p));
+	json_member_bool(j, "watched", p->watched);
 	put_seconds(j, "start", p->start_ns);
 	json_key(j, "end");
 	if (p->end_ns)
@@ -150,8 +151,9 @@ static void put_process(struct json *j, const struct memory_process *p, bool mar
 		report_put_holders(j, "at_peak", p->at_peak, limits);
 	if (p->leaks)
 		report_put_holders(j, "leaks", p->leaks, limits);
-	if (p->growth && !limits.interned) { /* the page has it by line */
-		report_put_holders(j, "growth", p->growth, limits);
+	if (p->growth) {
+		if (!limits.interned) /* the page has it by line */
+			report_put_holders(j, "growth", p->growth, limits);
 		json_member_int(j, "shrank", p->shrank);
 		json_member_int(j, "looks", (int64_t)p->looks);
 	}

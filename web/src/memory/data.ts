@@ -3,7 +3,7 @@
 
 export interface Line {
 	line: number;
-	occurrences: number;
+	occurrences: number; /* of a watched process: samples */
 	usage: number; /* bytes of the process, the most after the line */
 	increment: number; /* with callees */
 	own: number; /* without */
@@ -57,6 +57,7 @@ export interface Process {
 	command: string;
 	python: string;
 	measure: "resident" | "allocated";
+	watched: boolean; /* only from outside: what lines did is sampled */
 	start: number;
 	end: number | null;
 	events: number;
@@ -66,6 +67,7 @@ export interface Process {
 	timeline: { seconds: number[]; resident: (number | null)[]; allocated: (number | null)[] };
 	at_peak?: InternedHolders;
 	leaks?: InternedHolders;
+	looks?: number; /* of a watched process whose lines are known */
 	remarks: string[];
 }
 export interface Source {

@@ -35,11 +35,12 @@ interface Props {
 	file: File;
 	most: number; /* what a full bar is */
 	held: boolean; /* figures are of blocks that are held, not of growth */
+	sampled: boolean; /* figures are of what was seen to run */
 	match: ((s: string) => boolean) | null;
 	at: Place | null;
 }
 
-export function SourceFile({ file, most, held, match, at }: Props) {
+export function SourceFile({ file, most, held, sampled, match, at }: Props) {
 	const [opened, setOpened] = useState<ReadonlySet<number>>(new Set());
 	const text = file.source?.lines ?? [];
 	const coloured = useMemo(() => colour(text), [file]);
@@ -61,10 +62,11 @@ export function SourceFile({ file, most, held, match, at }: Props) {
 					<span role="columnheader" class="num" title="without the functions that the line called">{held ? "held" : "own growth"}</span>
 					<span role="columnheader" class="num" title="with them">with callees</span>
 					{held ? <><span class="mem-wide" role="presentation" /><span class="mem-wide" role="presentation" /></> : <>
-						<span role="columnheader" class="num mem-wide" title="the most above its start while the line ran">within</span>
+						<span role="columnheader" class="num mem-wide" title="the most above its start while the line ran">{sampled ? "" : "within"}</span>
 						<span role="columnheader" class="num mem-wide" title="of the process, the most after the line">in use</span>
 					</>}
-					<span role="columnheader" class="num" title={held ? "how many blocks" : "how often the line ran"}>{held ? "blocks" : "runs"}</span>
+					<span role="columnheader" class="num" title={held ? "how many blocks" : sampled ? "how often the line was seen to run" : "how often the line ran"}>
+						{held ? "blocks" : sampled ? "samples" : "runs"}</span>
 					<span role="columnheader">source</span>
 				</div>
 				{rows.map((row) => {
