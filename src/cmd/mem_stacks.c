@@ -41,6 +41,14 @@ static uint32_t frame_of(struct mem_stacks *s, struct profile *p, const struct u
 	return number;
 }
 
+static bool is_running(struct mem_stacks *s, pid_t tid)
+{
+	for (size_t i = 0; i < s->threads.len; i++)
+		if (s->threads.data[i].tid == tid)
+			return s->threads.data[i].running;
+	return false;
+}
+
 static void add_thread(struct mem_stacks *s, size_t i, double share, bool touched,
 		       struct memory_growth *g)
 {
@@ -50,6 +58,7 @@ static void add_thread(struct mem_stacks *s, size_t i, double share, bool touche
 	uint32_t stack = 0;
 
 	python_reader_read(s->reader, i);
+	part.runs = t->holds_gil || !t->tid || is_running(s, t->tid);
 	if (!memory_growth_has_room(g)) {
 		s->left_out++;
 		part.stack = profile_stack(p, 0, mark(p, "stacks that no room was for"));
@@ -108,17 +117,21 @@ static void forget_ended(struct mem_stacks *s)
 	s->threads.len = kept;
 }
 
-/* Those that touched new memory, each by its part; false: none did. */
-static bool add_touching(struct mem_stacks *s, size_t n, struct memory_growth *g)
+static void look_at_threads(struct mem_stacks *s, size_t n)
 {
-	double all = 0;
-
 	for (size_t i = 0; i < s->threads.len; i++)
 		s->threads.data[i].listed = false;
 	for (size_t i = 0; i < n; i++)
 		if (python_reader_thread(s->reader, i)->tid)
 			look_at_thread(s, python_reader_thread(s->reader, i)->tid);
 	forget_ended(s);
+}
+
+/* Those that touched new memory, each by its part; false: none did. */
+static bool add_touching(struct mem_stacks *s, size_t n, struct memory_growth *g)
+{
+	double all = 0;
+
 	for (size_t i = 0; i < s->threads.len; i++)
 		all += s->threads.data[i].new;
 	for (size_t i = 0; i < n && all > 0; i++) {
@@ -129,14 +142,6 @@ static bool add_touching(struct mem_stacks *s, size_t n, struct memory_growth *g
 			add_thread(s, i, thread_at(s, t->tid)->new / all, true, g);
 	}
 	return all > 0;
-}
-
-static bool is_running(struct mem_stacks *s, pid_t tid)
-{
-	for (size_t i = 0; i < s->threads.len; i++)
-		if (s->threads.data[i].tid == tid)
-			return s->threads.data[i].running;
-	return false;
 }
 
 /* The one that holds the lock, else one that runs, else the main thread. */
@@ -166,6 +171,7 @@ void mem_stacks_look(struct mem_stacks *s, struct memory_growth *g)
 
 	if (n <= 0)
 		return;
+	look_at_threads(s, (size_t)MIN(n, MAX_THREADS));
 	if (n == 1)
 		add_thread(s, 0, 1, true, g);
 	else if (n > MAX_THREADS || !add_touching(s, (size_t)n, g))

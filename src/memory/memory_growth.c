@@ -39,24 +39,63 @@ static struct memory_growth_stack *stack_at(struct memory_growth *g, uint32_t st
 	return &g->all.data[stack];
 }
 
-/* How much of what memory grew by is a part's: what its thread did, over all that this thread was
- * seen to run. */
-static double weight_of(const memory_growth_parts *parts, const struct memory_growth_part *of,
-			bool touched)
-{
-	double did = 0, seen = 0;
+/* Of a thread, since the last measurement. */
+struct thread_sum {
+	double did;	      /* its shares of the looks at which it certainly took memory */
+	double seen, running; /* parts, and those of them in which it ran */
+};
 
-	if (!touched)
-		return of->share;
+static struct thread_sum sum_of(const memory_growth_parts *parts, pid_t thread)
+{
+	struct thread_sum sum = {};
+
 	for (size_t i = 0; i < parts->len; i++) {
 		const struct memory_growth_part *p = &parts->data[i];
 
-		if (p->thread != of->thread)
+		if (p->thread != thread)
 			continue;
-		seen++;
-		did += p->touched && !p->before ? p->share : 0;
+		sum.seen++;
+		sum.running += p->runs;
+		sum.did += p->touched && !p->before ? p->share : 0;
 	}
-	return did / seen;
+	return sum;
+}
+
+/* How much of what memory grew by is a part's: what its thread did, over all that this thread was
+ * seen to run, or to wait at where it was never seen to run. */
+static double weight_of(const struct memory_growth_part *of, const struct thread_sum *thread,
+			bool touched)
+{
+	double parts = thread->running ? thread->running : thread->seen;
+
+	if (thread->running && !of->runs)
+		return 0;
+	return touched ? thread->did / parts : of->share * thread->seen / parts;
+}
+
+/* Below a place where a thread waits, which the mark names, too: each place has one of its own. */
+static uint32_t between_looks(struct memory_growth *g, uint32_t stack)
+{
+	struct profile *p = g->stacks;
+	const struct profile_frame *place = &p->frames.data[p->stacks.data[stack].frame];
+	struct profile_function function = {.kind = FRAME_MARK};
+	struct profile_frame frame = {.line = place->line};
+
+	function.file = p->functions.data[place->function].file;
+	function.name = profile_string(p, "ran between two looks, waited at both");
+	frame.function = profile_function(p, &function);
+	return profile_stack(p, stack, profile_frame(p, &frame));
+}
+
+static void see(struct memory_growth *g, uint32_t stack, int64_t bytes)
+{
+	struct memory_growth_stack *s = stack_at(g, stack);
+
+	if (!s->samples++) {
+		s->first_look = g->looks;
+		s->first = bytes;
+	}
+	s->most = MAX(s->most, bytes);
 }
 
 /* What memory grew by goes to what ran meanwhile. */
@@ -68,11 +107,23 @@ static void spread(struct memory_growth *g, int64_t bytes)
 
 	for (size_t i = 0; i < parts->len; i++)
 		touched |= parts->data[i].touched && !parts->data[i].before;
-	for (size_t i = 0; i < parts->len; i++)
-		all += weight_of(parts, &parts->data[i], touched);
-	for (size_t i = 0; i < parts->len && all > 0; i++)
-		stack_at(g, parts->data[i].stack)->bytes +=
-			(double)bytes * weight_of(parts, &parts->data[i], touched) / all;
+	for (int pass = 0; pass < 2 && bytes; pass++)
+		for (size_t i = 0; i < parts->len; i++) {
+			const struct memory_growth_part *p = &parts->data[i];
+			struct thread_sum thread = sum_of(parts, p->thread);
+			double weight = weight_of(p, &thread, touched);
+			uint32_t stack = p->stack;
+
+			if (!pass)
+				all += weight;
+			if (!pass || all <= 0 || weight <= 0)
+				continue;
+			if (!thread.running && stack) {
+				stack = between_looks(g, stack);
+				see(g, stack, g->last + bytes);
+			}
+			stack_at(g, stack)->bytes += (double)bytes * weight / all;
+		}
 	vec_clear(&g->between);
 }
 
@@ -86,15 +137,8 @@ static void keep_now(struct memory_growth *g, bool before)
 
 static void count_now(struct memory_growth *g, int64_t bytes, uint64_t realtime_ns)
 {
-	for (size_t i = 0; i < g->now.len; i++) {
-		struct memory_growth_stack *s = stack_at(g, g->now.data[i].stack);
-
-		if (!s->samples++) {
-			s->first_look = g->looks;
-			s->first = bytes;
-		}
-		s->most = MAX(s->most, bytes);
-	}
+	for (size_t i = 0; i < g->now.len; i++)
+		see(g, g->now.data[i].stack, bytes);
 	if (bytes > g->peak && g->now.len) {
 		g->peak = bytes;
 		g->peak_ns = realtime_ns;
@@ -149,22 +193,27 @@ static void add_to(struct line_sum *to, const struct memory_growth_stack *s, uin
 }
 
 /* Add a stack to its lines. What functions took that are not wanted is the line's that called them;
- * where the innermost frames are not known, it is nobody's own. */
+ * where the innermost frames are not known, it is nobody's own, nor the line's below which they
+ * are. */
 static void add_stack(const struct memory_growth *g, uint32_t stack, struct sums *sums)
 {
 	const struct profile *p = g->stacks;
 	const struct memory_growth_stack *s = &g->all.data[stack];
 	uint32_t frames[MAX_DEPTH];
 	size_t n = MIN(profile_unroll(p, stack, frames, MAX_DEPTH), (size_t)MAX_DEPTH);
-	bool own = false;
+	bool own = false, unknown = false;
 
 	for (size_t i = 0; i < n; i++) {
 		uint32_t function = p->frames.data[frames[i]].function;
 
-		own |= !i && p->functions.data[function].kind == FRAME_MARK;
+		if (!i && p->functions.data[function].kind == FRAME_MARK) {
+			own = unknown = true;
+			continue;
+		}
 		if (!sums->wanted[function])
 			continue;
-		add_to(&sums->frames[frames[i]], s, stack);
+		if (i != 1 || !unknown)
+			add_to(&sums->frames[frames[i]], s, stack);
 		add_to(&sums->functions[function], s, stack);
 		if (!own)
 			sums->frames[frames[i]].own += s->bytes;

@@ -2,7 +2,9 @@
  *
  * At each look it is said what ran; what memory grew by from one measurement to the next belongs
  * to what ran at the looks between, and at both, in equal parts. That is a sample: a line that is
- * over between two looks is not seen, and the longer it is watched the truer the shares are.
+ * over between two looks is not seen, and the longer it is watched the truer the shares are. A
+ * thread that waits takes nothing where it waits: where it was only seen to wait, what it took is
+ * put under a mark below the place.
  * Memory: belongs to the struct. Threads: one at a time. */
 #ifndef GLIM_MEMORY_GROWTH_H
 #define GLIM_MEMORY_GROWTH_H
@@ -20,6 +22,7 @@ struct memory_growth_part {
 	pid_t thread;
 	uint32_t stack;
 	double share; /* of what the process did since the last look */
+	bool runs;    /* at this moment; else it waits */
 	bool touched; /* it certainly took memory since; else it only may have */
 	bool before;  /* at the last measurement: what follows began there */
 };
