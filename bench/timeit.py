@@ -7,7 +7,8 @@ Ten statements of 20 ns to 50 ms; runs of both take turns. Figures, of the best 
   ratio        of these two
   spread %     from the least to the greatest of the runs, of their median: of both, by the CPU clock, and by
                the wall clock (timeit without -p; glim in the same runs)
-  seconds      of CPU time that a run takes"""
+  seconds      of CPU time that a run takes
+With --same N, how often --vs says of a statement and itself that they differ: at most 5 % of the times."""
 import argparse
 import json
 import os
@@ -59,6 +60,12 @@ def glim(python, setup, statement):
     return json.loads(said)["results"][0], cpu
 
 
+def count_false_alarms(python, n):
+    statement = "sum(range(100))"
+    command = [GLIM, "timeit", "--json", "--no-memory", "-n", 10000, "--python", python, statement, "--vs", statement]
+    return sum(json.loads(run(command)[0])["comparisons"][0]["different"] for _ in range(n))
+
+
 def spread(values):
     return 100 * (max(values) - min(values)) / median(values)
 
@@ -97,6 +104,7 @@ def parse():
     p.add_argument("--runs", type=int, default=5, help="of each, a statement (5)")
     p.add_argument("--busy", type=int, default=0, metavar="N", help="N processes are busy meanwhile (0)")
     p.add_argument("--only", type=int, action="append", metavar="N", help="this statement, from 1; may be given again")
+    p.add_argument("--same", type=int, metavar="N", help="only compare a statement with itself, so often")
     p.add_argument("--json", action="store_true", help="for programs")
     return p.parse_args()
 
@@ -113,6 +121,10 @@ def line(r):
 
 def main():
     options = parse()
+    if options.same:
+        wrong = count_false_alarms(options.python, options.same)
+        print("called different: %d of %d, load %.1f" % (wrong, options.same, os.getloadavg()[0]))
+        return
     version = run([options.python, "-c", "import platform; print(platform.python_version())"])[0].strip()
     about = {"python": version, "cpus": os.cpu_count(), "kernel": platform.release(), "runs": options.runs,
              "busy": options.busy}
