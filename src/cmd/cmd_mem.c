@@ -110,6 +110,7 @@ static unsigned int flags(const struct mem *m)
 {
 	return m->show.peak || m->show.leaks ? MEMORY_BLOCKS
 	       : m->o->allocated	     ? MEMORY_ALLOCATED
+	       : m->show.peak_in_line	     ? MEMORY_PEAKS
 					     : 0;
 }
 
@@ -120,7 +121,8 @@ static int mem(struct mem *m)
 	int code = memory_folder_open(flags(m), m->o->only.data, m->o->only.len, &m->folder, &e);
 
 	if (!code) {
-		memory_watch_init(&m->watch, m->folder.path, flags(m));
+		memory_watch_init(&m->watch, m->folder.path,
+				  flags(m) & (MEMORY_ALLOCATED | MEMORY_BLOCKS));
 		code = run(m, &status, &e);
 	}
 	if (!code)

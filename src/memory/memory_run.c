@@ -285,6 +285,7 @@ static void take_header(struct memory_run *run, const struct memory_header_abi *
 		.lost_frames = h->lost_frames,
 		.lost_lines = h->lost_lines,
 		.lost_blocks = h->lost_blocks,
+		.lost_peaks = h->lost_peaks,
 		.trace_taken = h->trace_taken,
 		.problem = problem_text(h->problem),
 	};

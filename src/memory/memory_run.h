@@ -79,6 +79,7 @@ struct memory_process {
 	uint64_t lost_frames;	 /* called too deep */
 	uint64_t lost_lines;	 /* outside of what their function said */
 	uint64_t lost_blocks;	 /* blocks that no room was for */
+	uint64_t lost_peaks;	 /* the peak within a line is only what ends of lines saw */
 	uint64_t trace_taken;	 /* the program traced its threads itself: lines are missing */
 	const char *problem;	 /* why nothing could be measured, NULL: it could */
 };

@@ -95,6 +95,59 @@ def test_allocated_bytes_are_exact(glim, python, tmp_path):
     assert sizes == [(block, block), (0, block), (-block, 0), (0, 0)]
 
 
+PASSING = """
+import _thread, subprocess, sys
+
+def passing(n):
+    len(bytearray(n << 20))
+    kept = bytearray(8 << 20)
+    len(bytearray(n << 20))
+    kept = None
+    return n
+
+def other():
+    [bytearray(24 << 20), ready.release(), go.acquire()] and None
+    over.release()
+
+def main():
+    ready.acquire()
+    passing(4)
+    go.release()
+    over.acquire()
+    passing(40)
+    kept = bytearray(100 << 20)
+    return subprocess.call([sys.executable, __file__, "32"])
+
+if sys.argv[1:]:
+    passing(int(sys.argv[1]))
+else:
+    ready, go, over = (_thread.allocate_lock() for i in range(3))
+    for lock in ready, go, over:
+        lock.acquire()
+    _thread.start_new_thread(other, ())
+    main()
+"""
+
+
+@pytest.mark.parametrize("python", [PYTHONS_3[0], PYTHONS_3[3]], ids=version)
+def test_the_peak_within_a_call(glim, python, tmp_path):
+    """Of resident memory; also when a second thread looks meanwhile, and in a child of a larger parent."""
+    first, *others = processes(mem(glim, "--peak-in-line", "--python", python, script(tmp_path, PASSING)))
+
+    (second,) = (p for p in others if p["command"].endswith(" 32"))
+
+    def near(line, mib):
+        return abs(line["peak"] - (mib << 20)) <= 512 * KIB
+
+    seen, child = lines(first), lines(second)
+    assert near(seen["passing", 5], 40) and near(seen["passing", 7], 40), seen
+    assert near(seen["passing", 6], 8) and near(seen["passing", 8], 0)
+    assert seen["main", 20]["peak"] >= 40 << 20 > seen["main", 20]["increment"]
+    assert seen["other", 12]["peak"] >= (24 << 20) - 512 * KIB
+    assert near(child["passing", 5], 32) and near(child["passing", 7], 32) and near(child["passing", 6], 8)
+    assert not first["remarks"] and not second["remarks"]
+
+
 HOLDERS = """
 kept = []
 

@@ -7,7 +7,7 @@ import pytest
 from memory import PYTHONS, PYTHONS_3, mem, processes, script, version
 
 OLD = next(p for p in PYTHONS_3 if version(p).startswith("3.8."))
-NEW = PYTHONS_3[-1]
+OTHER = PYTHONS_3[0]
 
 
 def number(python):
@@ -39,8 +39,8 @@ def test_a_script_of_no_python_is_told(glim, tmp_path, line, says):
 
 def test_an_interpreter_that_is_asked_for_comes_first(glim, tmp_path):
     path = script(tmp_path, f"#!{OLD}\nkept = 1\n")
-    (process,) = processes(mem(glim, "--python", number(NEW), path))
-    assert process["python"] == number(NEW)
+    (process,) = processes(mem(glim, "--python", number(OTHER), path))
+    assert process["python"] == number(OTHER)
     assert processes(mem(glim, script(tmp_path, "#!\nkept = 1\n")))
     assert "Python 1.1" in mem(glim, "--python", "1.1", path, expect=2).stderr
     assert "No such file" in mem(glim, tmp_path / "nothing.py", expect=2).stderr

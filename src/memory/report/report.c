@@ -68,6 +68,9 @@ bool report_remark(const struct memory_process *p, size_t i, struct buf *ret)
 		{p->lost_frames, "calls were too deep to be followed"},
 		{p->lost_lines, "lines were outside of their functions"},
 		{p->lost_blocks, "blocks are not among the holders: there was no room for more"},
+		{p->lost_peaks,
+		 "time the kernel did not reset its mark: the peak in a line is only what "
+		 "the ends of lines saw"},
 		{p->trace_taken, "times the program traced itself: lines are missing"},
 	};
 

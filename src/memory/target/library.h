@@ -2,12 +2,12 @@
  *
  * It comes by LD_PRELOAD into every process of the run and does nothing unless there is a Python.
  * Parts: store.c (the file that Glim reads), python.c (functions of the interpreter, and coming
- * into it), codes.c (which code is measured), lines.c (what lines add), trace.c and monitor.c (how
- * Python tells of lines), allocator.c (bytes given out and taken back), stacks.c (who holds them),
- * library.c (begin, fork, end). It is linked with nothing, so that glibc of any
- * age and musl can load it: what it calls is found in the program.
- * Threads: what the trace function touches is guarded by the GIL; the rest says so. Nothing here
- * ever ends the program, writes to its terminal, or changes errno. */
+ * into it), codes.c (which code is measured), lines.c (what lines add), resident.c (resident
+ * memory), trace.c and monitor.c (how Python tells of lines), allocator.c (bytes given out and
+ * taken back), stacks.c (who holds them), library.c (begin, fork, end). It is linked with nothing,
+ * so that glibc of any age and musl can load it: what it calls is found in the program. Threads:
+ * what the trace function touches is guarded by the GIL; the rest says so. Nothing here ever ends
+ * the program, writes to its terminal, or changes errno. */
 #ifndef GLIM_MEMORY_LIBRARY_H
 #define GLIM_MEMORY_LIBRARY_H
 
@@ -198,6 +198,12 @@ void allocator_forget(const void *p);
  */
 bool allocator_quiet(bool quiet);
 void allocator_fork(void);
+
+/* ---- resident.c ---- */
+
+/* Of the process. With the GIL. */
+struct amount resident_amount(void);
+void resident_fork(void);
 
 /* ---- stacks.c ---- */
 

@@ -3,15 +3,10 @@
  */
 #include "memory/target/library.h"
 
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
-
 enum {
 	PAGE = 4096,
 	MAX_DEPTH = 1 << 16,
 	SEARCH_DEPTH = 256, /* frames that may have gone without a word: greenlets */
-	HIGH_FD = 900,	    /* where a program rarely opens files of its own */
 };
 
 struct activation {
@@ -27,6 +22,7 @@ struct activation {
 	bool inner_loop;	      /* it is within a comprehension */
 };
 struct thread {
+	struct thread *older;	/* of all */
 	struct thread *next;	/* not in use */
 	struct activation *top; /* the first where no frame is */
 	size_t deepest;
@@ -34,63 +30,29 @@ struct thread {
 };
 
 static __thread struct thread *self;
+static struct thread *threads; /* all that there were at a time */
 static struct thread *unused_threads;
-static int statm = -1;
 
 /* ---- amounts ---- */
 
-static int open_statm(void)
+static inline int64_t larger(int64_t a, int64_t b)
 {
-	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	int high = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD) : -1;
-
-	if (high < 0)
-		return fd;
-	close(fd);
-	return high;
+	return a > b ? a : b;
 }
 
-/* The second number of "size resident ...". */
-static int64_t parse_statm(const char *p, const char *end)
+/* Resident memory is of all threads: so is what it was at most since any of them looked. */
+static __attribute__((noinline)) struct amount measure_resident(void)
 {
-	int64_t pages = 0;
+	struct amount m = resident_amount();
 
-	while (p < end && *p >= '0' && *p <= '9')
-		p++;
-	if (p >= end || *p++ != ' ')
-		return -1;
-	for (; p < end && *p >= '0' && *p <= '9'; p++)
-		pages = pages * 10 + (*p - '0');
-	return p < end && *p == ' ' ? pages : -1;
-}
-
-static __attribute__((noinline)) int64_t resident(void)
-{
-	static int64_t last;
-	char text[96];
-	ssize_t n = pread(statm, text, sizeof(text), 0);
-	int64_t pages = n > 0 ? parse_statm(text, text + n) : -1;
-
-	if (unlikely(pages < 0)) {
-		/* The program closed it. It is not ours to close, if it is another by now. */
-		statm = open_statm();
-		n = pread(statm, text, sizeof(text), 0);
-		pages = n > 0 ? parse_statm(text, text + n) : -1;
-		if (pages < 0)
-			return last;
-	}
-	last = (pages - store_pages) * PAGE;
-	return last;
+	for (struct thread *t = config.flags & MEMORY_PEAKS ? threads : NULL; t; t = t->older)
+		t->top->high = larger(t->top->high, m.high);
+	return m;
 }
 
 static inline struct amount measure(void)
 {
-	int64_t now;
-
-	if (likely(config.flags & MEMORY_ALLOCATED))
-		return allocator_amount();
-	now = resident();
-	return (struct amount){now, now, now};
+	return likely(config.flags & MEMORY_ALLOCATED) ? allocator_amount() : measure_resident();
 }
 
 static __attribute__((noinline)) void new_peak(const struct activation *a, int64_t most)
@@ -113,11 +75,6 @@ static inline void see_peak(const struct activation *a, const struct amount *m)
 }
 
 /* ---- activations ---- */
-
-static inline int64_t larger(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
 
 /* Does an activation below run the same line? Then what is added counts there. */
 static __attribute__((noinline)) bool runs_below(const struct thread *t, const struct activation *a)
@@ -245,8 +202,6 @@ static struct activation *find(struct thread *t, PyObject *key)
 
 static struct thread *make_current(void)
 {
-	if (statm < 0 && !(config.flags & MEMORY_ALLOCATED))
-		statm = open_statm();
 	if (unused_threads) {
 		self = unused_threads;
 		unused_threads = self->next;
@@ -254,8 +209,11 @@ static struct thread *make_current(void)
 	}
 	self = store_memory(sizeof(*self));
 	store_pages++;
-	if (self)
-		self->top = self->activations;
+	if (!self)
+		return NULL;
+	self->top = self->activations;
+	self->older = threads;
+	threads = self;
 	return self;
 }
 
@@ -370,7 +328,7 @@ void lines_fork(void)
 	struct thread *t = self;
 	struct amount m;
 
-	statm = -1;
+	resident_fork();
 	if (!t)
 		return;
 	m = measure();

@@ -28,6 +28,7 @@ enum {
 enum memory_flag {
 	MEMORY_ALLOCATED = 1, /* lines count allocated bytes */
 	MEMORY_BLOCKS = 2,    /* know the stack of each live block */
+	MEMORY_PEAKS = 4,     /* of resident memory within a line, also within one call */
 };
 /* FOLDER/config: what the library is to do. */
 struct memory_config_abi {
@@ -72,7 +73,7 @@ struct memory_header_abi {
 	uint32_t epoch;	     /* grows whenever that is passed */
 	uint32_t stacks;     /* nodes in all stack records */
 	uint64_t events;
-	uint64_t lost_functions, lost_frames, lost_lines, lost_blocks, trace_taken;
+	uint64_t lost_functions, lost_frames, lost_lines, lost_blocks, trace_taken, lost_peaks;
 	char command[512]; /* arguments, each with its 0 byte, cut where there are more */
 	char folder[MEMORY_MAX_TEXT]; /* the current one at the start */
 };
@@ -121,7 +122,7 @@ struct memory_stacks_abi {
 };
 
 _Static_assert(sizeof(struct memory_config_abi) == 4112, "shared");
-_Static_assert(sizeof(struct memory_header_abi) == 4768, "shared");
+_Static_assert(sizeof(struct memory_header_abi) == 4776, "shared");
 _Static_assert(sizeof(struct memory_function_abi) == 48, "shared");
 _Static_assert(sizeof(struct memory_line_abi) == 56, "shared");
 _Static_assert(sizeof(struct memory_stack_abi) == 48, "shared");

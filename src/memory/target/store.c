@@ -164,7 +164,7 @@ static void forget_numbers(void)
 	}
 	header->peak = header->usage = 0;
 	header->events = header->lost_frames = header->lost_lines = header->lost_blocks = 0;
-	header->trace_taken = 0;
+	header->trace_taken = header->lost_peaks = 0;
 }
 
 static bool copy(int fd)
