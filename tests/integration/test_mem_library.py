@@ -237,6 +237,7 @@ def test_children_have_files_of_their_own(glim, python, tmp_path):
     assert grown == [3, 4, 5, 6, 7]
     # The one that became another program is there twice, under one pid.
     first = found[0]["pid"]
+    assert f"process {first}: it became another program (exec)" in r.stderr
     assert [p["pid"] for p in found].count(first) == 2
     assert all(p["parent"] == first for p in found if p["pid"] != first and "child" in str(p["functions"]))
 

@@ -88,6 +88,15 @@ static bool any_line(const struct memory_run *run)
 	return !run->processes.len;
 }
 
+/* Processes are in the order of their start: did a later one go on under its number? */
+static bool became_another(const struct memory_run *run, size_t i)
+{
+	for (size_t k = i + 1; k < run->processes.len; k++)
+		if (run->processes.data[k].pid == run->processes.data[i].pid)
+			return true;
+	return false;
+}
+
 void memory_report_summary(const struct memory_run *run, const struct memory_report *how,
 			   struct buf *out)
 {
@@ -111,9 +120,10 @@ void memory_report_summary(const struct memory_run *run, const struct memory_rep
 		}
 		if (!p->end_ns && !p->watched) {
 			put_process_name(out, run, p);
-			buf_puts(out, "it ended without a word (killed, or became another "
-				      "program): what was "
-				      "measured until then is shown\n");
+			buf_printf(out, "it %s: what was measured until then is shown\n",
+				   became_another(run, i) ? "became another program (exec)"
+							  : "ended without a word (killed, or "
+							    "became another program)");
 		}
 	}
 	if (run->damaged)
