@@ -62,16 +62,18 @@ bool report_remark(const struct memory_process *p, size_t i, struct buf *ret)
 {
 	const struct {
 		uint64_t n;
-		const char *text;
+		const char *one, *more, *text;
 	} all[] = {
-		{p->lost_functions, "functions are not shown: there was no room for more"},
-		{p->lost_frames, "calls were too deep to be followed"},
-		{p->lost_lines, "lines were outside of their functions"},
-		{p->lost_blocks, "blocks are not among the holders: there was no room for more"},
-		{p->lost_peaks,
-		 "time the kernel did not reset its mark: the peak in a line is only what "
-		 "the ends of lines saw"},
-		{p->trace_taken, "times the program traced itself: lines are missing"},
+		{p->lost_functions, "function is", "functions are",
+		 "not shown: there was no room for more"},
+		{p->lost_frames, "call was", "calls were", "too deep to be followed"},
+		{p->lost_lines, "line was", "lines were", "outside of its function"},
+		{p->lost_blocks, "block is", "blocks are",
+		 "not among the holders: there was no room for more"},
+		{p->lost_peaks, "time", "times",
+		 "the kernel did not reset its mark: the peak in a line is only what the ends of "
+		 "lines saw"},
+		{p->trace_taken, "time", "times", "the program traced itself: lines are missing"},
 	};
 
 	ret->len = 0;
@@ -90,7 +92,8 @@ bool report_remark(const struct memory_process *p, size_t i, struct buf *ret)
 	for (size_t k = 0; k < ARRAY_SIZE(all); k++) {
 		if (!all[k].n || i--)
 			continue;
-		buf_printf(ret, "%llu %s", (unsigned long long)all[k].n, all[k].text);
+		buf_printf(ret, "%llu %s %s", (unsigned long long)all[k].n,
+			   all[k].n == 1 ? all[k].one : all[k].more, all[k].text);
 		return true;
 	}
 	return false;
