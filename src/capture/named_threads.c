@@ -54,11 +54,11 @@ static void read_names(struct named_threads *n)
 
 static void read_again(struct named_threads *n, bool for_new, int64_t now_ns)
 {
-	int64_t took = clock_mono_ns(), cost;
+	int64_t took = clock_thread_cpu_ns(), cost;
 
 	n->read_ns = now_ns;
 	read_names(n);
-	took = clock_mono_ns() - took;
+	took = clock_thread_cpu_ns() - took;
 	n->reads++;
 	n->took_ns += took;
 	cost = took * COST_SHARE;

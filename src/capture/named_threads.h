@@ -32,7 +32,7 @@ struct named_threads {
 	int64_t pause_ns;    /* until they may be read again for a thread that is new, */
 	int64_t believed_ns; /* and for those that are known */
 	uint64_t reads;	     /* how often that was */
-	int64_t took_ns;     /* what it took in all */
+	int64_t took_ns;     /* CPU time that it took in all */
 };
 /* pid is what threads are listed under; memory may be read by another number. */
 void named_threads_init(struct named_threads *n, pid_t pid, const struct memory *m,
