@@ -132,6 +132,7 @@ def parse():
     p.add_argument("--quick", action="store_true", help="one round, a third of the work")
     p.add_argument("--rounds", type=int, default=3, help="of each (3)")
     p.add_argument("--only", action="append", choices=[q.name for q in PROFILERS], help="this one; may be repeated")
+    p.add_argument("--kind", action="append", choices=list(WORK), help="this work only; may be repeated")
     p.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = p.parse_args()
     options.factor = 1.0
@@ -145,7 +146,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     profilers = [profiler for profiler in PROFILERS if not options.only or profiler.name in options.only]
     measured = {}
-    for kind in WORK:
+    for kind in options.kind or WORK:
         print("== measuring: " + kind, file=sys.stderr)
         measured[kind] = compare(profilers, kind, options)
     rows = rows_of(measured)

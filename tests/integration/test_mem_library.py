@@ -169,7 +169,7 @@ leaks()
 
 
 def stacks(process, which):
-    """The functions, outermost first, with bytes and blocks."""
+    """The functions, innermost first, with bytes and blocks."""
     found = {}
     for s in process[which]["stacks"]:
         path = tuple(f["function"] for f in s["stack"])
@@ -197,6 +197,60 @@ def test_holders_at_the_peak_and_leaks(glim, python, tmp_path):
     assert 0 <= peak["passes"] - 8000000 < 3000
     assert 0 <= leaks["leaks"] - 2000000 < 6000
     assert "passes" not in leaks
+
+
+UNWOUND = """
+import threading
+kept = []
+
+def leaf(n):
+    kept.append(bytearray(n))
+
+def draws():
+    try:
+        yield leaf(10000)
+    except ValueError:
+        leaf(20000)
+    yield
+
+def boom(n):
+    if n:
+        boom(n - 1)
+    raise ValueError
+
+def thrower():
+    g = draws()
+    next(g)
+    g.throw(ValueError())
+    leaf(30000)
+    g.close()
+    leaf(40000)
+
+def catches():
+    try:
+        boom(10)
+    except ValueError:
+        leaf(50000)
+
+thrower()
+catches()
+thread = threading.Thread(target=catches)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.parametrize("python", PYTHONS_3 + FETCHED, ids=version)
+def test_stacks_after_exceptions_generators_and_in_threads(glim, python, tmp_path):
+    (process,) = processes(mem(glim, "--leaks", "--python", python, script(tmp_path, UNWOUND)))
+    names = ("draws", "boom", "thrower", "catches", "leaf", "run")
+    found = {}
+    for stack, (size, _) in stacks(process, "leaks").items():
+        path = tuple(name for name in [name.split(".")[-1] for name in reversed(stack)] if name in names)
+        if path[-1:] == ("leaf",):
+            found[path] = found.get(path, 0) + size // 10000 * 10000
+    assert found == {("thrower", "draws", "leaf"): 30000, ("thrower", "leaf"): 70000, ("catches", "leaf"): 50000,
+                     ("run", "catches", "leaf"): 50000}
 
 
 CHILDREN = """

@@ -208,9 +208,13 @@ void resident_fork(void);
 /* ---- stacks.c ---- */
 
 bool stacks_init(void);
-/* Know the frames of this thread from now on; it ends, or is profiled by the program. With the GIL.
- */
-void stacks_begin(void);
+/* With the GIL, from here on. Know the frames of this thread from now on, by Python's profile
+ * function where nothing else tells of them; false where there is no room. */
+bool stacks_begin(bool by_profile);
+/* A frame of this thread begins, or goes on; it returns, or stops for a while. */
+void stacks_enter(PyObject *frame, struct code *c);
+void stacks_leave(PyObject *frame);
+/* The thread ends, or is profiled by the program. */
 void stacks_drop(void);
 /* A block of n bytes for who runs now; returns the node that holds it. Threads: any. */
 uint32_t stacks_give(size_t n);
@@ -245,7 +249,8 @@ void trace_begin(void);
 
 /* ---- monitor.c ---- */
 
-/* Measure the lines of all threads from now on; false where this version cannot. */
+/* Measure the lines of all threads from now on, or know their stacks with MEMORY_BLOCKS; false
+ * where this version cannot. */
 bool monitor_begin(void);
 
 #pragma GCC visibility pop

@@ -1,27 +1,11 @@
-/* Lines by sys.monitoring (PEP 669), from Python 3.12 on: only the code that is measured is slower,
- * and what the program itself traces does not matter. One event at a time says which code it is of;
- * the code stands for the frame, as the topmost of its activations is always the one that runs. */
+/* Lines and stacks by sys.monitoring (PEP 669), from Python 3.12 on: only the code that is measured
+ * is slower, no call of a C function is told, and what the program itself traces does not matter.
+ * Of lines: One event at a time says which code it is of; the code stands for the frame, as the
+ * topmost of its activations is always the one that runs. */
 #include "memory/target/library.h"
 
 enum { LAST_TOOL = 5, FIRST_TOOL = 3 /* 0 to 2 are for debuggers, coverage, profilers */ };
 enum { METHOD_FAST = 0x80 };
-
-/* X(name, function): events of sys.monitoring.events. */
-#define EVENTS(X)                                                                                  \
-	X(PY_START, on_start)                                                                      \
-	X(PY_RESUME, on_resume)                                                                    \
-	X(PY_RETURN, on_leave)                                                                     \
-	X(PY_YIELD, on_leave)                                                                      \
-	X(LINE, on_line)                                                                           \
-	X(JUMP, on_jump)                                                                           \
-	X(PY_UNWIND, on_unwind)                                                                    \
-	X(PY_THROW, on_throw)
-enum {
-#define X(name, function) AT_##name,
-	EVENTS(X)
-#undef X
-		EVENT_COUNT
-};
 
 static PyObject *disable;      /* returned: this place is of no interest */
 static PyObject *local_events; /* sys.monitoring.set_local_events */
@@ -119,11 +103,6 @@ static PyObject *on_start(PyObject *self, PyObject *const *arguments, intptr_t n
 	return nothing();
 }
 
-static PyObject *on_resume(PyObject *self, PyObject *const *arguments, intptr_t n)
-{
-	return on_start(self, arguments, n);
-}
-
 /* This one cannot be disabled. */
 static PyObject *on_throw(PyObject *self, PyObject *const *arguments, intptr_t n)
 {
@@ -141,11 +120,6 @@ static PyObject *on_leave(PyObject *self, PyObject *const *arguments, intptr_t n
 	forget(arguments[1]);
 	lines_leave(arguments[0]);
 	return nothing();
-}
-
-static PyObject *on_unwind(PyObject *self, PyObject *const *arguments, intptr_t n)
-{
-	return on_leave(self, arguments, n);
 }
 
 static PyObject *on_line(PyObject *self, PyObject *const *arguments, intptr_t n)
@@ -181,18 +155,63 @@ static PyObject *on_jump(PyObject *self, PyObject *const *arguments, intptr_t n)
 	return nothing();
 }
 
+/* ---- stacks ---- */
+
+/* The frame object is made for us, when it is asked for first. */
+static PyObject *running_frame(void)
+{
+	bool quiet = allocator_quiet(true);
+	PyObject *frame = python.PyEval_GetFrame();
+
+	allocator_quiet(quiet);
+	return frame;
+}
+
+static PyObject *on_stack_enter(PyObject *self, PyObject *const *arguments, intptr_t n)
+{
+	bool quiet = allocator_quiet(true);
+	struct code *c = codes_find(arguments[0]);
+
+	allocator_quiet(quiet);
+	stacks_enter(running_frame(), c);
+	return nothing();
+}
+
+static PyObject *on_stack_leave(PyObject *self, PyObject *const *arguments, intptr_t n)
+{
+	stacks_leave(running_frame());
+	return nothing();
+}
+
 /* ---- begin ---- */
 
-/* Of Include/methodobject.h */
-static struct method {
-	const char *name;
-	void *function;
-	int flags;
-	const char *doc;
-} methods[] = {
-#define X(name, function) {#name, function, METHOD_FAST, NULL},
-	EVENTS(X)
-#undef X
+/* An event of sys.monitoring.events. */
+struct event {
+	struct method { /* of Include/methodobject.h */
+		const char *name;
+		void *function;
+		int flags;
+		const char *doc;
+	} method;
+	bool local; /* only of code that is measured */
+};
+static struct event line_events[] = {
+	{{"PY_START", on_start, METHOD_FAST, NULL}, false},
+	{{"PY_RESUME", on_start, METHOD_FAST, NULL}, false},
+	{{"PY_THROW", on_throw, METHOD_FAST, NULL}, false},
+	{{"PY_UNWIND", on_leave, METHOD_FAST, NULL}, false},
+	{{"PY_RETURN", on_leave, METHOD_FAST, NULL}, true},
+	{{"PY_YIELD", on_leave, METHOD_FAST, NULL}, true},
+	{{"LINE", on_line, METHOD_FAST, NULL}, true},
+	{{"JUMP", on_jump, METHOD_FAST, NULL}, true},
+};
+static struct event stack_events[] = {
+	{{"PY_START", on_stack_enter, METHOD_FAST, NULL}, false},
+	{{"PY_RESUME", on_stack_enter, METHOD_FAST, NULL}, false},
+	{{"PY_THROW", on_stack_enter, METHOD_FAST, NULL}, false},
+	{{"PY_UNWIND", on_stack_leave, METHOD_FAST, NULL}, false},
+	{{"PY_RETURN", on_stack_leave, METHOD_FAST, NULL}, false},
+	{{"PY_YIELD", on_stack_leave, METHOD_FAST, NULL}, false},
 };
 
 static PyObject *claim_tool(PyObject *monitoring)
@@ -215,19 +234,19 @@ static PyObject *claim_tool(PyObject *monitoring)
 }
 
 /* Register a function for each event; returns which events are to be had of all code. */
-static long register_all(PyObject *monitoring, PyObject *events, PyObject *add)
+static long register_all(PyObject *names, PyObject *add, struct event *e, size_t n)
 {
 	long all = 0, measured = 0;
 
-	for (int i = 0; i < EVENT_COUNT; i++) {
-		long bit = python_number(events, methods[i].name, 0);
-		PyObject *function = python.PyCFunction_NewEx(&methods[i], NULL, NULL);
+	for (size_t i = 0; i < n; i++) {
+		long bit = python_number(names, e[i].method.name, 0);
+		PyObject *function = python.PyCFunction_NewEx(&e[i].method, NULL, NULL);
 		PyObject *result = call(add, held(tool), python.PyLong_FromLong(bit), function);
 
 		if (!result || !bit)
 			return 0;
 		python.Py_DecRef(result);
-		if (i == AT_LINE || i == AT_JUMP || i == AT_PY_RETURN || i == AT_PY_YIELD)
+		if (e[i].local)
 			measured |= bit;
 		else
 			all |= bit;
@@ -252,7 +271,12 @@ bool monitor_begin(void)
 	add = python.PyObject_GetAttrString(monitoring, "register_callback");
 	set = python.PyObject_GetAttrString(monitoring, "set_events");
 	if (tool && disable && local_events && events && add && set) {
-		all = register_all(monitoring, events, add);
+		if (config.flags & MEMORY_BLOCKS)
+			all = register_all(events, add, stack_events,
+					   sizeof(stack_events) / sizeof(*stack_events));
+		else
+			all = register_all(events, add, line_events,
+					   sizeof(line_events) / sizeof(*line_events));
 		if (all)
 			result = call(set, held(tool), python.PyLong_FromLong(all), NULL);
 	}

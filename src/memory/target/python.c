@@ -60,12 +60,12 @@ long python_number(PyObject *o, const char *attribute, long fallback)
 	return number;
 }
 
-static bool monitored; /* lines of all threads are */
+static bool monitored; /* all threads are, by monitor.c */
 
 static void begin(void)
 {
 	if (config.flags & MEMORY_BLOCKS)
-		stacks_begin();
+		stacks_begin(!monitored);
 	else if (!monitored)
 		trace_begin();
 }
@@ -238,7 +238,7 @@ static void add_functions(void)
 
 	if (builtins && function)
 		python.PyObject_SetAttrString(builtins, "profile", function);
-	if (config.flags & MEMORY_BLOCKS)
+	if (!monitored && config.flags & MEMORY_BLOCKS)
 		replace("sys", "setprofile", &setprofile);
 	else if (!monitored)
 		replace("sys", "settrace", &settrace);
@@ -327,7 +327,7 @@ static void start(void)
 	}
 	ask_for_end();
 	codes_init();
-	monitored = !(config.flags & MEMORY_BLOCKS) && monitor_begin();
+	monitored = monitor_begin();
 	add_functions();
 	python.PyErr_Restore(NULL, NULL, NULL);
 	header->state = MEMORY_TRACING;

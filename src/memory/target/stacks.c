@@ -1,6 +1,7 @@
 /* Which Python functions hold the live blocks, for --peak and --leaks.
  *
- * Each thread has the stack of its frames, kept by the events of Python's profile function. Only
+ * Each thread has the stack of its frames, kept by the events of Python's profile function, or of
+ * monitor.c. Only
  * when something is allocated its frames become nodes of one tree of (caller, function, line), and
  * mostly none has changed but the instruction of the topmost. A node counts what it holds. Who held
  * what at the peak: whenever the total passes the peak an epoch begins, and a node keeps what it
@@ -172,19 +173,14 @@ static uint32_t node_of(struct thread *t)
 	return node;
 }
 
-static void on_call(struct thread *t, PyObject *frame)
+static void push(struct thread *t, PyObject *frame, struct code *c)
 {
 	struct place *p = &t->places[t->depth];
-	struct code *c;
-	bool quiet;
 
 	if (unlikely(t->depth == MAX_DEPTH)) {
 		header->lost_frames++;
 		return;
 	}
-	quiet = allocator_quiet(true);
-	c = codes_of_frame(frame);
-	allocator_quiet(quiet);
 	if (p->code != c)
 		p->node = 0;
 	p->frame = frame;
@@ -194,7 +190,7 @@ static void on_call(struct thread *t, PyObject *frame)
 	t->depth++;
 }
 
-static void on_return(struct thread *t, PyObject *frame)
+static void pop(struct thread *t, PyObject *frame)
 {
 	size_t end = t->depth > SEARCH_DEPTH ? t->depth - SEARCH_DEPTH : 0, i = t->depth;
 
@@ -210,20 +206,35 @@ static void on_return(struct thread *t, PyObject *frame)
 
 static int profile(PyObject *object, PyObject *frame, int what, PyObject *argument)
 {
-	struct thread *t = self;
+	bool quiet;
+	struct code *c;
 
-	if (unlikely(!t))
-		return 0;
-	if (what == EVENT_CALL)
-		on_call(t, frame);
-	else if (what == EVENT_RETURN)
-		on_return(t, frame);
+	if (what == EVENT_CALL) {
+		quiet = allocator_quiet(true);
+		c = codes_of_frame(frame);
+		allocator_quiet(quiet);
+		stacks_enter(frame, c);
+	} else if (what == EVENT_RETURN) {
+		stacks_leave(frame);
+	}
 	return 0;
+}
+
+void stacks_enter(PyObject *frame, struct code *c)
+{
+	if (likely(self != NULL) || stacks_begin(false))
+		push(self, frame, c);
+}
+
+void stacks_leave(PyObject *frame)
+{
+	if (likely(self != NULL))
+		pop(self, frame);
 }
 
 /* ---- threads ---- */
 
-void stacks_begin(void)
+bool stacks_begin(bool by_profile)
 {
 	if (!self && unused_threads) {
 		self = unused_threads;
@@ -232,8 +243,9 @@ void stacks_begin(void)
 	} else if (!self) {
 		self = store_memory(sizeof(*self));
 	}
-	if (self)
+	if (self && by_profile)
 		python.PyEval_SetProfile(profile, NULL);
+	return self != NULL;
 }
 
 void stacks_drop(void)
