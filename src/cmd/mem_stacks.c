@@ -102,7 +102,7 @@ static void look_at_thread(struct mem_stacks *s, pid_t tid)
 	if (activity_read_faults(s->pid, tid, &state, &faults))
 		return;
 	/* What it touched before it was seen for the first time is of no look. */
-	t->new = t->faults &&faults > t->faults ? (double)(faults - t->faults) : 0;
+	t->new = t->faults ? (double)(MAX(faults, t->faults) - t->faults) : 0;
 	t->faults = MAX(faults, (uint64_t)1);
 	t->running = state == 'R';
 }
