@@ -294,6 +294,13 @@ static void correct_peak(const struct run_watch *w, struct run *r)
 	}
 }
 
+/* What one had, all of them had, also where nobody looked. */
+static void correct_together(struct run *r)
+{
+	if (r->together_rss >= 0 && !r->peak_at_most)
+		r->together_rss = MAX(r->together_rss, r->peak_rss);
+}
+
 int run_wait(struct run_watch *w, struct run *ret, struct err *e)
 {
 	struct run r = {.end_rss = RUN_UNKNOWN, .together_rss = RUN_UNKNOWN};
@@ -312,6 +319,7 @@ int run_wait(struct run_watch *w, struct run *ret, struct err *e)
 	if (code < 0)
 		return code;
 	correct_peak(w, &r);
+	correct_together(&r);
 	leave_out_fork(&w->before, &r);
 	r.wall_ns = wall_time(w, woken, &r);
 	if (r.end_rss >= 0)

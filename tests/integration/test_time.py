@@ -51,6 +51,7 @@ def test_a_program_of_which_all_is_known(glim):
     assert 64 << 20 <= d["peak_rss"] < 200 << 20
     if d["end_rss_age"] < 0.1:  # it has all of it for longer
         assert 64 << 20 <= d["end_rss"] <= d["together_rss"]
+    assert d["together_rss"] is None or d["together_rss"] >= d["peak_rss"]
     assert 5 << 20 <= d["bytes_written"] < 6 << 20
     assert d["minor_faults"] > (64 << 20) // (4096 * 512) and d["voluntary_switches"] >= 2
     waiting = d["waiting"]
