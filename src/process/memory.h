@@ -33,6 +33,12 @@ static inline int memory_read(const struct memory *m, uint64_t address, void *bu
 	return m->read(m, address, buf, n);
 }
 
+/* A pointer, or what else has 8 bytes. */
+static inline int memory_word(const struct memory *m, uint64_t address, uint64_t *ret)
+{
+	return memory_read(m, address, ret, sizeof(*ret));
+}
+
 static inline size_t memory_read_parts(const struct memory *m, const struct memory_part *parts,
 				       size_t n)
 {

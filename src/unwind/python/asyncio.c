@@ -39,11 +39,6 @@ static const struct task_layout *layout_of(uint32_t version)
 	return NULL;
 }
 
-static int read_word(const struct python_objects *o, uint64_t address, uint64_t *ret)
-{
-	return memory_read(o->memory, address, ret, sizeof(*ret));
-}
-
 void python_tasks_fini(struct python_tasks *t)
 {
 	for (size_t i = 0; i < t->all.len; i++)
@@ -94,13 +89,13 @@ static int read_c_task(const struct python_objects *o, const struct task_layout 
 	int r = memory_read(o->memory, t->address + l->state, &state, sizeof(state));
 
 	if (!r)
-		r = read_word(o, t->address + FUTURE_LOOP, &t->loop);
+		r = memory_word(o->memory, t->address + FUTURE_LOOP, &t->loop);
 	if (!r)
-		r = read_word(o, t->address + l->waiter, &t->waits_for);
+		r = memory_word(o->memory, t->address + l->waiter, &t->waits_for);
 	if (!r)
-		r = read_word(o, t->address + l->coroutine, &t->coroutine);
+		r = memory_word(o->memory, t->address + l->coroutine, &t->coroutine);
 	if (!r)
-		r = read_word(o, t->address + l->name, ret_name);
+		r = memory_word(o->memory, t->address + l->name, ret_name);
 	if (r < 0)
 		return r;
 	*ret_done = state != TASK_PENDING;
@@ -192,7 +187,7 @@ static void add_set(struct python_tasks *all, const struct python_objects *o, ui
 	for (int i = 0; i < n && all->all.len < MAX_TASKS; i++) {
 		uint64_t task = elements[i];
 
-		if (weak && read_word(o, task + WEAKREF_OBJECT, &task))
+		if (weak && memory_word(o->memory, task + WEAKREF_OBJECT, &task))
 			continue;
 		add_task(all, o, task);
 	}
@@ -250,7 +245,7 @@ static void add_callbacks(const struct python_objects *o, uint64_t list, struct 
 		return;
 	n = python_elements(o, &object, pairs, MAX_CALLBACKS, &total);
 	for (int i = 0; i < n; i++)
-		if (!read_word(o, pairs[i] + o->layout->tuple_items, &c->found[c->n]))
+		if (!memory_word(o->memory, pairs[i] + o->layout->tuple_items, &c->found[c->n]))
 			c->n++;
 }
 
@@ -265,9 +260,9 @@ static void read_callbacks(const struct python_objects *o, uint64_t future, stru
 		add_callbacks(o, list, c);
 		return;
 	}
-	if (!read_word(o, future + FUTURE_CALLBACK, &first) && first)
+	if (!memory_word(o->memory, future + FUTURE_CALLBACK, &first) && first)
 		c->found[c->n++] = first;
-	if (!read_word(o, future + FUTURE_CALLBACKS, &list))
+	if (!memory_word(o->memory, future + FUTURE_CALLBACKS, &list))
 		add_callbacks(o, list, c);
 }
 
@@ -286,7 +281,7 @@ static uint64_t woken_by(const struct python_objects *o, uint64_t callback)
 	if (!wrapper && object.kind != PYTHON_METHOD &&
 	    strcmp(object.name, "builtin_function_or_method"))
 		return 0;
-	if (read_word(o, callback + (wrapper ? WRAPPER_TASK : METHOD_SELF), &self) ||
+	if (memory_word(o->memory, callback + (wrapper ? WRAPPER_TASK : METHOD_SELF), &self) ||
 	    python_task_read(o, self, &task))
 		return 0;
 	return self;
@@ -310,12 +305,12 @@ static uint64_t by_held(struct climb *up, uint64_t holder, bool cells)
 	struct python_object object;
 	int n;
 
-	if (read_word(o, holder, &tuple) || !tuple || python_object_read(o, tuple, &object) ||
-	    object.kind != PYTHON_TUPLE)
+	if (memory_word(o->memory, holder, &tuple) || !tuple ||
+	    python_object_read(o, tuple, &object) || object.kind != PYTHON_TUPLE)
 		return 0;
 	n = python_elements(o, &object, held, MAX_CELLS, &total);
 	for (int i = 0; i < n && !found; i++) {
-		if (cells && read_word(o, held[i] + o->layout->cell_value, &held[i]))
+		if (cells && memory_word(o->memory, held[i] + o->layout->cell_value, &held[i]))
 			continue;
 		if (!python_object_read(o, held[i], &object) && strstr(object.name, "Future"))
 			found = by_future(up, held[i]);
@@ -337,7 +332,7 @@ static uint64_t by_callback(struct climb *up, uint64_t callback)
 	if (!strcmp(object.name, "partial"))
 		return by_held(up, callback + PARTIAL_ARGS, false);
 	/* Lib/asyncio/taskgroups.py: TaskGroup._on_task_done */
-	if (object.kind != PYTHON_METHOD || read_word(o, callback + METHOD_SELF, &self) ||
+	if (object.kind != PYTHON_METHOD || memory_word(o->memory, callback + METHOD_SELF, &self) ||
 	    python_attribute(o, self, "_parent_task", &found) || python_task_read(o, found, &task))
 		return 0;
 	return found;

@@ -29,11 +29,6 @@ static const struct generator_layout *layout_of(uint32_t version)
 	return NULL;
 }
 
-static int read_word(const struct python_objects *o, uint64_t address, uint64_t *ret)
-{
-	return memory_read(o->memory, address, ret, sizeof(*ret));
-}
-
 /* The object on top of a suspended frame's stack: what is awaited. 0: the frame runs, or its stack
  * is empty. */
 static int stack_top(const struct python_objects *o, const struct generator_layout *g,
@@ -45,8 +40,8 @@ static int stack_top(const struct python_objects *o, const struct generator_layo
 
 	*ret = 0;
 	if (!g->inside && !g->values) {
-		r = read_word(o, frame + g->stack_top, &at);
-		return r < 0 || !at ? r : read_word(o, at - 8, ret);
+		r = memory_word(o->memory, frame + g->stack_top, &at);
+		return r < 0 || !at ? r : memory_word(o->memory, at - 8, ret);
 	}
 	r = memory_read(o->memory, frame + g->stack_top, &n, sizeof(n));
 	if (r < 0 || n <= 0)
@@ -54,8 +49,8 @@ static int stack_top(const struct python_objects *o, const struct generator_layo
 	if (n > MAX_STACK)
 		return -EINVAL;
 	at = frame + o->layout->frame_locals;
-	r = g->values ? read_word(o, frame + g->values, &at) : 0;
-	return r < 0 ? r : read_word(o, at + (uint64_t)(n - 1) * 8, ret);
+	r = g->values ? memory_word(o->memory, frame + g->values, &at) : 0;
+	return r < 0 ? r : memory_word(o->memory, at + (uint64_t)(n - 1) * 8, ret);
 }
 
 static int read_frame(const struct python_objects *o, const struct python_layout *l, uint64_t frame,
@@ -63,10 +58,10 @@ static int read_frame(const struct python_objects *o, const struct python_layout
 {
 	uint32_t words[PYTHON_CODE_WORDS], lasti;
 	uint64_t code, instruction;
-	int r = read_word(o, frame + l->frame_code, &code);
+	int r = memory_word(o->memory, frame + l->frame_code, &code);
 
 	if (!r)
-		r = read_word(o, frame + l->frame_instruction, &instruction);
+		r = memory_word(o->memory, frame + l->frame_instruction, &instruction);
 	if (!r)
 		r = memory_read(o->memory, code + l->code_flags, words, sizeof(words));
 	if (r < 0)
@@ -116,7 +111,7 @@ static int unwrap(const struct python_objects *o, uint64_t *address, bool *ret_c
 			wrapped |= !strcmp(object.name, wrappers[k]);
 		if (r < 0 || !wrapped)
 			return r;
-		r = read_word(o, *address + FIRST_FIELD, address);
+		r = memory_word(o->memory, *address + FIRST_FIELD, address);
 		if (r < 0)
 			return r;
 	}
@@ -135,7 +130,7 @@ int python_coroutine_frame(const struct python_objects *o, uint64_t address, uin
 	if (!coroutine)
 		return -EINVAL;
 	frame = address + g->frame;
-	r = g->inside ? 0 : read_word(o, frame, &frame);
+	r = g->inside ? 0 : memory_word(o->memory, frame, &frame);
 	if (r < 0 || !frame)
 		return r < 0 ? r : -EINVAL;
 	*ret_frame = frame;

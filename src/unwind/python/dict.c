@@ -14,11 +14,6 @@ enum {
 	KEYS_BYTES = 48,
 };
 
-static int read_word(const struct python_objects *o, uint64_t address, uint64_t *ret)
-{
-	return memory_read(o->memory, address, ret, sizeof(*ret));
-}
-
 /* Objects/dict-common.h, Include/internal/pycore_dict.h: struct _dictkeysobject */
 static int open_keys(const struct python_objects *o, uint64_t keys, struct python_dict *d)
 {
@@ -59,12 +54,12 @@ static int open_table(const struct python_objects *o, uint64_t address, struct p
 {
 	struct python_dict d = {.entry_size = 24, .key_at = 8};
 	uint64_t mask;
-	int r = read_word(o, address + o->layout->dict_mask, &mask);
+	int r = memory_word(o->memory, address + o->layout->dict_mask, &mask);
 
 	if (!r)
-		r = read_word(o, address + o->layout->dict_table, &d.entries);
+		r = memory_word(o->memory, address + o->layout->dict_table, &d.entries);
 	if (!r)
-		r = read_word(o, address + o->layout->dict_used, &d.used);
+		r = memory_word(o->memory, address + o->layout->dict_used, &d.used);
 	if (r < 0)
 		return r;
 	if (mask >= MAX_ENTRIES || d.used > mask + 1)
@@ -82,11 +77,11 @@ int python_dict_open(const struct python_objects *o, uint64_t address, struct py
 
 	if (o->layout->dict_style == PYTHON_DICT_TABLE)
 		return open_table(o, address, ret);
-	r = read_word(o, address + o->layout->dict_keys, &keys);
+	r = memory_word(o->memory, address + o->layout->dict_keys, &keys);
 	if (!r)
-		r = read_word(o, address + o->layout->dict_values, &d.values);
+		r = memory_word(o->memory, address + o->layout->dict_values, &d.values);
 	if (!r)
-		r = read_word(o, address + o->layout->dict_used, &d.used);
+		r = memory_word(o->memory, address + o->layout->dict_used, &d.used);
 	if (!r)
 		r = open_keys(o, keys, &d);
 	if (r < 0)
@@ -105,7 +100,7 @@ static int open_values(const struct python_objects *o, const struct python_objec
 {
 	struct python_dict d = {.values = values + o->layout->values_first};
 	uint64_t keys;
-	int r = read_word(o, object->type + o->layout->type_keys, &keys);
+	int r = memory_word(o->memory, object->type + o->layout->type_keys, &keys);
 
 	if (!r)
 		r = keys ? open_keys(o, keys, &d) : -ENOENT;
@@ -122,7 +117,7 @@ static int open_inline(const struct python_objects *o, const struct python_objec
 	enum { VALID = 3 }; /* Include/internal/pycore_dict.h: capacity, size, embedded, valid */
 	uint64_t values;
 	uint8_t header[8];
-	int r = read_word(o, object->type + o->layout->type_basicsize, &values);
+	int r = memory_word(o->memory, object->type + o->layout->type_basicsize, &values);
 
 	if (r < 0)
 		return r;
@@ -143,11 +138,11 @@ static int open_managed(const struct python_objects *o, const struct python_obje
 	int r;
 
 	if (style == PYTHON_TWO_POINTERS) {
-		r = read_word(o, object->address + MANAGED_VALUES, &at);
+		r = memory_word(o->memory, object->address + MANAGED_VALUES, &at);
 		if (r < 0 || at)
 			return r < 0 ? r : open_values(o, object, at, ret);
 	}
-	r = read_word(o, object->address + MANAGED_DICT, &at);
+	r = memory_word(o->memory, object->address + MANAGED_DICT, &at);
 	if (r < 0)
 		return r;
 	if (style == PYTHON_TAGGED_POINTER && (at & 1))
@@ -168,13 +163,13 @@ int python_attributes_open(const struct python_objects *o, const struct python_o
 	if (o->layout->attribute_style != PYTHON_DICT_POINTER &&
 	    (object->flags & TYPE_MANAGED_DICT))
 		return open_managed(o, object, ret);
-	r = read_word(o, object->type + o->layout->type_dict_offset, &offset);
+	r = memory_word(o->memory, object->type + o->layout->type_dict_offset, &offset);
 	if (r < 0)
 		return r;
 	/* Negative ones, of objects whose size varies, are counted from the end. */
 	if (!offset || offset > UINT16_MAX)
 		return -ENOENT;
-	r = read_word(o, object->address + offset, &dict);
+	r = memory_word(o->memory, object->address + offset, &dict);
 	if (r < 0)
 		return r;
 	return dict ? python_dict_open(o, dict, ret) : -ENOENT;
@@ -287,7 +282,7 @@ int python_module_dict(const struct python_objects *o, uint64_t interpreter, con
 {
 	struct python_object self;
 	uint64_t modules, found;
-	int r = read_word(o, interpreter + o->layout->interpreter_modules, &modules);
+	int r = memory_word(o->memory, interpreter + o->layout->interpreter_modules, &modules);
 
 	if (!r)
 		r = python_object_read(o, modules, &self);
@@ -299,5 +294,5 @@ int python_module_dict(const struct python_objects *o, uint64_t interpreter, con
 		r = python_object_read(o, found, &self);
 	if (!r && self.kind != PYTHON_MODULE)
 		r = -EINVAL;
-	return r < 0 ? r : read_word(o, found + o->layout->module_dict, ret);
+	return r < 0 ? r : memory_word(o->memory, found + o->layout->module_dict, ret);
 }

@@ -47,11 +47,6 @@ struct search {
 	VEC(struct item) items;
 };
 
-static int read_word(const struct python_functions *f, uint64_t address, uint64_t *ret)
-{
-	return memory_read(f->objects.memory, address, ret, sizeof(*ret));
-}
-
 int python_functions_init(struct python_functions *f, const struct memory *m,
 			  const struct python *py)
 {
@@ -110,8 +105,8 @@ static enum python_holder holder_at(struct python_functions *f, uint64_t address
 		return HOLDER_NOTHING;
 	holder = holder_of(&o);
 	if (holder == HOLDER_OTHER &&
-	    (read_word(f, type + f->objects.layout->type_dict_offset, &dict) || !dict ||
-	     dict > TYPE_DICT_OFFSET_MAX))
+	    (memory_word(f->objects.memory, type + f->objects.layout->type_dict_offset, &dict) ||
+	     !dict || dict > TYPE_DICT_OFFSET_MAX))
 		holder = HOLDER_NOTHING;
 	map64_set(&f->types, type, holder);
 	return holder;
@@ -163,7 +158,7 @@ static void push_closure(struct search *s, uint64_t tuple, const struct item *fr
 	int n = tuple ? python_elements(&s->f->objects, &cells, each, MAX_CELLS, &total) : 0;
 
 	for (int i = 0; i < n; i++)
-		if (!read_word(s->f, each[i] + l->cell_value, &value))
+		if (!memory_word(s->f->objects.memory, each[i] + l->cell_value, &value))
 			push_inside(s, value, from);
 }
 
@@ -177,8 +172,8 @@ static void take_function(struct search *s, const struct item *item)
 	uint64_t closure;
 	uint8_t code[CODE_BYTES];
 
-	if (read_word(f, item->address + l->code, &new.code) ||
-	    read_word(f, item->address + l->closure, &closure) ||
+	if (memory_word(f->objects.memory, item->address + l->code, &new.code) ||
+	    memory_word(f->objects.memory, item->address + l->closure, &closure) ||
 	    memory_read(f->objects.memory, new.code, code, sizeof(code)))
 		return;
 	new.file = python_functions_file(f, byte_u64(code + l->file));
@@ -207,9 +202,11 @@ static void take_class(struct search *s, const struct item *item, size_t dict_at
 	if (map64_get(&f->seen, item->address))
 		return;
 	map64_set(&f->seen, item->address, 1);
-	if (!old && read_word(f, item->address + f->objects.layout->type_flags, &flags))
+	if (!old &&
+	    memory_word(f->objects.memory, item->address + f->objects.layout->type_flags, &flags))
 		return;
-	if (!(flags & TYPE_OF_PYTHON) || read_word(f, item->address + dict_at, &dict))
+	if (!(flags & TYPE_OF_PYTHON) ||
+	    memory_word(f->objects.memory, item->address + dict_at, &dict))
 		return;
 	inside.owner = item->address;
 	push_namespace(s, dict, &inside);
@@ -232,7 +229,8 @@ static void take(struct search *s, const struct item *item)
 	uint64_t type, inside;
 	enum python_holder holder;
 
-	if (read_word(s->f, item->address + s->f->objects.layout->object_type, &type))
+	if (memory_word(s->f->objects.memory, item->address + s->f->objects.layout->object_type,
+			&type))
 		return;
 	holder = holder_at(s->f, item->address, type);
 	if (holder == HOLDER_FUNCTION)
@@ -246,7 +244,7 @@ static void take(struct search *s, const struct item *item)
 	if (holder != HOLDER_METHOD && holder != HOLDER_PROPERTY)
 		return;
 	for (size_t i = 0; i < (holder == HOLDER_METHOD ? 1 : ACCESSORS); i++)
-		if (!read_word(s->f, item->address + WRAPPED + i * 8, &inside))
+		if (!memory_word(s->f->objects.memory, item->address + WRAPPED + i * 8, &inside))
 			push_inside(s, inside, item);
 }
 
@@ -291,9 +289,10 @@ static void add_module(struct python_functions *f, uint64_t name, uint64_t modul
 	const char *dot;
 	int64_t n;
 
-	if (read_word(f, module + f->objects.layout->object_type, &type) ||
+	if (memory_word(f->objects.memory, module + f->objects.layout->object_type, &type) ||
 	    holder_at(f, module, type) != HOLDER_MODULE ||
-	    read_word(f, module + f->objects.layout->module_dict, &new.dict) || !new.dict)
+	    memory_word(f->objects.memory, module + f->objects.layout->module_dict, &new.dict) ||
+	    !new.dict)
 		return;
 	n = f->layout->qualname ? python_str(&f->objects, name, MAX_NAME, &text)
 				: python_bytes(&f->objects, name, MAX_NAME, &text);
@@ -310,7 +309,8 @@ static int open_modules(const struct python_functions *f, uint64_t interpreter,
 			struct python_dict *ret)
 {
 	uint64_t dict;
-	int r = read_word(f, interpreter + f->objects.layout->interpreter_modules, &dict);
+	int r = memory_word(f->objects.memory, interpreter + f->objects.layout->interpreter_modules,
+			    &dict);
 
 	return r < 0 ? r : python_dict_open(&f->objects, dict, ret);
 }
@@ -322,8 +322,9 @@ static void list_modules(struct python_functions *f)
 	struct python_dict d;
 	size_t n = 0;
 
-	for (int r = read_word(f, f->interpreters, &at); !r && at && n < MAX_INTERPRETERS;
-	     r = read_word(f, at + f->interpreter_next, &at)) {
+	for (int r = memory_word(f->objects.memory, f->interpreters, &at);
+	     !r && at && n < MAX_INTERPRETERS;
+	     r = memory_word(f->objects.memory, at + f->interpreter_next, &at)) {
 		interpreters[n++] = at;
 		used += open_modules(f, at, &d) ? 0 : d.used;
 	}
@@ -396,8 +397,9 @@ const struct python_function *python_functions_find(const struct python_function
 		uint64_t type, now;
 
 		if (found->code != code ||
-		    read_word(f, found->address + f->objects.layout->object_type, &type) ||
-		    read_word(f, found->address + f->layout->code, &now))
+		    memory_word(f->objects.memory, found->address + f->objects.layout->object_type,
+				&type) ||
+		    memory_word(f->objects.memory, found->address + f->layout->code, &now))
 			continue;
 		holder = map64_get(&f->types, type);
 		if (holder && *holder == HOLDER_FUNCTION && now == code)

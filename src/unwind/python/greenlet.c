@@ -38,11 +38,6 @@ struct parts {
 enum { MAX_WORDS_BEHIND = 12, PARENT_BEHIND = 16, THREAD_BEHIND = 8 };
 #define STACK_STOP_OF_MAIN UINT64_MAX
 
-static int read_word(const struct python_objects *o, uint64_t address, uint64_t *ret)
-{
-	return memory_read(o->memory, address, ret, sizeof(*ret));
-}
-
 /* ---- one greenlet ---- */
 
 /* Is there a word behind the state that names the greenlet itself? */
@@ -52,7 +47,7 @@ static bool has_self_behind(const struct python_objects *o, uint64_t greenlet,
 	uint64_t word;
 
 	for (uint64_t i = 0; i < MAX_WORDS_BEHIND; i++)
-		if (!read_word(o, p->at + p->behind + i * 8, &word) && word == greenlet)
+		if (!memory_word(o->memory, p->at + p->behind + i * 8, &word) && word == greenlet)
 			return true;
 	return false;
 }
@@ -63,12 +58,12 @@ static int read_parts(const struct python_objects *o, uint64_t greenlet, struct 
 	uint64_t offset = python_minor(o->version) < 0x030b ? STATE_TO_310 : STATE_FROM_311;
 	struct parts p = {};
 	uint64_t self;
-	int r = read_word(o, greenlet + GREENLET_IMPLEMENTATION, &p.at);
+	int r = memory_word(o->memory, greenlet + GREENLET_IMPLEMENTATION, &p.at);
 
 	if (!r && (!p.at || p.at % 8))
 		r = -EINVAL;
 	if (!r)
-		r = read_word(o, p.at + IMPLEMENTATION_SELF, &self);
+		r = memory_word(o->memory, p.at + IMPLEMENTATION_SELF, &self);
 	if (r < 0)
 		return r;
 	p.self_behind = self != greenlet;
@@ -97,7 +92,7 @@ static uint64_t find_link(const struct python_objects *o, const struct parts *p)
 	uint64_t word;
 
 	for (uint64_t i = 0; i < MAX_WORDS_BEHIND; i++)
-		if (!read_word(o, p->at + p->behind + i * 8, &word) && is_main(o, word))
+		if (!memory_word(o->memory, p->at + p->behind + i * 8, &word) && is_main(o, word))
 			return p->behind + i * 8;
 	return 0;
 }
@@ -109,7 +104,7 @@ static char *read_name(const struct python_objects *o, const struct python_green
 	uint64_t dict, at;
 
 	/* gevent keeps a name there when it was given one. */
-	if (!read_word(o, g->address + GREENLET_DICT, &dict) && dict &&
+	if (!memory_word(o->memory, g->address + GREENLET_DICT, &dict) && dict &&
 	    !python_dict_find(o, dict, "name", &at) && !python_object_read(o, at, &object) &&
 	    object.kind == PYTHON_STR && python_str(o, at, MAX_NAME, &name) > 0)
 		return mem_strdup(buf_cstr(&name));
@@ -138,7 +133,7 @@ static bool derives(const struct search *s, uint64_t type)
 	for (int i = 0; i < MAX_BASES && type; i++) {
 		if (type == s->type)
 			return true;
-		if (type % 8 || read_word(s->o, type + TYPE_BASE, &type))
+		if (type % 8 || memory_word(s->o->memory, type + TYPE_BASE, &type))
 			return false;
 	}
 	return false;
@@ -207,7 +202,7 @@ static bool thread_lives(const struct search *s, uint64_t main)
 	uint64_t thread;
 
 	return read_parts(s->o, main, &p) ||
-	       read_word(s->o, link_at(s, &p) + THREAD_BEHIND, &thread) || thread;
+	       memory_word(s->o->memory, link_at(s, &p) + THREAD_BEHIND, &thread) || thread;
 }
 
 /* What needs to know where links are. False: its thread ended, and with it what it could do. */
@@ -217,9 +212,9 @@ static bool link_one(const struct search *s, struct python_greenlet *g)
 
 	if (!s->link || read_parts(s->o, g->address, &p))
 		return true;
-	if (read_word(s->o, link_at(s, &p), &g->main))
+	if (memory_word(s->o->memory, link_at(s, &p), &g->main))
 		g->main = 0;
-	if (!g->is_main && read_word(s->o, link_at(s, &p) + PARENT_BEHIND, &g->parent))
+	if (!g->is_main && memory_word(s->o->memory, link_at(s, &p) + PARENT_BEHIND, &g->parent))
 		g->parent = 0;
 	return !g->main || thread_lives(s, g->main);
 }
@@ -346,7 +341,7 @@ static int frames_once(const struct python_objects *o, const struct python *py, 
 		return r;
 	frame = before.state.top_frame;
 	if (py->process.layout.style != PYTHON_EACH_FRAME)
-		r = read_word(o, frame + FRAME_OBJECT_FRAME, &frame);
+		r = memory_word(o->memory, frame + FRAME_OBJECT_FRAME, &frame);
 	if (r < 0)
 		return r;
 	m.state = before.state;

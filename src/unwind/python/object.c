@@ -35,11 +35,6 @@ int python_text_objects_init(struct python_objects *o, const struct memory *m, u
 	return objects_init(o, m, version, python_text_object_layout_of(version, free_threaded));
 }
 
-static int read_word(const struct python_objects *o, uint64_t address, uint64_t *ret)
-{
-	return memory_read(o->memory, address, ret, sizeof(*ret));
-}
-
 /* Text of C that ends within max bytes; the pages behind it need not be there. */
 static int read_text(const struct python_objects *o, uint64_t address, char *ret, size_t max)
 {
@@ -123,7 +118,7 @@ int python_object_read(const struct python_objects *o, uint64_t address, struct 
 
 	if (!address || address % 8)
 		return -EINVAL;
-	r = read_word(o, address + o->layout->object_type, &object.type);
+	r = memory_word(o->memory, address + o->layout->object_type, &object.type);
 	if (!r)
 		r = read_type(o, object.type, &object.flags, object.name);
 	if (r < 0)
@@ -141,7 +136,7 @@ int python_int_digits(const struct python_objects *o, uint64_t address, uint32_t
 	enum { SIGN_MASK = 3, SIGN_ZERO = 1, SIGN_NEGATIVE = 2, SIZE_SHIFT = 3 };
 	uint64_t size;
 	bool negative;
-	int r = read_word(o, address + o->layout->object_size, &size);
+	int r = memory_word(o->memory, address + o->layout->object_size, &size);
 
 	if (r < 0)
 		return r;
@@ -229,7 +224,7 @@ int64_t python_str(const struct python_objects *o, uint64_t address, size_t max,
 	at = address + (state & STATE_ASCII ? l->ascii_data : l->wide_data);
 	/* An instance of a subclass has its text elsewhere. */
 	if (!(state & STATE_COMPACT)) {
-		r = read_word(o, address + l->wide_data, &at);
+		r = memory_word(o->memory, address + l->wide_data, &at);
 		if (r < 0)
 			return r;
 	}
@@ -245,7 +240,7 @@ int64_t python_str(const struct python_objects *o, uint64_t address, size_t max,
 int64_t python_bytes(const struct python_objects *o, uint64_t address, size_t max, struct buf *out)
 {
 	uint64_t size;
-	int r = read_word(o, address + o->layout->object_size, &size);
+	int r = memory_word(o->memory, address + o->layout->object_size, &size);
 
 	if (r < 0)
 		return r;
@@ -271,12 +266,12 @@ static int set_elements(const struct python_objects *o, uint64_t address, uint64
 	/* Include/setobject.h: setentry {key, hash}; fill, used and mask stand together. */
 	uint64_t slots[SLOTS][2], mask, used, table;
 	size_t n = 0;
-	int r = read_word(o, address + o->layout->set_mask, &mask);
+	int r = memory_word(o->memory, address + o->layout->set_mask, &mask);
 
 	if (!r)
-		r = read_word(o, address + o->layout->set_mask - 8, &used);
+		r = memory_word(o->memory, address + o->layout->set_mask - 8, &used);
 	if (!r)
-		r = read_word(o, address + o->layout->set_table, &table);
+		r = memory_word(o->memory, address + o->layout->set_table, &table);
 	if (r < 0)
 		return r;
 	if (mask > MAX_SIZE || used > mask)
@@ -308,14 +303,14 @@ int python_elements(const struct python_objects *o, const struct python_object *
 		return set_elements(o, object->address, ret, max, ret_total);
 	if (object->kind != PYTHON_LIST && object->kind != PYTHON_TUPLE)
 		return -EINVAL;
-	r = read_word(o, object->address + o->layout->object_size, &size);
+	r = memory_word(o->memory, object->address + o->layout->object_size, &size);
 	if (r < 0)
 		return r;
 	if (size > MAX_SIZE)
 		return -EINVAL;
 	at = object->address + o->layout->tuple_items;
 	if (object->kind == PYTHON_LIST && size) {
-		r = read_word(o, object->address + o->layout->list_items, &at);
+		r = memory_word(o->memory, object->address + o->layout->list_items, &at);
 		if (r < 0)
 			return r;
 	}
