@@ -421,6 +421,11 @@ static void capture_close_p(struct capture **c)
 	capture_close(*c);
 }
 
+void capture_go_first(void)
+{
+	setpriority(PRIO_PROCESS, 0, NICE);
+}
+
 int capture_open(const struct capture_config *cfg, struct capture **ret, struct err *e)
 {
 	cleanup(capture_close_p) struct capture *c = mem_calloc(1, sizeof(*c));
@@ -436,7 +441,7 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 
 	c->cfg = *cfg;
 	c->timer_fd = c->epoll_fd = -1;
-	setpriority(PRIO_PROCESS, 0, NICE);
+	capture_go_first();
 	if (cfg->engine == CAPTURE_READER) {
 		r = reader_open(cfg, &c->reader, e);
 		if (!r)

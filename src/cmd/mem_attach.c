@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/io.h"
+#include "capture/capture.h"
 #include "cmd/mem_stacks.h"
 #include "memory/memory_watch.h"
 #include "process/usage.h"
@@ -16,7 +17,8 @@
 
 enum {
 	MAX_COMMAND = 1 << 20,
-	HEAP_SHARE = 50, /* looking at the allocator takes one part of this of a CPU at most */
+	HEAP_SHARE = 50,   /* looking at the allocator takes one part of this of a CPU at most */
+	FAULTS_SHARE = 10, /* looks because of page faults, the same */
 };
 
 static const int64_t first_retry_ns = NSEC_PER_SEC / 100, last_retry_ns = 8LL * NSEC_PER_SEC;
@@ -30,6 +32,7 @@ struct attached {
 	struct python_pymalloc heap;
 	char *folder; /* that it is in */
 	int64_t heap_due_ns;
+	int64_t faults_due_ns;		     /* when page faults lead to a look again */
 	int64_t retry_due_ns, retry_wait_ns; /* when Python is looked for again */
 	/* Since the last point of the timeline: the most that was seen. */
 	int64_t resident, allocated;
@@ -81,8 +84,8 @@ static void look_for_python(struct attached *a, int64_t now)
 						    &s->target->python, &a->heap, &a->no_heap);
 }
 
-/* False: it has no memory any more. */
-static bool look(struct attached *a, bool last)
+/* just_taken: a thread took memory a moment ago. False: it has no memory any more. */
+static bool look(struct attached *a, bool just_taken, bool last)
 {
 	int64_t now = clock_mono_ns(), resident, allocated;
 
@@ -97,31 +100,64 @@ static bool look(struct attached *a, bool last)
 	allocated = look_at_heap(a, clock_mono_ns());
 	if (a->has_stacks)
 		memory_growth_look(&a->growth, a->o->allocated ? allocated : resident,
-				   (uint64_t)clock_real_ns());
+				   (uint64_t)clock_real_ns(), just_taken && !a->o->allocated);
 	keep_point(a, resident, allocated, now, last);
 	return true;
 }
 
-/* Looks come at random moments, so that nothing in step with them is missed. */
-static void watch(struct attached *a, int ended)
+/* Wait until then, or until page faults are told, when they may lead to a look. True: it ended, or
+ * is to end. */
+static bool wait_until(struct attached *a, int ended, int64_t due, bool *ret_faults)
 {
-	int64_t period = NSEC_PER_SEC / a->o->hz, due = clock_mono_ns();
-	int64_t end = a->o->seconds > 0 ? due + (int64_t)(a->o->seconds * NSEC_PER_SEC) : INT64_MAX;
 	struct pollfd fds[] = {{.fd = ended, .events = POLLIN},
-			       {.fd = a->o->signals, .events = POLLIN}};
-	struct timespec wait;
+			       {.fd = a->o->signals, .events = POLLIN},
+			       {.fd = -1, .events = POLLIN}};
 	int ready = 0;
 
-	while (!ready && due < end && look(a, false)) {
-		int64_t now = clock_mono_ns(), left;
+	*ret_faults = false;
+	for (int64_t now = clock_mono_ns(); !ready && now < due; now = clock_mono_ns()) {
+		bool told = a->has_stacks && now >= a->faults_due_ns;
+		int64_t left = MIN(due, told || !a->has_stacks ? due : a->faults_due_ns) - now;
+		struct timespec wait = {left / NSEC_PER_SEC, left % NSEC_PER_SEC};
 
-		due += period / 2 + (int64_t)(hash_mix((uint64_t)now, 1) % (uint64_t)period);
-		due = MAX(due, now);
-		left = MIN(due, end) - now;
-		wait = (struct timespec){left / NSEC_PER_SEC, left % NSEC_PER_SEC};
+		fds[2].fd = told ? a->stacks.faults.epoll : -1;
 		ready = ppoll(fds, ARRAY_SIZE(fds), &wait, NULL);
 	}
-	look(a, true);
+	*ret_faults = fds[2].revents && faults_take(&a->stacks.faults);
+	return fds[0].revents || fds[1].revents || ready < 0;
+}
+
+static bool look_at_faults(struct attached *a)
+{
+	int64_t begin = clock_thread_cpu_ns();
+	bool there = look(a, true, false);
+
+	a->faults_due_ns = clock_mono_ns() + (clock_thread_cpu_ns() - begin) * FAULTS_SHARE;
+	return there;
+}
+
+/* Looks come at random moments, so that nothing in step with them is missed, and when memory is
+ * taken. */
+static void watch(struct attached *a, int ended)
+{
+	int64_t period = NSEC_PER_SEC / a->o->hz, due = clock_mono_ns(), now = due;
+	int64_t end = a->o->seconds > 0 ? due + (int64_t)(a->o->seconds * NSEC_PER_SEC) : INT64_MAX;
+	bool over = false, faults = false, there = true;
+
+	while (!over && there && now < end) {
+		if (faults)
+			there = look_at_faults(a);
+		else if (now >= due)
+			there = look(a, false, false);
+		now = clock_mono_ns();
+		if (now >= due)
+			due = MAX(now,
+				  due + period / 2 +
+					  (int64_t)(hash_mix((uint64_t)now, 1) % (uint64_t)period));
+		over = wait_until(a, ended, MIN(due, end), &faults);
+		now = clock_mono_ns();
+	}
+	look(a, false, true);
 }
 
 /* ---- what is shown ---- */
@@ -168,7 +204,12 @@ static void add_remarks(const struct attached *a, struct memory_run *run, struct
 		       "lines are sampled: what memory grew by between two looks is charged to "
 		       "those that ran then",
 		       "");
-	else if (a->no_stacks.code != -ENOENT)
+	if (a->has_stacks && s->no_faults)
+		remark(run, p,
+		       "the kernel does not tell when memory is taken "
+		       "(kernel.perf_event_paranoid): looks are at random moments only",
+		       "");
+	if (!a->has_stacks && a->no_stacks.code != -ENOENT)
 		remark(run, p, "lines are not known: ", a->no_stacks.msg);
 	if (a->has_heap)
 		remark(run, p,
@@ -247,6 +288,7 @@ int mem_attach_run(const struct mem_attach *o, struct memory_run *run, struct er
 	if (ended < 0)
 		return err_sys(e, -errno, "process %d", (int)o->pid);
 	io_read_file(path, MAX_COMMAND, &command);
+	capture_go_first();
 	open_all(&a);
 	if (o->allocated && !a.has_heap)
 		return err_set(e, a.no_heap.code,

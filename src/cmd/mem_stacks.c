@@ -96,6 +96,9 @@ static void look_at_thread(struct mem_stacks *s, pid_t tid)
 	uint64_t faults;
 	char state;
 
+	int code = s->no_faults ? 0 : faults_follow(&s->faults, tid);
+
+	s->no_faults = code && code != -ESRCH ? code : s->no_faults;
 	t->listed = true;
 	t->new = 0;
 	t->running = false;
@@ -205,6 +208,7 @@ int mem_stacks_open(pid_t pid, struct mem_stacks *ret, struct err *e)
 	if (code < 0)
 		return code;
 	ret->runtimes = runtimes_new();
+	faults_open(&ret->faults);
 	code = open_reader(ret, e);
 	if (code < 0)
 		mem_stacks_close(ret);
@@ -218,5 +222,6 @@ void mem_stacks_close(struct mem_stacks *s)
 	runtimes_free(s->runtimes);
 	map64_fini(&s->frames);
 	vec_fini(&s->threads);
+	faults_close(&s->faults);
 	*s = (struct mem_stacks){};
 }

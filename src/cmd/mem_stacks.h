@@ -9,6 +9,7 @@
 
 #include "capture/target.h"
 #include "memory/memory_growth.h"
+#include "process/faults.h"
 #include "unwind/python/python_reader.h"
 
 struct mem_thread {
@@ -26,6 +27,8 @@ struct mem_stacks {
 	struct python_reader *reader;
 	VEC(struct mem_thread) threads;
 	struct map64 frames;   /* by code id << 32 | byte offset */
+	struct faults faults;  /* of these threads; says when a look is worth the most */
+	int no_faults;	       /* a negative errno: the kernel tells of none */
 	uint64_t left_out;     /* stacks that no room was for */
 	uint64_t torn, looked; /* stacks that were read, and of these without their inner part */
 };

@@ -146,9 +146,12 @@ static void count_now(struct memory_growth *g, int64_t bytes, uint64_t realtime_
 	}
 }
 
-void memory_growth_look(struct memory_growth *g, int64_t bytes, uint64_t realtime_ns)
+void memory_growth_look(struct memory_growth *g, int64_t bytes, uint64_t realtime_ns,
+			bool just_taken)
 {
 	count_now(g, bytes >= 0 ? bytes : g->last, realtime_ns);
+	if (just_taken && bytes > g->last && g->now.len)
+		vec_clear(&g->between);
 	keep_now(g, false);
 	if (bytes >= 0) {
 		if (g->last >= 0)

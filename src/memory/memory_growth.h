@@ -2,7 +2,8 @@
  *
  * At each look it is said what ran; what memory grew by from one measurement to the next belongs
  * to what ran at the looks between, and at both, in equal parts. That is a sample: a line that is
- * over between two looks is not seen, and the longer it is watched the truer the shares are. A
+ * over between two looks is not seen, and the longer it is watched the truer the shares are. A look
+ * that is made because memory was taken sees who took it. A
  * thread that waits takes nothing where it waits: where it was only seen to wait, what it took is
  * put under a mark below the place.
  * Memory: belongs to the struct. Threads: one at a time. */
@@ -46,8 +47,10 @@ bool memory_growth_has_room(const struct memory_growth *g);
 /* At this look a thread ran this. Where threads certainly took memory the others are given none. */
 void memory_growth_add(struct memory_growth *g, const struct memory_growth_part *part);
 /* The look is over. bytes: what it has now, -1 when that was not measured at this look.
- * realtime_ns: CLOCK_REALTIME. */
-void memory_growth_look(struct memory_growth *g, int64_t bytes, uint64_t realtime_ns);
+ * realtime_ns: CLOCK_REALTIME. just_taken: it is looked at because memory was taken a moment ago,
+ * so that this belongs to what runs now, and nothing of it to what ran before. */
+void memory_growth_look(struct memory_growth *g, int64_t bytes, uint64_t realtime_ns,
+			bool just_taken);
 
 /* Is a function among those that are to be shown with their source? */
 typedef bool memory_growth_wanted_fn(void *arg, const char *file, const char *function);

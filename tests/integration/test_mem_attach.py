@@ -53,15 +53,15 @@ main()
 STEPS, SMALL, LARGE = 10, 100000 * 112, 10 * (4 << 20)
 
 
-def looks(watch):
-    """How often it slept so far: once a look."""
+def sleeps(watch):
+    """So far: at most two between looks."""
     status = Path(f"/proc/{watch.pid}/status").read_text()
     return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M)[1])
 
 
 def await_looks(watch, more):
-    begin, end = looks(watch), time.monotonic() + 60
-    while looks(watch) < begin + more:
+    begin, end = sleeps(watch), time.monotonic() + 60
+    while sleeps(watch) < begin + 2 * more:
         assert watch.poll() is None and time.monotonic() < end
         time.sleep(0.005)
 
@@ -128,6 +128,37 @@ def test_resident_memory_belongs_to_the_thread_that_touched_it(glim, program, tm
     assert sum(s["bytes"] for s in stacks if "large" in [f["function"] for f in s["stack"]]) == pytest.approx(LARGE, rel=0.05)
     assert process["peak"]["function"] in ("told", "large", "main")
     assert "kept.append(bytearray" in page.read_text() and "<svg" in plot.read_text()
+
+
+BURSTS = """\
+import time
+kept = []
+def load():
+    rows = [(k, str(k) * 3, float(k)) for k in range(3000)]
+    until = time.process_time() + 0.02
+    while time.process_time() < until:
+        pass
+    return rows
+print(flush=True)
+while True:
+    kept.append(load())
+    time.sleep(0.05)
+"""
+
+
+def test_memory_is_looked_at_when_it_is_taken(glim, tmp_path):
+    """Of its own accord it looks about once a second here."""
+    path = tmp_path / "bursts.py"
+    path.write_text(BURSTS)
+    with subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE) as target:
+        target.stdout.readline()
+        out = subprocess.run([glim, "mem", "-p", str(target.pid), "-F", "1", "-d", "3", "--json"],
+                             stdout=subprocess.PIPE, check=True, timeout=60).stdout
+        target.kill()
+    (process,) = json.loads(out)["processes"]
+    stacks = process["growth"]["stacks"]
+    loaded = sum(s["bytes"] for s in stacks if "load" in [f["function"] for f in s["stack"]])
+    assert process["looks"] > 20 and loaded > 0.8 * sum(s["bytes"] for s in stacks)
 
 
 def test_the_table(glim, program):

@@ -62,7 +62,7 @@ static void ran(pid_t thread, uint32_t stack, double share, bool touched)
 static void look(uint32_t stack, int64_t bytes)
 {
 	ran(1, stack, 1, true);
-	memory_growth_look(&g, bytes, 1000 + g.looks);
+	memory_growth_look(&g, bytes, 1000 + g.looks, false);
 }
 
 static bool is_app(void *arg, const char *file, const char *function)
@@ -145,14 +145,14 @@ static void test_threads(void **state)
 	b = stack(13);
 	idle = stack(15);
 	ran(3, idle, 1, false);
-	memory_growth_look(&g, 0, 0);
+	memory_growth_look(&g, 0, 0, false);
 	ran(1, a, 0.75, true);
 	ran(2, b, 0.25, true);
-	memory_growth_look(&g, 1000, 0);
+	memory_growth_look(&g, 1000, 0, false);
 	ran(2, b, 1, true); /* thread 1 took nothing any more */
-	memory_growth_look(&g, 1100, 0);
+	memory_growth_look(&g, 1100, 0, false);
 	ran(3, idle, 1, false);
-	memory_growth_look(&g, 1300, 0);
+	memory_growth_look(&g, 1300, 0, false);
 	give();
 	assert_int_equal(line_of("f", 11)->own, 750);
 	assert_int_equal(line_of("f", 13)->own, 250 + 100 + 100);
@@ -168,19 +168,38 @@ static void test_waiting(void **state)
 	waits = stack(11);
 	runs = stack(13);
 	was_seen(1, waits, 1, false, true);
-	memory_growth_look(&g, 0, 0);
+	memory_growth_look(&g, 0, 0, false);
 	ran(1, runs, 1, true);
-	memory_growth_look(&g, 100, 0); /* all of it at the line that ran */
+	memory_growth_look(&g, 100, 0, false); /* all of it at the line that ran */
 	was_seen(1, waits, 1, false, true);
-	memory_growth_look(&g, 300, 0); /* the same */
+	memory_growth_look(&g, 300, 0, false); /* the same */
 	was_seen(1, waits, 1, false, true);
-	memory_growth_look(&g, 1000, 0); /* at a line that is not known */
+	memory_growth_look(&g, 1000, 0, false); /* at a line that is not known */
 	give();
 	assert_int_equal(line_of("f", 13)->own, 300);
 	assert_int_equal(line_of("f", 11)->own, 0);
 	assert_int_equal(line_of("f", 11)->increment, 0);
 	assert_int_equal(line_of("main", 12)->increment, 1000);
 	assert_int_equal(profile_total_value(process->growth), 1000);
+}
+
+/* What was taken just now is of what runs now; what was given back, as ever. */
+static void test_just_taken(void **state)
+{
+	uint32_t a, b;
+
+	(void)state;
+	a = stack(11);
+	b = stack(13);
+	look(a, 0);
+	look(a, -1);
+	ran(1, b, 1, true);
+	memory_growth_look(&g, 1000, 0, true);
+	ran(1, a, 1, true);
+	memory_growth_look(&g, 600, 0, true);
+	give();
+	assert_int_equal(line_of("f", 11)->own, -200);
+	assert_int_equal(line_of("f", 13)->own, 1000 - 200);
 }
 
 /* Recursion counts once; what is not wanted belongs to its caller; what is not known to nobody. */
@@ -222,6 +241,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rarely_measured, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_waiting, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_just_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_owns, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing, setup, teardown),
 	};
