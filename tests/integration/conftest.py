@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 READY = re.compile(r"listens on (https?://\S+:\d+/)")
 PASSWORD = "correct horse battery"
 
+# Where the tests run in the background of a shell, SIGINT is ignored, and children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Process:
     """A child whose output is kept; wait_line waits for a line without polling."""
