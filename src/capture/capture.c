@@ -1,7 +1,6 @@
 #include "capture/capture.h"
 
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -11,13 +10,13 @@
 #include "capture/reader.h"
 #include "capture/window.h"
 #include "probe/probe.h"
+#include "process/priority.h"
 
 enum {
 	SYMBOL_BYTES = 24 << 20,
 	/* No symbols that fit in here take ten milliseconds to read. */
 	LARGE_FILE = 4 << 20,
 	MAX_NEWCOMERS = 256,
-	NICE = -10,
 };
 /* What a window that ends gives to files that are still being read, and how often the ring is
  * emptied meanwhile. */
@@ -421,11 +420,6 @@ static void capture_close_p(struct capture **c)
 	capture_close(*c);
 }
 
-void capture_go_first(void)
-{
-	setpriority(PRIO_PROCESS, 0, NICE);
-}
-
 int capture_open(const struct capture_config *cfg, struct capture **ret, struct err *e)
 {
 	cleanup(capture_close_p) struct capture *c = mem_calloc(1, sizeof(*c));
@@ -441,7 +435,7 @@ int capture_open(const struct capture_config *cfg, struct capture **ret, struct 
 
 	c->cfg = *cfg;
 	c->timer_fd = c->epoll_fd = -1;
-	capture_go_first();
+	priority_raise();
 	if (cfg->engine == CAPTURE_READER) {
 		r = reader_open(cfg, &c->reader, e);
 		if (!r)

@@ -71,9 +71,6 @@ struct capture_stats {
 	uint64_t cpus_unsampled;		/* online, but refused to it */
 };
 
-/* From now on this process comes before others when it wants a CPU, where it is allowed to: what is
- * looked at late has gone on. */
-void capture_go_first(void);
 /* What this host lacks is said in e in one sentence with the cure: -EPERM (privileges), -ENOTSUP
  * (kernel, BTF), -ESRCH (no process has this pid). Refused RLIMIT_MEMLOCK is not an error, nor is a
  * cache that cannot be used. The calling thread gets a higher priority, where it may: what ends

@@ -9,9 +9,9 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/io.h"
-#include "capture/capture.h"
 #include "cmd/mem_stacks.h"
 #include "memory/memory_watch.h"
+#include "process/priority.h"
 #include "process/usage.h"
 #include "unwind/python/pymalloc.h"
 
@@ -288,7 +288,7 @@ int mem_attach_run(const struct mem_attach *o, struct memory_run *run, struct er
 	if (ended < 0)
 		return err_sys(e, -errno, "process %d", (int)o->pid);
 	io_read_file(path, MAX_COMMAND, &command);
-	capture_go_first();
+	priority_raise();
 	open_all(&a);
 	if (o->allocated && !a.has_heap)
 		return err_set(e, a.no_heap.code,
