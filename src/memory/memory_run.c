@@ -8,16 +8,13 @@
 #include "base/io.h"
 #include "memory/memory_run_priv.h"
 
-enum { MAX_FILES = 65536 };
+enum {
+	MAX_FILES = 65536,
+	OWN_BYTES =
+		256 << 10, /* of the library: lines do not have it, who looks from outside does */
+};
 
 /* ---- bytes of a stranger ---- */
-
-int64_t memory_sum(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	return __builtin_add_overflow(a, b, &sum) ? (a < 0 ? INT64_MIN : INT64_MAX) : sum;
-}
 
 /* Text of n bytes, of which the last must be its end. */
 static const char *text_at(const char *p, size_t n)
@@ -103,7 +100,7 @@ static void add_open_line(struct memory_line *to, const struct memory_line_abi *
 	to->usage = to->occurrences ? MAX(to->usage, usage) : usage;
 	if (__builtin_add_overflow(to->occurrences, (uint64_t)l->open, &to->occurrences))
 		to->occurrences = UINT64_MAX;
-	to->increment = memory_sum(to->increment, added);
+	to->increment = add_saturated(to->increment, added);
 	to->peak = MAX(to->peak, added);
 }
 
@@ -114,8 +111,8 @@ static void add_line(struct memory_line *to, const struct memory_line_abi *l)
 	if (__builtin_add_overflow(to->occurrences, l->occurrences, &to->occurrences))
 		to->occurrences = UINT64_MAX;
 	to->usage = first ? l->usage : MAX(to->usage, l->usage);
-	to->increment = memory_sum(to->increment, l->increment);
-	to->own = memory_sum(to->own, l->own);
+	to->increment = add_saturated(to->increment, l->increment);
+	to->own = add_saturated(to->own, l->own);
 	to->peak = MAX(to->peak, l->peak);
 }
 
@@ -428,6 +425,14 @@ void memory_run_fini(struct memory_run *run)
 
 /* ---- the timeline ---- */
 
+/* A peak that lines saw has a line: it stands unless clearly more was seen from outside. */
+static bool is_higher(const struct memory_peak *peak, int64_t resident)
+{
+	int64_t slack = peak->function ? MAX((int64_t)OWN_BYTES, peak->bytes / 100) : 0;
+
+	return resident > add_saturated(peak->bytes, slack);
+}
+
 void memory_run_point(struct memory_run *run, pid_t pid, uint64_t realtime_ns, int64_t resident,
 		      int64_t allocated)
 {
@@ -445,7 +450,7 @@ void memory_run_point(struct memory_run *run, pid_t pid, uint64_t realtime_ns, i
 		return;
 	vec_push(&to->timeline, (struct memory_point){time_ns, resident, allocated});
 	to->peak_resident = MAX(to->peak_resident, resident);
-	if (to->allocated || resident <= to->peak.bytes)
+	if (to->allocated || !is_higher(&to->peak, resident))
 		return;
 	to->peak.bytes = resident;
 	to->peak.time_ns = time_ns;

@@ -19,9 +19,6 @@ struct memory_file {
 	VEC(const struct memory_stack_abi *) stacks;
 };
 
-/* It stops at the end of the range. */
-int64_t memory_sum(int64_t a, int64_t b);
-
 /* Make the profiles of a process; -EBADMSG where its nodes make no sense. */
 int memory_run_stacks(const struct memory_run *run, const struct memory_file *f,
 		      struct memory_process *to);

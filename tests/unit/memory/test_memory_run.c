@@ -180,6 +180,31 @@ static void code_of_one_place_is_one_function(void **state)
 	memory_run_fini(&run);
 }
 
+/* From outside the library's own memory is seen, too: that does not take a peak from its line. */
+static void a_peak_keeps_its_line(void **state)
+{
+	enum { MIB = 1 << 20 };
+	cleanup_buf struct buf b = {};
+	struct memory_run run = {};
+	const struct memory_process *p;
+
+	begin(&b, 0);
+	put_function(&b, "/x.py", "f", 4, 2);
+	header_of(&b)->peak = 50 * MIB;
+	header_of(&b)->peak_function = 0;
+	header_of(&b)->peak_line = 5;
+	p = read_back(&run, &b);
+	assert_ptr_equal(p->peak.function, &p->functions[0]);
+	memory_run_point(&run, p->pid, 0, 50 * MIB + 400 * KIB, -1);
+	assert_ptr_equal(p->peak.function, &p->functions[0]);
+	assert_int_equal(p->peak.bytes, 50 * MIB);
+	memory_run_point(&run, p->pid, 0, 51 * MIB, -1);
+	assert_null(p->peak.function);
+	assert_int_equal(p->peak.bytes, 51 * MIB);
+	assert_int_equal(p->peak_resident, 51 * MIB);
+	memory_run_fini(&run);
+}
+
 /* A process that is killed in the middle of a line keeps what that added. */
 static void a_line_that_never_ended_counts(void **state)
 {
@@ -384,6 +409,7 @@ int main(void)
 		cmocka_unit_test(lines_are_read),
 		cmocka_unit_test(processes_have_short_names),
 		cmocka_unit_test(code_of_one_place_is_one_function),
+		cmocka_unit_test(a_peak_keeps_its_line),
 		cmocka_unit_test(a_line_that_never_ended_counts),
 		cmocka_unit_test(holders_at_the_peak_and_now),
 		cmocka_unit_test(damaged_files_are_refused),
