@@ -177,6 +177,15 @@ static enum stack_image image_at_call(uint64_t frame, const struct frame_link *a
 	return current.image;
 }
 
+/* Only one image has a frame alive, which is not that of its callee for sure: it may have begun
+ * anew meanwhile. It stands where it is known to call from. */
+static void stand_at_call(uint64_t frame, const struct frame_link *f)
+{
+	if (current.callee_code &&
+	    !map64_get(&current.walk->calls, call_key(current.callee_code, f)))
+		find_place(frame, f);
+}
+
 /* Does a frame stand at a call of this code, in an image? */
 static bool stands_at_call(uint64_t frame, uint64_t callee_code, enum stack_image image)
 {
@@ -229,8 +238,9 @@ static enum stack_image image_of_far(uint64_t frame)
 	own_object = a.own_object && b.own_object;
 	over = a.state == FRAME_DEAD && b.state == FRAME_DEAD;
 	if (own_object && has_caller(&a) != has_caller(&b)) {
-		current.callee_in_both = false;
 		ret = has_caller(&a) ? STACK_FIRST : STACK_SECOND;
+		stand_at_call(frame, ret == STACK_FIRST ? &a : &b);
+		current.callee_in_both = false;
 	} else if (own_object && over && a.code == b.code) {
 		/* It was not when its callee was copied. */
 		current.torn |= !find_place(frame, &a) || !find_caller_of_left(frame, &a, &b);
