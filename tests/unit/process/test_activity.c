@@ -58,10 +58,13 @@ static void in_futex(int to, int from)
 
 static void in_wait(int to, int from)
 {
+	pid_t parent = getpid();
+
 	if (!fork()) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
+		while (getppid() == parent) /* else it was killed before */
 			pause();
+		_exit(0);
 	}
 	wait(NULL);
 }
