@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "cmd/mem_stacks.h"
 #include "memory/memory_watch.h"
+#include "memory/target/wanted_abi.h"
 #include "process/priority.h"
 #include "process/usage.h"
 #include "unwind/python/pymalloc.h"
@@ -162,19 +163,9 @@ static void watch(struct attached *a, int ended)
 
 /* ---- what is shown ---- */
 
-/* All of text, or what stands behind one of its separators, as for a program that is started. */
-static bool fits(const char *pattern, const char *text, char separator)
-{
-	for (; text; text = strchr(text, separator), text += text != NULL)
-		if (!fnmatch(pattern, text, 0))
-			return true;
-	return false;
-}
-
 static bool of_the_user(const char *file)
 {
-	return *file != '<' && !strstr(file, "/site-packages/") &&
-	       !strstr(file, "/dist-packages/") && fnmatch("*/lib/python[23].*/*", file, 0) &&
+	return !wanted_is_installed(file) && fnmatch("*/lib/python[23].*/*", file, 0) &&
 	       fnmatch("*/lib64/python[23].*/*", file, 0);
 }
 
@@ -184,7 +175,8 @@ static bool wanted(void *arg, const char *file, const char *function)
 	const option_values *only = a->o->only;
 
 	for (size_t i = 0; i < only->len; i++)
-		if (fits(only->data[i], file, '/') || fits(only->data[i], function, '.'))
+		if (wanted_fits(only->data[i], file, '/') ||
+		    wanted_fits(only->data[i], function, '.'))
 			return true;
 	return !only->len && of_the_user(file);
 }

@@ -1,8 +1,8 @@
 /* Which code objects are measured. Asked once for each: the answer stays with its address, and the
  * object is held so that no other gets that address. */
 #include "memory/target/library.h"
+#include "memory/target/wanted_abi.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,8 +98,7 @@ static const char *below_library(const char *file)
 
 static bool of_the_user(const char *file)
 {
-	return *file != '<' && !strstr(file, "/site-packages/") &&
-	       !strstr(file, "/dist-packages/") && !below_library(file);
+	return !wanted_is_installed(file) && !below_library(file);
 }
 
 /* The code that starts a program and its modules, which has a main, too. */
@@ -116,23 +115,13 @@ static bool starts_programs(const char *file)
 	return false;
 }
 
-/* All of text, or what stands behind one of its separators: app/x.py is any folder's app, and work
- * is C.work, too. */
-static bool fits(const char *pattern, const char *text, char separator)
-{
-	for (; text; text = strchr(text, separator), text += text != NULL)
-		if (!fnmatch(pattern, text, 0))
-			return true;
-	return false;
-}
-
 static bool is_asked_for(const char *file, const char *name)
 {
 	bool starts = starts_programs(file), frozen = starts && *file == '<';
 
 	for (const char *p = config.only; p < config.only + config.only_bytes; p += strlen(p) + 1)
-		if (((!frozen || *p == '<') && fits(p, file, '/')) ||
-		    (!starts && fits(p, name, '.')))
+		if (((!frozen || *p == '<') && wanted_fits(p, file, '/')) ||
+		    (!starts && wanted_fits(p, name, '.')))
 			return true;
 	return false;
 }
