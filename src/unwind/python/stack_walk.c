@@ -179,7 +179,7 @@ static enum stack_image image_at_call(uint64_t frame, const struct frame_link *a
 
 /* Only one image has a frame alive, which is not that of its callee for sure: it may have begun
  * anew meanwhile. It stands where it is known to call from. */
-static void stand_at_call(uint64_t frame, const struct frame_link *f)
+static void put_at_call(uint64_t frame, const struct frame_link *f)
 {
 	if (current.callee_code &&
 	    !map64_get(&current.walk->calls, call_key(current.callee_code, f)))
@@ -239,7 +239,7 @@ static enum stack_image image_of_far(uint64_t frame)
 	over = a.state == FRAME_DEAD && b.state == FRAME_DEAD;
 	if (own_object && has_caller(&a) != has_caller(&b)) {
 		ret = has_caller(&a) ? STACK_FIRST : STACK_SECOND;
-		stand_at_call(frame, ret == STACK_FIRST ? &a : &b);
+		put_at_call(frame, ret == STACK_FIRST ? &a : &b);
 		current.callee_in_both = false;
 	} else if (own_object && over && a.code == b.code) {
 		/* It was not when its callee was copied. */
