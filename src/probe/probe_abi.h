@@ -71,9 +71,10 @@ struct probe_sample {
 	char thread_comm[PROBE_COMM];
 	/* struct go_labelled: 0 where the process is not known to run Go. */
 	uint64_t goroutine, goroutine_labels;
-	uint64_t thread_base; /* fs, which pthread_self is; 0 where no user frames were taken */
+	uint64_t thread_base;	 /* fs, which pthread_self is; 0 where no user frames were taken */
+	struct python_step step; /* of whole stacks with a coroutine; else its number is 0 */
 };
-_Static_assert(sizeof(struct probe_sample) == 112, "shared with BPF");
+_Static_assert(sizeof(struct probe_sample) == 136, "shared with BPF");
 
 /* What a walk needs that goes on where the kernel's ended, or begins again; follows the kernel
  * addresses. */

@@ -117,6 +117,8 @@ enum {
 	LOOP_STEPS = 2 * UNWIND_MAX_ENTRIES,
 	NATIVE_STEPS = 64, /* a program run, without bpf_loop */
 	PYTHON_STEPS = 32,
+	STEP_WAKE_NS = 10000000, /* from one to the next, on average */
+	STEP_WAKES_AT_ONCE = 16,
 	ROUNDS = 31, /* runs, and one to copy: the kernel allows 32 or 33 tail calls, by version */
 	KERNEL_BYTES = PROBE_KERNEL_DEPTH * 8,
 	FRAMES_BYTES = UNWIND_MAX_ENTRIES * sizeof(struct unwind_entry) + KERNEL_BYTES +
@@ -214,6 +216,7 @@ struct {
 const volatile struct probe_config config;
 struct probe_counters counters;
 struct probe_cpus cpus;
+uint64_t next_step_wake_ns; /* when the reader may be woken for a step, on average */
 
 #define COUNT(field, n) __sync_fetch_and_add(&counters.field, (n))
 
@@ -331,6 +334,27 @@ static __always_inline void meet_codes(struct scratch *s)
 	}
 }
 
+/* Who awaits the task that runs can be read while its step lasts. All CPUs together may wake the
+ * reader so often for that; two that meet here count as one. */
+static __always_inline bool may_wake_for_step(uint64_t now)
+{
+	uint64_t next = next_step_wake_ns;
+
+	if (next > now)
+		return false;
+	if (next + STEP_WAKES_AT_ONCE * STEP_WAKE_NS < now)
+		next = now - STEP_WAKES_AT_ONCE * STEP_WAKE_NS;
+	next_step_wake_ns = next + STEP_WAKE_NS;
+	return true;
+}
+
+static __always_inline void take_step(struct scratch *s)
+{
+	s->sample.step = s->walk.step;
+	if (s->walk.step.number && may_wake_for_step(s->sample.time_ns))
+		s->wake = 1;
+}
+
 /* The walk is done: send what the scratch holds. */
 static __always_inline void submit(void *ctx, struct scratch *s)
 {
@@ -357,6 +381,7 @@ static __always_inline void submit(void *ctx, struct scratch *s)
 		out->flags |= PROBE_SEVERAL;
 	if (s->has_python)
 		meet_codes(s);
+	take_step(s);
 	if (wants_copy(s)) {
 		s->frames_bytes = bytes;
 		bpf_tail_call(ctx, &followers, PROBE_HAND_OVER);

@@ -117,7 +117,8 @@ struct python_layout {
 	uint8_t lasti_shift;	      /* f_lasti counts units of 1 << lasti_shift bytes */
 	uint8_t code_tags;	      /* bits of frame_code that belong to no address */
 	uint8_t free_threaded;
-	uint8_t unused[3];
+	uint8_t unused;
+	uint16_t thread_context; /* context_ver, which id follows; 0: not known */
 };
 _Static_assert(sizeof(struct python_layout) == 48, "shared with BPF");
 
@@ -133,6 +134,9 @@ enum {
 	PYTHON_CODE_POINTERS = 6, /* of 8 bytes */
 	PYTHON_FRAME_BYTES = 128,
 	PYTHON_FIND_STEPS = 256, /* thread states looked at when the key does not help */
+	/* Flags of code that a task runs: CO_COROUTINE and CO_ITERABLE_COROUTINE of CPython 3.8 to
+	   3.13, Include/cpython/code.h. */
+	PYTHON_COROUTINE = 0x80 | 0x100,
 	PYTHON_OWNER_CSTACK = 3, /* CPython 3.12 to 3.13, Include/internal/pycore_frame.h */
 };
 
@@ -149,5 +153,14 @@ struct python_process {
 	uint8_t unused[6];
 };
 _Static_assert(sizeof(struct python_process) == 88, "shared with BPF");
+
+/* What tells a step of an event loop from every other one: a loop enters a context for each
+ * callback and leaves it behind it, both of which CPython counts for each thread. */
+struct python_step {
+	uint64_t thread;   /* address of its state */
+	uint64_t contexts; /* entered and left */
+	uint64_t number;   /* of the thread state, never given again; 0: none was read */
+};
+_Static_assert(sizeof(struct python_step) == 24, "shared with BPF");
 
 #endif

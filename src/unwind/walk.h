@@ -30,13 +30,15 @@ enum walk_phase {
 #define WALK_USER_START TABLE_USER_START
 
 struct walk {
-	uint64_t python_frame; /* that comes next; 0: none is left */
-	uint64_t interpreter;  /* WALK_FIND_THREAD: whose threads are searched */
-	uint64_t thread_state; /* WALK_FIND_THREAD: looked at next */
-	uint64_t thread_base;  /* fs */
-	uint32_t count;	       /* entries made */
-	uint32_t native_count; /* of these, native ones; they come first */
+	uint64_t python_frame;	 /* that comes next; 0: none is left */
+	uint64_t interpreter;	 /* WALK_FIND_THREAD: whose threads are searched */
+	uint64_t thread_state;	 /* WALK_FIND_THREAD: looked at next */
+	uint64_t thread_base;	 /* fs */
+	struct python_step step; /* its number is 0 unless a coroutine is on the stack */
+	uint32_t count;		 /* entries made */
+	uint32_t native_count;	 /* of these, native ones; they come first */
 	uint32_t find_steps;
+	uint32_t coroutines; /* not 0: some entry is of one */
 	uint8_t phase;
 	uint8_t native_end; /* enum unwind_native_end; UNWIND_NATIVE_NONE while alive */
 	uint8_t python_end;

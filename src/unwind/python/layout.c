@@ -64,6 +64,7 @@ static const struct {
 		 .thread_next = 8,
 		 .thread_id = 176,
 		 .thread_frame = 24,
+		 .thread_context = 248,
 		 .frame_size = 112,
 		 .frame_code = 32,
 		 .frame_previous = 24,
@@ -82,6 +83,7 @@ static const struct {
 		 .thread_next = 8,
 		 .thread_id = 176,
 		 .thread_frame = 24,
+		 .thread_context = 248,
 		 .frame_size = 112,
 		 .frame_code = 32,
 		 .frame_previous = 24,
@@ -100,6 +102,7 @@ static const struct {
 		 .thread_next = 8,
 		 .thread_id = 176,
 		 .thread_frame = 24,
+		 .thread_context = 248,
 		 .frame_size = 104,
 		 .frame_code = 32,
 		 .frame_previous = 24,
@@ -119,6 +122,7 @@ static const struct {
 		 .thread_next = 8,
 		 .thread_id = 152,
 		 .thread_frame = 56,
+		 .thread_context = 232,
 		 .cframe_frame = 8,
 		 .frame_size = 72,
 		 .frame_code = 32,
@@ -140,6 +144,7 @@ static const struct {
 		 .thread_next = 8,
 		 .thread_id = 136,
 		 .thread_frame = 56,
+		 .thread_context = 216,
 		 .cframe_frame = 0,
 		 .frame_size = 72,
 		 .frame_code = 0,
@@ -162,6 +167,7 @@ static const struct {
 		 .thread_next = 8,
 		 .thread_id = 152,
 		 .thread_frame = 72,
+		 .thread_context = 216,
 		 .frame_size = 72,
 		 .frame_code = 0,
 		 .frame_previous = 8,
@@ -403,6 +409,9 @@ int python_layout_from_offsets(const uint8_t *table, size_t bytes, uint32_t vers
 		l = *known;
 		if (bytes < offsets_tables[i].bytes || !take_all(table, &offsets_tables[i], &l))
 			return -EINVAL;
+		/* Of this field it says nothing: it lies where we know it when the others do. */
+		if (l.thread_id != known->thread_id || l.thread_frame != known->thread_frame)
+			l.thread_context = 0;
 		*ret = l;
 		return 0;
 	}

@@ -25,6 +25,7 @@ WALK_INLINE int python_take_thread(struct walk *w, const struct python_process *
 	if (py->layout.cframe && w->pair[0] &&
 	    WALK_READ(&w->pair[0], 8, w->pair[0] + py->layout.cframe_frame))
 		return -1;
+	w->step.thread = thread;
 	w->python_frame = w->pair[0];
 	w->python_end = w->pair[0] ? UNWIND_PYTHON_COMPLETE : UNWIND_PYTHON_NONE;
 	return 1;
@@ -230,6 +231,7 @@ WALK_INLINE int python_emit(struct walk *w, const struct python_process *py,
 
 	if (WALK_READ(w->code, sizeof(w->code), code + l->code_flags))
 		return UNWIND_PYTHON_UNREAD;
+	w->coroutines |= w->code[0] & PYTHON_COROUTINE;
 	lasti = python_frame_word(w, l->frame_instruction);
 	if (l->style == PYTHON_EACH_FRAME)
 		lasti <<= l->lasti_shift & 1;
@@ -239,6 +241,14 @@ WALK_INLINE int python_emit(struct walk *w, const struct python_process *py,
 	if (!walk_emit(w, entries, code, lasti, kind | python_code_check(w->code, l) << 8))
 		return UNWIND_PYTHON_DEEP;
 	return 0;
+}
+
+/* Who awaits the task that runs here is for user space to say, while this step lasts. */
+WALK_INLINE void python_read_step(struct walk *w, const struct python_layout *l)
+{
+	if (w->coroutines && l->thread_context &&
+	    WALK_READ(&w->step.contexts, 16, w->step.thread + l->thread_context))
+		w->step.number = 0;
 }
 
 /* Emit w->python_frame and go to the one that called it. */
@@ -273,6 +283,8 @@ WALK_INLINE void python_step(struct walk *w, const struct python_process *py,
 	python_ends(w, UNWIND_PYTHON_COMPLETE);
 	if (w->several)
 		w->phase = WALK_FIND_THREAD;
+	else
+		python_read_step(w, l);
 }
 
 #endif

@@ -80,6 +80,48 @@ static void test_python_312(void **state)
 	}
 }
 
+static void two_frames(uint32_t flags)
+{
+	world(0x030b0000, KEY);
+	python_frame(0, frame_at(1), 0, 10, 6);
+	python_frame(1, 0, 1, 20, 8);
+	memory_put(code_at(1) + py.layout.code_flags, flags, 4);
+	current_frame(frame_at(0));
+	memory_put(THREAD + py.layout.thread_context, 77, 8);
+	memory_put(THREAD + py.layout.thread_context + 8, 2, 8);
+	w.native.rbp = 0;
+}
+
+/* Which step of an event loop it was is told where a coroutine is on the stack. */
+static void test_step(void **state)
+{
+	two_frames(0x80 | 3);
+	run(true);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
+	assert_int_equal(w.step.thread, THREAD);
+	assert_int_equal(w.step.contexts, 77);
+	assert_int_equal(w.step.number, 2);
+	two_frames(3);
+	run(true);
+	assert_int_equal(w.step.number, 0);
+	/* Not of a version that we do not know it of, nor where it cannot be read. */
+	two_frames(0x80);
+	py.layout.thread_context = 0;
+	run(true);
+	assert_int_equal(w.step.number, 0);
+	two_frames(0x80);
+	py.layout.thread_context = 4096;
+	run(true);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_COMPLETE);
+	assert_int_equal(w.step.number, 0);
+	/* The outer part of the stack is missing. */
+	two_frames(0x80);
+	memory_put(frame_at(1) + py.layout.frame_previous, 8, 8);
+	run(true);
+	assert_int_equal(w.python_end, UNWIND_PYTHON_UNREAD);
+	assert_int_equal(w.step.number, 0);
+}
+
 /* Native frames leave room for Python. */
 static void test_room_for_python(void **state)
 {
@@ -380,6 +422,7 @@ int main(void)
 		cmocka_unit_test(test_python_38_to_310),
 		cmocka_unit_test(test_python_311),
 		cmocka_unit_test(test_python_312),
+		cmocka_unit_test(test_step),
 		cmocka_unit_test(test_room_for_python),
 		cmocka_unit_test(test_high_key),
 		cmocka_unit_test(test_search),
