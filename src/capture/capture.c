@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "capture/awaited.h"
 #include "capture/news.h"
 #include "capture/parked.h"
 #include "capture/reader.h"
@@ -38,6 +39,7 @@ struct capture {
 	struct symbolizer *symbolizer;
 	struct runtimes *runtimes;
 	struct natives natives;
+	struct awaited awaited;
 	struct parked parked;
 	struct newborns newborns;
 	VEC(pid_t) dirty; /* targets that mapped something */
@@ -232,6 +234,7 @@ static void on_sample(struct capture *c, const struct probe_sample *s)
 		if (!t || t->start_ns != s->process_start)
 			t = meet(c, s->pid, s->process_start, now);
 		t->seen_ns = now;
+		s = awaited_add(&c->awaited, s, t, now);
 		if (t->readable && natives_walk(&c->natives, s, t, now, &native, &changed) &&
 		    park(c, s, &native, t, now)) {
 			if (changed)
@@ -475,6 +478,7 @@ void capture_close(struct capture *c)
 		return;
 	reader_close(c->reader);
 	parked_fini(&c->parked, &c->targets);
+	awaited_fini(&c->awaited);
 	if (c->natives.store)
 		natives_fini(&c->natives);
 	probe_close(c->probe);
@@ -626,6 +630,7 @@ void capture_stats(struct capture *c, struct capture_stats *ret)
 	memcpy(ret->outcomes, c->outcomes, sizeof(ret->outcomes));
 	memcpy(ret->remarks, c->remarks, sizeof(ret->remarks));
 	ret->remarks[REMARK_LABELS_GONE] = c->window.labels.lost;
+	ret->remarks[REMARK_AWAITERS_GONE] = c->awaited.gone;
 	ret->remarks[REMARK_MAPPINGS_LOST] = c->news.lost + c->newborns.dropped;
 	ret->names_read = c->targets.names_read;
 	ret->names_took_ns = c->targets.names_took_ns;

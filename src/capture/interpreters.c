@@ -44,12 +44,12 @@ const struct interpreter *interpreters_look(struct interpreters *i, uint64_t add
 	return known;
 }
 
-const struct python_awaiters *interpreters_awaiters(struct interpreters *i, uint64_t interpreter,
-						    uint64_t thread_id, int64_t now_ns)
+const struct python_awaiters *interpreters_awaiters(struct interpreters *i,
+						    const struct python_awaiters_thread *t,
+						    int64_t now_ns)
 {
 	if (!i->has_objects ||
-	    !python_awaiters_read(&i->awaiters, &i->objects, &i->python.process.layout, interpreter,
-				  thread_id, now_ns))
+	    !python_awaiters_read(&i->awaiters, &i->objects, &i->python.process.layout, t, now_ns))
 		return NULL;
 	return &i->awaiters;
 }

@@ -32,7 +32,8 @@ void interpreters_fini(struct interpreters *i);
 const struct interpreter *interpreters_look(struct interpreters *i, uint64_t address,
 					    int64_t now_ns);
 /* The frames that await the task which a thread runs; NULL where there are none. */
-const struct python_awaiters *interpreters_awaiters(struct interpreters *i, uint64_t interpreter,
-						    uint64_t thread_id, int64_t now_ns);
+const struct python_awaiters *interpreters_awaiters(struct interpreters *i,
+						    const struct python_awaiters_thread *t,
+						    int64_t now_ns);
 
 #endif

@@ -286,31 +286,20 @@ static void fill_sample(struct reader *r, struct subject *s, const struct target
 		       thread->count * sizeof(*thread->entries));
 }
 
-static void set_kind(struct unwind_entry *e, uint32_t kind)
-{
-	e->tag = (e->tag & ~0xffU) | kind;
-}
-
 /* Put the frames of what awaits the running task below those of its coroutine, where its event loop
- * goes on. Nobody called them: they belong to the call of the interpreter's loop that runs the
- * coroutine, and its end comes behind them. */
+ * goes on. */
 static void add_awaiters(struct reader *r, const struct python_thread *thread,
 			 const struct python_awaiters *a)
 {
 	struct probe_sample *p = &r->buffer->sample;
 	struct unwind_entry *entries = r->buffer->entries;
-	uint32_t at = 0, kind;
+	uint32_t at = 0;
 
 	while (at < thread->count && thread->frames[at] != a->below)
 		at++;
 	if (at++ >= thread->count || thread->count + a->count > UNWIND_MAX_ENTRIES)
 		return;
-	memmove(entries + at + a->count, entries + at, (thread->count - at) * sizeof(*entries));
-	for (uint32_t i = 0; i < a->count; i++)
-		entries[at + i] = a->frames[i].entry;
-	kind = entries[at - 1].tag & 0xff;
-	set_kind(&entries[at - 1], UNWIND_PYTHON);
-	set_kind(&entries[at + a->count - 1], kind);
+	python_awaiters_insert(a, entries + at, (thread->count - at) * sizeof(*entries));
 	p->entries += a->count;
 	p->record.size += a->count * sizeof(*entries);
 }
@@ -416,13 +405,13 @@ static void add_sample(struct reader *r, const struct sampled *k, struct target 
 		       int64_t now)
 {
 	const struct python_thread *thread = k->thread;
+	const struct python_awaiters_thread at = {thread->id, thread->state, thread->interpreter};
 	const struct python_awaiters *awaiters = NULL;
 	struct window_result result = {};
 
 	fill_sample(r, k->subject, t, thread, now);
 	if (thread->state)
-		awaiters = interpreters_awaiters(&k->subject->interpreters, thread->interpreter,
-						 thread->id, now);
+		awaiters = interpreters_awaiters(&k->subject->interpreters, &at, now);
 	if (awaiters)
 		add_awaiters(r, thread, awaiters);
 	window_add(&r->window, &r->buffer->sample, native, t, facts, &result);

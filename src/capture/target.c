@@ -17,6 +17,14 @@ enum {
 #define REFRESH_WAIT_MIN (20 * 1000 * 1000LL)
 #define REFRESH_WAIT_MAX (10 * NSEC_PER_SEC)
 
+/* What is read of the tasks of a process. */
+struct target_tasks {
+	struct memory memory;
+	struct python_objects objects;
+	bool has_objects; /* of a version whose objects we know */
+	struct python_awaiters awaiters;
+};
+
 static void codes_clear(struct target *t)
 {
 	for (size_t i = 0; i < t->codes.len; i++)
@@ -41,6 +49,14 @@ static void forget_threads(struct targets *all, struct target *t)
 	free(take_ptr(t->threads));
 }
 
+static void forget_tasks(struct target *t)
+{
+	if (!t->tasks)
+		return;
+	python_awaiters_fini(&t->tasks->awaiters);
+	free(take_ptr(t->tasks));
+}
+
 static void target_free(struct targets *all, struct target *t)
 {
 	for (size_t k = 0; k < TARGETS_NAMED; k++)
@@ -48,6 +64,7 @@ static void target_free(struct targets *all, struct target *t)
 			all->named[k] = NULL;
 	forget_names(t);
 	forget_threads(all, t);
+	forget_tasks(t);
 	codes_clear(t);
 	vec_fini(&t->codes);
 	free(t->given_name);
@@ -260,6 +277,31 @@ const char *target_thread_name(struct target *t, uint64_t id, pid_t tid, int64_t
 		named_threads_init(t->threads, t->process.pid, &memory, &t->python);
 	}
 	return named_threads_find(t->threads, id, tid, sampled_ns, now_ns);
+}
+
+static struct target_tasks *make_tasks(const struct target *t)
+{
+	struct target_tasks *tasks = mem_calloc(1, sizeof(*tasks));
+
+	tasks->memory = memory_of_process(process_tid(&t->process));
+	tasks->has_objects = !t->python.process.layout.free_threaded &&
+			     !python_text_objects_init(&tasks->objects, &tasks->memory,
+						       t->python.version, false);
+	return tasks;
+}
+
+int target_awaiters(struct target *t, const struct python_step *step, int64_t now_ns,
+		    const struct python_awaiters **ret)
+{
+	if (!t->has_python || !t->readable || t->gone)
+		return -ESTALE;
+	if (!t->tasks)
+		t->tasks = make_tasks(t);
+	if (!t->tasks->has_objects)
+		return -ENOTSUP;
+	*ret = &t->tasks->awaiters;
+	return python_awaiters_of_step(&t->tasks->awaiters, &t->tasks->objects,
+				       &t->python.process.layout, step, now_ns);
 }
 
 static const struct code_entry *find_code(const struct target *t, uint64_t address, uint32_t check)

@@ -11,6 +11,7 @@
 #include "capture/named_threads.h"
 #include "capture/newborns.h"
 #include "process/process.h"
+#include "unwind/python/awaiters.h"
 #include "unwind/python/qualname.h"
 #include "unwind/unwind.h"
 
@@ -49,6 +50,7 @@ struct target {
 	char *given_name;		    /* target_given_name */
 	int64_t name_ns, name_wait_ns;	    /* when it is read again */
 	struct named_threads *threads;	    /* NULL: not asked for */
+	struct target_tasks *tasks;	    /* of asyncio; NULL: not asked for */
 };
 struct targets {
 	VEC(struct target *) list;
@@ -88,6 +90,10 @@ const char *target_given_name(struct target *t, int64_t now_ns);
 /* What threading calls a thread of it; see named_threads_find. */
 const char *target_thread_name(struct target *t, uint64_t id, pid_t tid, int64_t sampled_ns,
 			       int64_t now_ns);
+/* What awaits the task that was sampled in a step; see python_awaiters_of_step. -ESTALE: nothing
+ * can be read of it, too. */
+int target_awaiters(struct target *t, const struct python_step *step, int64_t now_ns,
+		    const struct python_awaiters **ret);
 /* The code object's text, read at the first call. The result says in failed whether there is one;
  * it lives until the next call. */
 const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,

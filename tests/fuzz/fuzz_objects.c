@@ -61,6 +61,20 @@ static void read_names(const struct memory *m, uint32_t version)
 	python_process_name(m, &py, &name);
 }
 
+/* Of now, and of a step that lasts. */
+static void read_awaiters(const struct python_objects *o)
+{
+	const struct python_layout *l = python_layout_of(o->version, false);
+	const struct python_awaiters_thread thread = {BASE, BASE, BASE};
+	struct python_step step = {.thread = BASE};
+	struct python_awaiters awaiters = {};
+
+	python_awaiters_read(&awaiters, o, l, &thread, 1);
+	if (!memory_read(o->memory, BASE + l->thread_context, &step.contexts, 16))
+		python_awaiters_of_step(&awaiters, o, l, &step, 1);
+	python_awaiters_fini(&awaiters);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -69,7 +83,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.characters = 64, .elements = 20, .depth = 4, .bytes = 2000};
 	static struct python_coroutine_frame frames[MAX_FRAMES];
 	struct python_tasks tasks = {};
-	struct python_awaiters awaiters = {};
 	struct python_objects o;
 	struct input in = {{.read = input_read, .owner = &in}, data + 1, size - 1};
 
@@ -89,8 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		python_coroutine_frames(&o, python_layout_of(o.version, false), BASE + at, frames,
 					MAX_FRAMES, &value);
 	}
-	python_awaiters_read(&awaiters, &o, python_layout_of(o.version, false), BASE, BASE, 1);
-	python_awaiters_fini(&awaiters);
+	read_awaiters(&o);
 	python_tasks_read(&tasks, &o, BASE);
 	python_tasks_fini(&tasks);
 	read_names(&in.memory, data[0] % 7 ? o.version : 0x02070000);

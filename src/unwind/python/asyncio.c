@@ -19,16 +19,19 @@ enum {
 	METHOD_SELF = 24,
 	WRAPPER_TASK = 16, /* Modules/_asynciomodule.c: TaskWakeupMethWrapper.ww_task */
 	PARTIAL_ARGS = 24, /* Modules/_functoolsmodule.c: partialobject.args */
+	HOLDER_LOOP = 16,  /* Modules/_asynciomodule.c: PyRunningLoopHolder.rl_loop, to 3.11 */
 };
 
-/* Modules/_asynciomodule.c: struct TaskObj; Include/cpython/funcobject.h: func_closure */
+/* Modules/_asynciomodule.c: struct TaskObj; Include/cpython/funcobject.h: func_closure. Of a
+ * thread state, Include/cpython/pystate.h: dict, in which the loop is that runs; from 3.13 on
+ * Include/internal/pycore_tstate.h: asyncio_running_loop. */
 static const struct task_layout {
 	uint32_t minor;
-	uint16_t state, waiter, coroutine, name, closure;
+	uint16_t state, waiter, coroutine, name, closure, thread_dict, thread_loop;
 } layouts[] = {
-	{0x0308, 72, 104, 112, 120, 48}, {0x0309, 80, 144, 152, 160, 48},
-	{0x030a, 88, 152, 160, 168, 72}, {0x030b, 88, 128, 136, 144, 72},
-	{0x030c, 88, 128, 136, 144, 72}, {0x030d, 96, 112, 120, 128, 72},
+	{0x0308, 72, 104, 112, 120, 48, 152, 0}, {0x0309, 80, 144, 152, 160, 48, 152, 0},
+	{0x030a, 88, 152, 160, 168, 72, 152, 0}, {0x030b, 88, 128, 136, 144, 72, 128, 0},
+	{0x030c, 88, 128, 136, 144, 72, 112, 0}, {0x030d, 96, 112, 120, 128, 72, 0, 304},
 };
 
 static const struct task_layout *layout_of(uint32_t version)
@@ -389,4 +392,24 @@ uint64_t python_loop_thread(const struct python_objects *o, uint64_t loop)
 	if (python_attribute(o, loop, "_thread_id", &at) || python_int(o, at, &id))
 		return 0;
 	return (uint64_t)id;
+}
+
+uint64_t python_running_loop(const struct python_objects *o, uint64_t thread_state)
+{
+	const struct task_layout *l = layout_of(o->version);
+	struct python_object object;
+	uint64_t at;
+
+	if (!l)
+		return 0;
+	if (l->thread_loop)
+		return memory_word(o->memory, thread_state + l->thread_loop, &at) ? 0 : at;
+	if (memory_word(o->memory, thread_state + l->thread_dict, &at) ||
+	    python_dict_find(o, at, "__asyncio_running_event_loop__", &at) ||
+	    python_object_read(o, at, &object))
+		return 0;
+	if (!strcmp(object.name, "_RunningLoopHolder") &&
+	    memory_word(o->memory, at + HOLDER_LOOP, &at))
+		return 0;
+	return at;
 }

@@ -31,5 +31,8 @@ int python_task_read(const struct python_objects *o, uint64_t address, struct py
 uint64_t python_task_awaiter(const struct python_objects *o, uint64_t task);
 /* pthread_self of the thread that runs an event loop; 0: not known. */
 uint64_t python_loop_thread(const struct python_objects *o, uint64_t loop);
+/* The event loop that a thread runs, by the address of its state; 0: not known. If none runs, it
+ * may be what is no loop (None). */
+uint64_t python_running_loop(const struct python_objects *o, uint64_t thread_state);
 
 #endif

@@ -4,8 +4,14 @@
 
 enum {
 	MAX_AWAITERS = 64, /* tasks that await each other */
-	MAX_RUNNING = 16,  /* loops that run in one interpreter */
+	MAX_RUNNING = PYTHON_AWAITER_LOOPS,
+	MAX_CALLERS = 512, /* frames from a task to the root of its thread */
+	/* CPython 3.8 to 3.13, Include/cpython/pystate.h: PyThreadState.interp */
+	THREAD_INTERPRETER = 16,
 };
+/* Not reached by counting in ten years; but most pointers are above it, should the layout of a
+ * thread state be another one. */
+static const uint64_t max_count = 1ULL << 46;
 /* To look for the table costs a read for each module: it is looked for less and less often. A task
  * may be awaited by another one a little later. */
 static const int64_t first_wait_ns = NSEC_PER_SEC, last_wait_ns = 16 * NSEC_PER_SEC,
@@ -47,9 +53,9 @@ static uint64_t thread_of(struct python_awaiters *a, const struct python_objects
 	return new.thread;
 }
 
-/* The task that runs in this thread; 0: none. */
+/* The task that runs in a thread; 0: none. */
 static uint64_t running_task(struct python_awaiters *a, const struct python_objects *o,
-			     uint64_t thread, int64_t now_ns)
+			     const struct python_awaiters_thread *t, int64_t now_ns)
 {
 	struct python_dict d;
 	uint64_t loop, task;
@@ -60,8 +66,27 @@ static uint64_t running_task(struct python_awaiters *a, const struct python_obje
 	}
 	if (python_dict_open(o, a->current, &d) || !d.used)
 		return 0;
-	for (int i = 0; i < MAX_RUNNING && python_dict_next(o, &d, &loop, &task) > 0; i++)
-		if (thread_of(a, o, loop) == thread)
+	for (int i = 0; i < MAX_RUNNING && python_dict_next(o, &d, &loop, &task) > 0; i++) {
+		uint64_t thread = thread_of(a, o, loop);
+
+		/* Some do not tell, as that of uvloop. */
+		if (thread ? thread == t->id : python_running_loop(o, t->state) == loop)
+			return task;
+	}
+	return 0;
+}
+
+/* The task that runs in a loop; 0: none. */
+static uint64_t task_of_loop(const struct python_awaiters *a, const struct python_objects *o,
+			     uint64_t loop)
+{
+	struct python_dict d;
+	uint64_t key, task;
+
+	if (!loop || python_dict_open(o, a->current, &d))
+		return 0;
+	for (int i = 0; i < MAX_RUNNING && python_dict_next(o, &d, &key, &task) > 0; i++)
+		if (key == loop)
 			return task;
 	return 0;
 }
@@ -109,11 +134,11 @@ static void read_task(struct python_awaiters *a, const struct python_objects *o,
 }
 
 uint32_t python_awaiters_read(struct python_awaiters *a, const struct python_objects *o,
-			      const struct python_layout *l, uint64_t interpreter, uint64_t thread,
+			      const struct python_layout *l, const struct python_awaiters_thread *t,
 			      int64_t now_ns)
 {
 	uint64_t task =
-		find_table(a, o, interpreter, now_ns) ? running_task(a, o, thread, now_ns) : 0;
+		find_table(a, o, t->interpreter, now_ns) ? running_task(a, o, t, now_ns) : 0;
 
 	if (!task)
 		return 0;
@@ -123,4 +148,86 @@ uint32_t python_awaiters_read(struct python_awaiters *a, const struct python_obj
 		read_task(a, o, l, task);
 	}
 	return a->count;
+}
+
+static void set_kind(struct unwind_entry *e, uint32_t kind)
+{
+	e->tag = (e->tag & ~0xffU) | kind;
+}
+
+void python_awaiters_insert(const struct python_awaiters *a, struct unwind_entry *at, size_t bytes)
+{
+	uint32_t kind = at[-1].tag & 0xff;
+
+	if (!a->count)
+		return;
+	memmove(at + a->count, at, bytes);
+	for (uint32_t i = 0; i < a->count; i++)
+		at[i] = a->frames[i].entry;
+	set_kind(&at[-1], UNWIND_PYTHON);
+	set_kind(&at[a->count - 1], kind);
+}
+
+/* ---- of a step that was sampled ---- */
+
+/* Does the step last? */
+static bool is_now(const struct python_objects *o, const struct python_layout *l,
+		   const struct python_step *step)
+{
+	uint64_t counts[2];
+
+	return !memory_read(o->memory, step->thread + l->thread_context, counts, sizeof(counts)) &&
+	       counts[0] == step->contexts && counts[1] == step->number;
+}
+
+/* How many frames the thread has from this one to its root; 0: not known. */
+static uint32_t count_callers(const struct python_objects *o, const struct python_layout *l,
+			      uint64_t frame)
+{
+	uint32_t n = 0;
+
+	for (; frame; n++)
+		if (n == MAX_CALLERS || memory_word(o->memory, frame + l->frame_previous, &frame))
+			return 0;
+	return n;
+}
+
+/* Everything is read while the step lasts, or not believed. A task that ends lets go of those that
+ * await it within its step, after it says that it is done: it is asked for that last. */
+static int read_step(struct python_awaiters *a, const struct python_objects *o,
+		     const struct python_layout *l, const struct python_step *step, int64_t now_ns)
+{
+	struct python_task task;
+	uint64_t interpreter, code;
+
+	if (memory_word(o->memory, step->thread + THREAD_INTERPRETER, &interpreter))
+		return -ESTALE;
+	if (!find_table(a, o, interpreter, now_ns))
+		return -ENOENT;
+	a->task = task_of_loop(a, o, python_running_loop(o, step->thread));
+	if (!a->task)
+		return -ESTALE;
+	read_task(a, o, l, a->task);
+	a->depth = a->below ? count_callers(o, l, a->below) : 0;
+	if (!a->depth || memory_word(o->memory, a->below + l->frame_code, &code) ||
+	    python_task_read(o, a->task, &task))
+		return -ESTALE;
+	a->code = code & ~(uint64_t)l->code_tags;
+	return is_now(o, l, step) ? 0 : -ESTALE;
+}
+
+int python_awaiters_of_step(struct python_awaiters *a, const struct python_objects *o,
+			    const struct python_layout *l, const struct python_step *step,
+			    int64_t now_ns)
+{
+	int r;
+
+	if (!l->thread_context || step->contexts >= max_count || step->number >= max_count)
+		return -ENOTSUP;
+	if (!memcmp(step, &a->step, sizeof(*step)))
+		return (int)a->count;
+	r = is_now(o, l, step) ? read_step(a, o, l, step, now_ns) : -ESTALE;
+	/* What was read of another step, or in vain, says nothing of this one. */
+	a->step = r ? (struct python_step){} : *step;
+	return r ? r : (int)a->count;
 }

@@ -3,8 +3,9 @@
  *
  * The frames of a task that runs are on the stack of its thread, and end in the event loop; those
  * that wait for it are in coroutines elsewhere. Tables and the last task are kept, so that a sample
- * costs a few short reads. Memory: frames live until the next call. Threads: one at a time a
- * struct. */
+ * costs a few short reads. Who samples live memory asks for the task of now; who has a stack that
+ * was taken a while ago asks for the step that it was taken in. Memory: frames live until the next
+ * call. Threads: one at a time a struct; a struct is asked for one of both. */
 #ifndef GLIM_UNWIND_PYTHON_AWAITERS_H
 #define GLIM_UNWIND_PYTHON_AWAITERS_H
 
@@ -23,15 +24,33 @@ struct python_awaiters {
 	int64_t loops_ns; /* when they were looked at */
 	uint64_t task;	  /* that the frames are of */
 	int64_t task_ns;
-	uint64_t below; /* the frame that they belong below: the task's outermost */
+	uint64_t below;		 /* the frame that they belong below: the task's outermost */
+	struct python_step step; /* that all this was read in; of a step only: */
+	uint32_t depth;		 /* frames from below to the root of the thread */
+	uint64_t code;		 /* of below */
 	uint32_t count;
 	struct python_coroutine_frame frames[PYTHON_AWAITER_FRAMES]; /* innermost first */
 };
 void python_awaiters_fini(struct python_awaiters *a);
-/* Those of the thread with this pthread_self. Returns how many frames there are; they belong behind
- * the frame at a->below, when the thread's stack has it. */
+/* A thread: its pthread_self, and where its state and its interpreter are. */
+struct python_awaiters_thread {
+	uint64_t id, state, interpreter;
+};
+/* Those of the task that it runs now. Returns how many frames there are; they belong behind the
+ * frame at a->below, when the thread's stack has it. */
 uint32_t python_awaiters_read(struct python_awaiters *a, const struct python_objects *o,
-			      const struct python_layout *l, uint64_t interpreter, uint64_t thread,
+			      const struct python_layout *l, const struct python_awaiters_thread *t,
 			      int64_t now_ns);
+/* Those of a step, which must still last, or be the last that was asked for. Returns how many
+ * frames there are; they belong behind that of a->code which is the a->depth-th from the root.
+ * -ESTALE: it is over, or its task is not known; -ENOENT: there is no asyncio; -ENOTSUP: no layout
+ * is known. */
+int python_awaiters_of_step(struct python_awaiters *a, const struct python_objects *o,
+			    const struct python_layout *l, const struct python_step *step,
+			    int64_t now_ns);
+/* Put them behind the entry before `at`, in front of bytes that go on there; there is room. Nobody
+ * called them: they belong to the call of the interpreter's loop that runs the coroutine, and its
+ * end comes behind them. */
+void python_awaiters_insert(const struct python_awaiters *a, struct unwind_entry *at, size_t bytes);
 
 #endif

@@ -1,0 +1,43 @@
+"""Stops within steps of tasks, until a line comes in, and tells how many coroutines of other tasks await each, innermost first."""
+import asyncio
+import sys
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Does not tell which thread it runs in, as that of uvloop."""
+
+    _thread_id = property(lambda self: self.hidden, lambda self, value: setattr(self, "hidden", value))
+
+
+def stop(*awaiters):
+    sys.stdout.write(" ".join(awaiters) + "\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+
+
+async def inner():
+    stop()
+    await asyncio.sleep(0)
+    stop("middle", "by_task", "main")
+    stop("middle", "by_task", "main")
+
+
+async def middle():
+    task = asyncio.get_event_loop().create_task(inner())
+    await asyncio.sleep(0)
+    await task
+
+
+async def by_task():
+    await middle()
+
+
+async def main():
+    await asyncio.gather(by_task())
+    stop()
+
+
+loop = Loop()
+loop.run_until_complete(main())
+loop.close()
+stop("over")
