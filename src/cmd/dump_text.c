@@ -75,7 +75,9 @@ static void put_frame(const struct dump_frame *f, struct buf *out)
 	put(out, f->function);
 	buf_puts(out, " (");
 	put(out, f->file);
-	buf_printf(out, ":%u)\n", f->line);
+	if (f->line)
+		buf_printf(out, ":%u", f->line);
+	buf_puts(out, ")\n");
 	if (f->source) {
 		buf_puts(out, "        ");
 		put(out, f->source);

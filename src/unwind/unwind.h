@@ -59,7 +59,8 @@ struct python_code {
 int python_code_read(const struct memory *m, uint32_t version, const struct python_layout *layout,
 		     uint64_t address, uint32_t check, struct python_code *ret);
 void python_code_fini(struct python_code *c);
-/* Line of the instruction at this byte offset; the first line where the table has none. */
+/* Line of the instruction at this byte offset; the first line where the table has none. Of
+ * UNWIND_LASTI_UNKNOWN: 0, unless all of the code is on one line. */
 uint32_t python_code_line(const struct python_code *c, uint32_t lasti);
 
 /* The part of the source that this instruction is of. Columns are bytes of UTF-8, the first is 0.

@@ -47,6 +47,9 @@ enum {
 	UNWIND_FOLLOWED = 0x800,
 };
 
+/* Of a frame that had gone on, and nobody knows from where. */
+#define UNWIND_LASTI_UNKNOWN 0x80000000U
+
 struct unwind_entry {
 	uint64_t address;
 	union {

@@ -22,6 +22,7 @@ END = "truth.py:end"
 TURN_S = 0.006
 # Who is sampled while its tables are made waits for glim between two samples, and counts for both.
 READER = 0.35
+UNPLACED_LIMIT = 0.01  # of the samples: a caller whose line nobody knows, and which says so
 CUT_LIMIT = 0.01  # of the distance of shares: cut stacks are judged as such
 OUTSIDE_S = 0.03  # of a process's end, when the interpreter tears itself down
 
@@ -80,6 +81,7 @@ def read_folded(text, process=None):
 @dataclass
 class Score(score.Score):
     wrong_lines: int = 0  # samples with a line where the function cannot be
+    unplaced: int = 0  # samples with a line that is said to be unknown
     wrong_names: int = 0  # samples with a name that is not the function's
     outside_right: int = 0  # of those, nothing is cut
     outside: int = 0  # of the interpreter's start and end
@@ -91,6 +93,8 @@ class Score(score.Score):
         found = super().failures(complete)
         if self.wrong_lines > torn * self.samples:
             found.append("%d samples with wrong lines" % self.wrong_lines)
+        if self.unplaced > UNPLACED_LIMIT * self.samples * bool(torn):
+            found.append("%d samples with unknown lines" % self.unplaced)
         if self.wrong_names:
             found.append("%d samples with wrong names" % self.wrong_names)
         if self.outside > self.outside_limit:
@@ -103,8 +107,13 @@ def wrong_lines(truth, frames):
     keys = [f.key(truth) for f in frames] + [None]
     for frame, key, callee in zip(frames, keys, keys[1:]):
         known = truth.lines.get(key)
-        if known and frame.line not in known.get(callee if callee in truth.lines else "", ()):
+        if known and frame.line and frame.line not in known.get(callee if callee in truth.lines else "", ()):
             yield "%s:%d%s" % (key, frame.line, " -> " + callee if callee in truth.lines else "")
+
+
+def unknown_lines(truth, frames):
+    """Functions whose lines the program tells and the profiler does not."""
+    return [key for frame, key in ((f, f.key(truth)) for f in frames) if not frame.line and key in truth.lines]
 
 
 def wrong_names(truth, frames):
@@ -148,6 +157,7 @@ def score_samples(text, samples, hz, cpu_seconds=None, processes=1, qualified=Fa
     s.outside_right = outside_right
     samples = judged
     s.wrong_lines, s.lines = count_wrong(truth, samples, wrong_lines)
+    s.unplaced, _ = count_wrong(truth, samples, unknown_lines)
     if qualified:
         s.wrong_names, s.names = count_wrong(truth, samples, wrong_names)
     s.outside = s.no_user

@@ -104,14 +104,11 @@ int python_code_read(const struct memory *m, uint32_t version, const struct pyth
 	return 0;
 }
 
-uint32_t python_code_line(const struct python_code *c, uint32_t lasti)
+static uint32_t line_at(const struct python_code *c, uint32_t lasti)
 {
 	uint32_t minor = python_minor(c->version);
 	int64_t line;
 
-	/* Not started: the instruction before the first. */
-	if (lasti > INT32_MAX)
-		return c->first_line;
 	if (minor >= 0x030b)
 		line = lines_311(c->lines, c->lines_len, c->first_line, lasti);
 	else if (minor == 0x030a)
@@ -121,6 +118,28 @@ uint32_t python_code_line(const struct python_code *c, uint32_t lasti)
 	else
 		line = lines_39(c->lines, c->lines_len, c->first_line, lasti);
 	return line > 0 && line <= INT32_MAX ? (uint32_t)line : c->first_line;
+}
+
+/* The line of every instruction of code that is short; 0: there are several. */
+static uint32_t only_line(const struct python_code *c)
+{
+	enum { SHORT_TABLE = 16, SHORT_CODE = SHORT_TABLE / 2 * 256 };
+	uint32_t line = line_at(c, 0);
+
+	if (c->lines_len > SHORT_TABLE)
+		return 0;
+	for (uint32_t at = 1; at < SHORT_CODE; at++)
+		if (line_at(c, at) != line)
+			return 0;
+	return line;
+}
+
+uint32_t python_code_line(const struct python_code *c, uint32_t lasti)
+{
+	if (lasti == UNWIND_LASTI_UNKNOWN)
+		return only_line(c);
+	/* Not started: the instruction before the first. */
+	return lasti > INT32_MAX ? c->first_line : line_at(c, lasti);
 }
 
 bool python_code_range(const struct python_code *c, uint32_t lasti, struct python_range *ret)

@@ -232,13 +232,15 @@ static void stack_fini(struct kept_stack *s)
 /* What one thread state has. */
 static void read_state(struct python_reader *r, struct thread_slot *t)
 {
-	unsigned int tries = 1;
+	unsigned int tries = 0;
+	bool certain = false;
 	struct walked_stack s;
 
-	while ((!take_copy(r, t) && tries < SLOW_TRIES) ||
-	       !stack_walk_read(&r->walk, &t->stack, &s))
-		if (tries++ == MAX_TRIES)
-			break;
+	while (!certain && tries++ < MAX_TRIES) {
+		t->stack.interrupted = !take_copy(r, t);
+		certain = (!t->stack.interrupted || tries >= SLOW_TRIES) &&
+			  stack_walk_read(&r->walk, &t->stack, &s);
+	}
 	r->stats.stacks++;
 	r->stats.again += MIN(tries, (unsigned int)MAX_TRIES) - 1;
 	r->stats.torn += s.end == UNWIND_PYTHON_TORN;

@@ -6,9 +6,6 @@ enum {
 	NEAR = 2048,	/* bytes of a data stack that are copied in the twinkling of an eye */
 	ROOT_VOTES = 8, /* that make a frame the only one that can be outermost */
 	MAX_ROOT_VOTES = 64,
-	MAX_CALLS = 1 << 16,
-	CALLERS = 4, /* of a function that are remembered */
-	FRAME_ALIGNMENT = 16,
 	WALK_STEPS = UNWIND_MAX_ENTRIES + 1,
 };
 
@@ -28,7 +25,8 @@ static _Thread_local struct {
 	uint64_t left, left_caller;
 	/* A frame that stands somewhere else by now, and where it called from. */
 	uint64_t gone_on, call_instruction;
-	bool torn; /* it came to a frame that the images tell different things of */
+	uint64_t unplaced; /* or where that was not known */
+	bool torn;	   /* it came to a frame that the images tell different things of */
 } current;
 
 static int read_image(void *context, uint64_t address, void *buf, size_t n)
@@ -106,84 +104,74 @@ static bool is_same(uint64_t frame)
 	       stack_copy_is_same(&current.thread->copy, last);
 }
 
-static uint64_t call_key(uint64_t callee_code, const struct frame_link *caller)
+/* A frame has gone on since it called, or may have: it stood where it is known to call from. */
+static void find_place(uint64_t frame, const struct frame_link *caller)
 {
-	return hash_mix(hash_mix(callee_code, caller->code), caller->instruction);
-}
-
-/* One of the few places of frames that call a function which are remembered. */
-static uint64_t caller_key(uint64_t callee_code, uint64_t frame)
-{
-	return hash_mix(callee_code, frame / FRAME_ALIGNMENT % CALLERS);
-}
-
-static void forget_when_full(struct map64 *m)
-{
-	if (m->len >= MAX_CALLS)
-		map64_fini(m);
-}
-
-/* A frame stands at the same instruction in both images. So it did when what it called ran, where
- * that is alive in both and was copied around it; else that is the best guess until it is known. */
-static void learn_call(uint64_t frame, const struct frame_link *caller, uint64_t key)
-{
-	struct stack_walk *s = current.walk;
-	uint64_t place = hash_mix(current.callee_code, caller->code);
-
-	if (current.callee_in_both || !map64_get(&s->places, place)) {
-		forget_when_full(&s->places);
-		map64_set(&s->places, place, caller->instruction);
-	}
-	if (!current.callee_in_both)
+	if (call_places_find(&current.walk->places, current.callee_code, caller->code,
+			     &current.call_instruction)) {
+		current.gone_on = frame;
 		return;
-	forget_when_full(&s->calls);
-	map64_set(&s->calls, key, 1);
-	map64_set(&s->callers, caller_key(current.callee_code, frame), frame);
+	}
+	current.unplaced = frame;
 }
 
-/* A frame has gone on since it called: it stood where it was seen to call last. Of a call that was
- * never seen nothing better is known than what is there. */
-static bool find_place(uint64_t frame, const struct frame_link *caller)
+/* Does a frame stand where it is known to call from? */
+static bool is_at_call(const struct frame_link *f)
 {
-	const uint64_t *place =
-		map64_get(&current.walk->places, hash_mix(current.callee_code, caller->code));
-
-	if (!place)
-		return false;
-	current.gone_on = frame;
-	current.call_instruction = *place;
-	return true;
+	return call_places_has(&current.walk->places, current.callee_code, f->code, f->instruction);
 }
 
-/* Both images have a frame alive: it stands where it is known to call from, in one of them, else it
- * is taken from the image that its callee comes from. A callee that only one image has alive may
- * have been over before its caller was copied at all. */
+/* Of what was read late there is one image, of another moment. */
+static bool is_to_learn(void)
+{
+	return !current.torn && !stack_copy_is_late(&current.thread->copy);
+}
+
+/* Both images have a frame alive, and it stands at the same instruction. So it did when what it
+ * called ran, where that is alive in both and was copied around it; else that may have been over
+ * before its caller was copied at all. */
+static void learn_call(uint64_t frame, const struct frame_link *caller)
+{
+	struct call_places *p = &current.walk->places;
+
+	if (!is_to_learn())
+		return;
+	if (current.callee_in_both && !current.thread->interrupted)
+		call_places_learn(p, current.callee_code, caller->code, caller->instruction, frame);
+	else
+		call_places_guess(p, current.callee_code, caller->code, caller->instruction);
+}
+
+/* Both images have a frame alive: it is taken from the one in which it stands where it is known to
+ * call from, else from the one that its callee comes from. */
 static enum stack_image image_at_call(uint64_t frame, const struct frame_link *a,
 				      const struct frame_link *b)
 {
-	struct map64 *calls = &current.walk->calls;
-	uint64_t first = call_key(current.callee_code, a);
-	uint64_t second = call_key(current.callee_code, b);
-	bool knows_first = map64_get(calls, first), knows_second = map64_get(calls, second);
+	bool at_first, at_second;
 
 	if (!current.callee_code)
 		return current.image;
-	if (knows_first != knows_second)
-		return knows_first ? STACK_FIRST : STACK_SECOND;
-	if (first == second)
-		learn_call(frame, a, first);
-	if (!current.callee_in_both && !(knows_first && first == second))
+	at_first = is_at_call(a);
+	at_second = is_at_call(b);
+	if (at_first != at_second)
+		return at_first ? STACK_FIRST : STACK_SECOND;
+	if (a->instruction == b->instruction)
+		learn_call(frame, a);
+	if (!current.callee_in_both && !at_first)
 		find_place(frame, a);
 	return current.image;
 }
 
 /* Only one image has a frame alive, which is not that of its callee for sure: it may have begun
- * anew meanwhile. It stands where it is known to call from. */
-static void put_at_call(uint64_t frame, const struct frame_link *f)
+ * anew meanwhile. */
+static void put_at_call(uint64_t frame, const struct frame_link *f, enum stack_image image)
 {
-	if (current.callee_code &&
-	    !map64_get(&current.walk->calls, call_key(current.callee_code, f)))
-		find_place(frame, f);
+	if (!current.callee_code || is_at_call(f))
+		return;
+	if (image == current.image && is_to_learn())
+		call_places_guess(&current.walk->places, current.callee_code, f->code,
+				  f->instruction);
+	find_place(frame, f);
 }
 
 /* Does a frame stand at a call of this code, in an image? */
@@ -192,7 +180,7 @@ static bool stands_at_call(uint64_t frame, uint64_t callee_code, enum stack_imag
 	struct frame_link link;
 
 	return !read_link(image, frame, &link) && link.state != FRAME_DEAD &&
-	       map64_get(&current.walk->calls, call_key(callee_code, &link));
+	       call_places_has(&current.walk->places, callee_code, link.code, link.instruction);
 }
 
 /* A frame that is over in both images was called by the one that both say, as it forgets that only
@@ -207,14 +195,14 @@ static bool find_caller_of_left(uint64_t frame, const struct frame_link *a,
 	current.left_caller = a->previous;
 	if (a->previous && a->previous == b->previous)
 		return true;
-	for (uint64_t i = 0; i < CALLERS; i++) {
-		const uint64_t *caller = map64_get(&current.walk->callers, hash_mix(a->code, i));
+	for (unsigned int i = 0; i < CALL_FRAMES; i++) {
+		uint64_t caller = call_places_frame(&current.walk->places, a->code, i);
 
-		if (!caller || (!stands_at_call(*caller, a->code, STACK_FIRST) &&
-				!stands_at_call(*caller, a->code, STACK_SECOND)))
+		if (!caller || (!stands_at_call(caller, a->code, STACK_FIRST) &&
+				!stands_at_call(caller, a->code, STACK_SECOND)))
 			continue;
 		found++;
-		current.left_caller = *caller;
+		current.left_caller = caller;
 	}
 	return found == 1;
 }
@@ -239,11 +227,12 @@ static enum stack_image image_of_far(uint64_t frame)
 	over = a.state == FRAME_DEAD && b.state == FRAME_DEAD;
 	if (own_object && has_caller(&a) != has_caller(&b)) {
 		ret = has_caller(&a) ? STACK_FIRST : STACK_SECOND;
-		put_at_call(frame, ret == STACK_FIRST ? &a : &b);
+		put_at_call(frame, ret == STACK_FIRST ? &a : &b, ret);
 		current.callee_in_both = false;
 	} else if (own_object && over && a.code == b.code) {
 		/* It was not when its callee was copied. */
-		current.torn |= !find_place(frame, &a) || !find_caller_of_left(frame, &a, &b);
+		find_place(frame, &a);
+		current.torn |= !current.callee_code || !find_caller_of_left(frame, &a, &b);
 		current.callee_in_both = false;
 	} else {
 		current.torn |= !same_link(&a, &b) || (a.own_object && a.state == FRAME_DEAD) ||
@@ -371,7 +360,7 @@ static bool walk_copy(struct stack_walk *s, struct stack_thread *t, enum stack_i
 	current.callee = (struct frame_link){};
 	current.callee_code = 0;
 	current.callee_in_both = false;
-	current.left = current.gone_on = 0;
+	current.left = current.gone_on = current.unplaced = 0;
 	ret->entries = s->entries[image];
 	ret->frames = s->frames[image];
 	if (python_take_thread(&w, py, t->state) <= 0)
@@ -383,10 +372,15 @@ static bool walk_copy(struct stack_walk *s, struct stack_thread *t, enum stack_i
 		current.frame = w.frame;
 	}
 	for (unsigned int i = 0; i < WALK_STEPS && w.python_frame && w.phase != WALK_DONE; i++) {
+		uint64_t frame = w.python_frame;
+		uint32_t count = w.count;
+
 		/* A step makes one entry at most. */
-		if (w.count < UNWIND_MAX_ENTRIES)
-			ret->frames[w.count] = w.python_frame;
+		if (count < UNWIND_MAX_ENTRIES)
+			ret->frames[count] = frame;
 		python_step(&w, py, ret->entries);
+		if (frame == current.unplaced && count < w.count)
+			ret->entries[count].lasti = UNWIND_LASTI_UNKNOWN;
 	}
 	ret->count = w.count;
 	ret->end = w.python_end;
@@ -505,7 +499,5 @@ void stack_walk_fini(struct stack_walk *s)
 		free(s->entries[i]);
 		free(s->frames[i]);
 	}
-	map64_fini(&s->calls);
-	map64_fini(&s->callers);
-	map64_fini(&s->places);
+	call_places_fini(&s->places);
 }

@@ -6,6 +6,7 @@
 #ifndef GLIM_UNWIND_PYTHON_STACK_WALK_H
 #define GLIM_UNWIND_PYTHON_STACK_WALK_H
 
+#include "unwind/python/call_places.h"
 #include "unwind/python/code_heads.h"
 #include "unwind/python/stack_copy.h"
 #include "unwind/unwind.h"
@@ -13,10 +14,7 @@
 struct stack_walk {
 	const struct python *python;
 	struct code_heads *codes;
-	struct map64 calls;   /* hashes of callee, caller and the instruction of the call, seen in
-			       * both images of a copy */
-	struct map64 callers; /* frames that made them, by hash of the callee and a small number */
-	struct map64 places;  /* the last instruction of a call, by hash of callee and caller */
+	struct call_places places;
 	struct unwind_entry *entries[STACK_IMAGES]; /* of the walk over each image */
 	uint64_t *frames[STACK_IMAGES];		    /* where each of them was */
 };
@@ -25,6 +23,7 @@ struct stack_thread {
 	uint64_t state; /* address of its PyThreadState */
 	uint64_t id;	/* pthread_self */
 	struct stack_copy copy;
+	bool interrupted; /* taking it took too long to learn from it; its maker may set it */
 	/* The outermost frame, by the majority of stacks, where frames do not tell that they are
 	 * over: such a one has no caller, too. */
 	uint64_t root;
@@ -41,7 +40,8 @@ struct walked_stack {
 void stack_walk_init(struct stack_walk *s, const struct python *py, struct code_heads *codes);
 void stack_walk_fini(struct stack_walk *s);
 /* The stack of a copy, by what its frames tell, or because all is the same in both images. False:
- * it is not certain; *ret has the outer part that is. */
+ * it is not certain; *ret has the outer part that is. Where a caller stood is sometimes not known
+ * (UNWIND_LASTI_UNKNOWN). */
 bool stack_walk_read(struct stack_walk *s, struct stack_thread *t, struct walked_stack *ret);
 
 #endif

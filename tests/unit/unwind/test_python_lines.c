@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "unwind/python/lines.h"
+#include "unwind/unwind.h"
 
 static void test_39(void **state)
 {
@@ -131,12 +132,31 @@ static void test_garbage(void **state)
 	}
 }
 
+/* Of an instruction that nobody knows the line is known where there is but one. */
+static void test_unknown_instruction(void **state)
+{
+	uint8_t one[] = {0, 1}, two[] = {0, 1, 12, 1};
+	struct python_code c = {.version = 0x03080000, .first_line = 7, .lines = one};
+
+	c.lines_len = sizeof(one);
+	assert_int_equal(python_code_line(&c, UNWIND_LASTI_UNKNOWN), 8);
+	assert_int_equal(python_code_line(&c, UINT32_MAX), 7);
+	c.lines = two;
+	c.lines_len = sizeof(two);
+	assert_int_equal(python_code_line(&c, 2), 8);
+	assert_int_equal(python_code_line(&c, UNWIND_LASTI_UNKNOWN), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_27),     cmocka_unit_test(test_39),
-		cmocka_unit_test(test_310),    cmocka_unit_test(test_311),
-		cmocka_unit_test(test_ranges), cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_27),
+		cmocka_unit_test(test_39),
+		cmocka_unit_test(test_310),
+		cmocka_unit_test(test_311),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_unknown_instruction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
