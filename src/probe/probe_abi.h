@@ -96,7 +96,6 @@ _Static_assert(sizeof(struct probe_copied) == 280, "shared with BPF");
 struct probe_process {
 	struct unwind_process run; /* no mappings: not published yet */
 	uint32_t flags;		   /* PROBE_NO_STACK */
-	uint32_t unused;
 };
 _Static_assert(sizeof(struct probe_process) == 16, "shared with BPF");
 enum {

@@ -102,6 +102,7 @@ static __always_inline struct unwind_file *table_file(uint32_t id)
 #define TABLE_RULES()	 ((const struct unwind_rule *)first_value(&table_rules))
 #define TABLE_FILE(id)	 table_file(id)
 #define TABLE_CHUNK(i)	 chunk_rows(i)
+#define TABLE_RECENT	 1024
 #include "unwind/walk.h"
 
 #define GO_READ(dst, size, address) WALK_READ(dst, size, address)
@@ -161,8 +162,9 @@ struct {
 } ring SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY); /* one a CPU: too large for a per-CPU map */
-	__uint(max_entries, 1);		  /* set by the loader */
+	__uint(type, BPF_MAP_TYPE_ARRAY);  /* one a CPU: too large for a per-CPU map */
+	__uint(map_flags, BPF_F_MMAPABLE); /* not to map it: its memory begins with a page */
+	__uint(max_entries, 1);		   /* set by the loader */
 	__type(key, uint32_t);
 	__type(value, struct scratch);
 } scratches SEC(".maps");

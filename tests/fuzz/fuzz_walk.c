@@ -35,6 +35,7 @@ static void fill(void *array, size_t bytes)
 #define TABLE_RULES()		      ((const struct unwind_rule *)rules)
 #define TABLE_FILE(id)		      ((id) < ARRAY_SIZE(files) ? &files[id] : NULL)
 #define TABLE_CHUNK(i)		      ((i)&1 ? (const unwind_row *)rows : NULL)
+#define TABLE_RECENT		      64
 #include "unwind/walk.h"
 
 /* A mapping of everything is the first of the walk, so that tables are looked at. */

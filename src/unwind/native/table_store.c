@@ -324,7 +324,10 @@ static int make_run(struct table_store *s, const struct process *p, const struct
 /* The references of the scratch to files are the run's from now on. */
 static int publish_run(struct table_store *s, pid_t pid, int64_t verified_ns, int64_t now_ns)
 {
-	struct unwind_process place = {.count = (uint32_t)s->scratch.len};
+	struct unwind_process place = {
+		.count = (uint32_t)s->scratch.len,
+		.number = ++s->last_number,
+	};
 
 	if (place.count && places_take(&s->mappings, place.count, &place.first)) {
 		drop_files(s, s->scratch.data, s->scratch.len, now_ns);

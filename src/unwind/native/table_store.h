@@ -53,7 +53,8 @@ void table_store_free(struct table_store *s);
 int table_store_set_cache(struct table_store *s, const char *folder, uint64_t max_bytes,
 			  struct err *e);
 
-/* Publish the mappings of a process as they are in p, for the first time or again. -ENOSPC: the
+/* Publish the mappings of a process as they are in p, for the first time or again. What differs is
+ * another run, with a number of its own. -ENOSPC: the
  * array of mappings is full; the process is not known then. -ESRCH: it is gone; what is known of it
  * stays until it is forgotten. */
 int table_store_process(struct table_store *s, const struct process *p, int64_t now_ns);
@@ -63,7 +64,7 @@ void table_store_fork(struct table_store *s, pid_t parent, pid_t child, int64_t 
 /* The process ended, or it is another program by now. */
 void table_store_forget(struct table_store *s, pid_t pid, int64_t now_ns);
 
-/* Keep a run beyond the end of its process, for walks that could not be finished: by number;
+/* Keep a run beyond the end of its process, for walks that could not be finished: by index;
  * HASH_NONE where the process is not known, which is a run without mappings. */
 uint32_t table_store_hold(struct table_store *s, pid_t pid);
 void table_store_held(const struct table_store *s, uint32_t run, struct unwind_process *ret);

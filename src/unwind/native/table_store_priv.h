@@ -98,6 +98,7 @@ struct table_store {
 	struct map64 processes; /* pid -> index of a run */
 	VEC(struct table_run) runs;
 	VEC(uint32_t) free_runs;
+	uint32_t last_number; /* of a run */
 	VEC(struct unwind_mapping) scratch;
 	VEC(struct table_given) given; /* oldest first, from given_done on */
 	size_t given_done;

@@ -8,9 +8,10 @@
  *	TABLE_PAGES()			the array of struct unwind_page
  *	TABLE_CHUNK(i)			the array of rows of a chunk
  *	TABLE_RULES()			the array of struct unwind_rule
- * All but the first give NULL where there is none. The arrays have the sizes of the ABI, so that
- * 16-bit indexes need no check. All state is in struct table_walk, which lives in a map: the
- * verifier of some kernels follows every value of what is in registers or on the stack.
+ *	TABLE_RECENT			how many rules are remembered, a power of two; else it is 1
+ * All but the first and the last give NULL where there is none. The arrays have the sizes of the
+ *ABI, so that 16-bit indexes need no check. All state is in struct table_walk, which lives in a
+ *map: the verifier of some kernels follows every value of what is in registers or on the stack.
  *
  * The searches have no branches a verifier would have to follow both ways of. */
 #ifndef GLIM_UNWIND_TABLE_WALK_H
@@ -20,11 +21,25 @@
 #include "unwind/unwind_abi.h"
 
 #define TABLE_INLINE static inline __attribute__((always_inline))
+#ifndef TABLE_RECENT
+#define TABLE_RECENT 1
+#endif
 enum {
 	TABLE_WINDOW = 64,	/* words of the stack that are read at once */
 	TABLE_WINDOW_BELOW = 8, /* of them below the CFA: what was saved is mostly there */
 	TABLE_FEW_STEPS = 8,	/* of a search, when there are few elements */
 };
+
+/* A rule that was found lately, for who comes to the same place again: the outer frames of a stack
+ * are mostly those of a sample before. The mappings of a run never change, nor do their files, so
+ * that it holds for all time. It lies in one cache line, where the searches touch several. */
+struct table_recent {
+	uint64_t place; /* pc << 1 | exact, which is never 0 */
+	uint32_t run;	/* number of the struct unwind_process */
+	uint32_t file;
+	struct unwind_rule rule;
+};
+_Static_assert(sizeof(struct table_recent) == 32, "cache lines have 64 bytes");
 
 struct table_walk {
 	/* Registers of the frame whose caller comes next. */
@@ -48,6 +63,8 @@ struct table_walk {
 	uint64_t source;      /* where the CFA was read, of rules that have it from Go */
 	uint64_t go_stack;    /* the thread's stack of the next callback from C; 0: the first one */
 	uint64_t registers[UNWIND_REGISTERS]; /* as DWARF numbers them */
+	/* Direct-mapped; what is left of earlier walks is of use. */
+	_Alignas(sizeof(struct table_recent)) struct table_recent recent[TABLE_RECENT];
 };
 
 /* All ones when a < b, for numbers below 2^63. The compiler must not know that it compares, or it
@@ -394,24 +411,60 @@ TABLE_INLINE void table_start(struct table_walk *w)
 	w->go_stack = 0;
 }
 
-/* Replace the registers by the caller's, or set w->end. */
-TABLE_INLINE void table_step(struct table_walk *w)
+/* Search the rule of this frame, to be remembered in *ret; returns why not, or 0. */
+TABLE_INLINE uint8_t table_search(struct table_walk *w, struct table_recent *ret)
 {
 	/* A call may be the last instruction of its function: the return address is behind it. */
 	uint64_t pc = w->pc - !w->exact;
 	const struct unwind_rule *rule;
 	uint8_t why;
 
-	if (!table_find_mapping(w, pc)) {
-		w->end = UNWIND_NATIVE_NO_MAPPING;
-		return;
-	}
+	if (!table_find_mapping(w, pc))
+		return UNWIND_NATIVE_NO_MAPPING;
 	why = table_find_row(w, pc);
-	if (!why) {
-		rule = table_find_rule(w, pc);
-		why = rule ? table_apply(w, rule) : UNWIND_NATIVE_NOT_LOADED;
-	}
-	w->end = why;
+	if (why)
+		return why;
+	rule = table_find_rule(w, pc);
+	if (!rule)
+		return UNWIND_NATIVE_NOT_LOADED;
+	ret->place = w->pc << 1 | w->exact;
+	ret->run = w->process.number;
+	ret->file = w->mapping.file;
+	ret->rule = *rule;
+	return UNWIND_NATIVE_NONE;
+}
+
+/* Where the rule of this frame is remembered, if it is. */
+TABLE_INLINE struct table_recent *table_recall(struct table_walk *w, uint64_t place)
+{
+	/* Knuth's multiplicative hash: the golden ratio of 2^64. */
+	uint64_t hash = (place ^ (uint64_t)w->process.number << 48) * 0x9e3779b97f4a7c15ULL;
+
+	return &w->recent[(hash >> 32) & (TABLE_RECENT - 1)];
+}
+
+/* Its table is used, though nobody looked into it. */
+TABLE_INLINE void table_hit(uint32_t number)
+{
+	struct unwind_file *its_file = TABLE_FILE(number);
+
+	if (its_file)
+		its_file->hits++;
+}
+
+/* Replace the registers by the caller's, or set w->end. */
+TABLE_INLINE void table_step(struct table_walk *w)
+{
+	uint64_t place = w->pc << 1 | w->exact;
+	struct table_recent *recent = table_recall(w, place);
+
+	w->end = UNWIND_NATIVE_NONE;
+	if (recent->place == place && recent->run == w->process.number)
+		table_hit(recent->file);
+	else
+		w->end = table_search(w, recent);
+	if (!w->end)
+		w->end = table_apply(w, &recent->rule);
 }
 
 #endif

@@ -165,8 +165,9 @@ _Static_assert(sizeof(struct unwind_mapping) == 32, "shared with BPF");
 struct unwind_process {
 	uint32_t first;
 	uint32_t count;
+	uint32_t number; /* that no other run has, or had */
 };
-_Static_assert(sizeof(struct unwind_process) == 8, "shared with BPF");
+_Static_assert(sizeof(struct unwind_process) == 12, "shared with BPF");
 
 /* Registers whose value a walk does not know. */
 enum { TABLE_LOST_RBP = 1, TABLE_LOST_RBX = 2 };

@@ -12,7 +12,8 @@ struct tables {
 	struct unwind_file files[UNWIND_MAX_FILES];
 	unwind_row *chunks[UNWIND_MAX_CHUNKS];
 	uint32_t chunks_len;
-	struct map64 processes; /* what was published: a struct unwind_process as a number */
+	struct map64 processes; /* of what was published, the last by process */
+	VEC(struct unwind_process) published;
 	size_t max_processes;
 	struct table_space space;
 	struct table_store *store;
@@ -44,7 +45,8 @@ static inline int tables_publish(void *arg, pid_t pid, const struct unwind_proce
 	if (!map64_get(&tables.processes, (uint64_t)pid) &&
 	    tables.processes.len >= tables.max_processes)
 		return -E2BIG;
-	map64_set(&tables.processes, (uint64_t)pid, (uint64_t)run->first << 32 | run->count);
+	map64_set(&tables.processes, (uint64_t)pid, tables.published.len);
+	vec_push(&tables.published, *run);
 	return 0;
 }
 
@@ -69,6 +71,7 @@ static inline void tables_fini(void)
 {
 	table_store_free(tables.store);
 	map64_fini(&tables.processes);
+	vec_fini(&tables.published);
 	for (uint32_t i = 0; i < tables.chunks_len; i++)
 		free(tables.chunks[i]);
 }
@@ -76,11 +79,11 @@ static inline void tables_fini(void)
 /* What was published of a process; false where nothing was. */
 static inline bool tables_process(pid_t pid, struct unwind_process *ret)
 {
-	const uint64_t *v = map64_get(&tables.processes, (uint64_t)pid);
+	const uint64_t *i = map64_get(&tables.processes, (uint64_t)pid);
 
-	if (v)
-		*ret = (struct unwind_process){(uint32_t)(*v >> 32), (uint32_t)*v};
-	return v;
+	if (i)
+		*ret = tables.published.data[*i];
+	return i;
 }
 
 /* Ask for a table, and wait for the worker no longer than that. */

@@ -31,6 +31,7 @@ struct churn {
 	struct process processes[CHURN_PROCESSES]; /* all that they map */
 	struct expected known[CHURN_PROCESSES];	   /* elements NULL: nothing */
 	VEC(struct expected) old;
+	uint32_t last_number; /* of a run */
 };
 
 static void check_intact(const struct expected *e)
@@ -77,9 +78,11 @@ static void expect_process(struct churn *c, int i, const struct process *p)
 	assert_true(tables_process(p->pid, &e.run));
 	check_run(p, &e.run);
 	if (c->known[i].elements && c->known[i].run.first == e.run.first) {
-		assert_int_equal(c->known[i].run.count, e.run.count);
+		assert_memory_equal(&c->known[i].run, &e.run, sizeof(e.run));
 		return; /* nothing changed */
 	}
+	assert_true(e.run.number > c->last_number);
+	c->last_number = e.run.number;
 	expect_nothing(c, i);
 	e.elements = mem_calloc(e.run.count, sizeof(*e.elements));
 	memcpy(e.elements, tables.mappings + e.run.first, e.run.count * sizeof(*e.elements));

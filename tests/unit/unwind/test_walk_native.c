@@ -185,7 +185,47 @@ static void test_native_signal(void **state)
 	native_entry(3, NATIVE + 8);
 }
 
-/* Every way in which a walk by tables can end. */
+/* Another sample of the same thread. */
+static void begin_again(uint64_t pc, uint32_t run_number)
+{
+	memset(&w, 0, WALK_ZEROES);
+	w.native.pc = pc;
+	w.native.sp = STACK;
+	w.native.process = (struct unwind_process){.count = 3, .number = run_number};
+}
+
+/* Rules that were found are remembered for their run, and the table counts as used. */
+static void test_native_remembered(void **state)
+{
+	struct unwind_file *file = &files[FILE_TABLED];
+
+	world(0x030b0000, KEY);
+	table_rule(0x100, by_rsp(4));
+	table_rule(0x200, by_rsp(2));
+	table_rule(0x300, (struct unwind_rule){.ra = UNWIND_PLACE_UNDEFINED});
+	memory_put(STACK + 0x08, TABLED + 0x301, 8);
+	memory_put(STACK + 0x18, TABLED + 0x200, 8);
+	memory_put(STACK + 0x38, TABLED + 0x301, 8);
+	for (uint32_t i = 1; i <= 2; i++) {
+		begin_again(TABLED + 0x100, 1);
+		ends(3, UNWIND_NATIVE_COMPLETE);
+		native_entry(
+			1, TABLED + 0x200); /* called by what lies before it, as rule 0x100 says */
+		assert_int_equal(file->hits, 3 * i);
+		file->state = UNWIND_FILE_UNKNOWN;
+	}
+	/* It is another place for who was interrupted there. */
+	begin_again(TABLED + 0x200, 1);
+	ends(1, UNWIND_NATIVE_NOT_LOADED);
+	file->state = UNWIND_FILE_READY;
+	begin_again(TABLED + 0x200, 1);
+	ends(2, UNWIND_NATIVE_COMPLETE);
+	/* In other mappings it may be other code. */
+	file->state = UNWIND_FILE_UNKNOWN;
+	begin_again(TABLED + 0x100, 2);
+	ends(1, UNWIND_NATIVE_NOT_LOADED);
+}
+
 /* Where only instructions say so, a return address must lie behind a call. */
 static void test_native_followed(void **state)
 {
@@ -214,6 +254,7 @@ static void test_native_followed(void **state)
 	}
 }
 
+/* Every way in which a walk by tables can end. */
 static void test_native_table_ends(void **state)
 {
 	const struct unwind_rule unsupported = {.cfa = UNWIND_CFA_UNSUPPORTED};
@@ -290,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_native_around_the_frame),
 		cmocka_unit_test(test_native_by_table),
 		cmocka_unit_test(test_native_signal),
+		cmocka_unit_test(test_native_remembered),
 		cmocka_unit_test(test_native_table_ends),
 		cmocka_unit_test(test_native_clone),
 		cmocka_unit_test(test_native_followed),

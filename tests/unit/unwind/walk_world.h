@@ -23,6 +23,7 @@ enum { FILE_NONE, FILE_TABLED, FILE_LATE };
 #define TABLE_RULES()		      ((const struct unwind_rule *)rules)
 #define TABLE_FILE(id)		      ((id) < ARRAY_SIZE(files) ? &files[id] : NULL)
 #define TABLE_CHUNK(i)		      ((i) ? NULL : (const unwind_row *)rows)
+#define TABLE_RECENT		      64
 #include "unwind/walk.h"
 
 struct memory memory;
