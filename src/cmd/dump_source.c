@@ -2,32 +2,24 @@
 #include "cmd/dump.h"
 
 #include <limits.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "process/sources.h"
 
-enum { MAX_SOURCE = 16 << 20 };
-
-/* The file of the last frame: frames of one file mostly follow each other. */
-struct source {
-	const char *path;
-	struct buf text;
-	bool changed;
-};
-
-/* When the process started, or its core was written, seconds since 1970. */
-static double start_of(const struct dump *d)
+/* When the process started, or its core was written, by CLOCK_REALTIME. */
+static uint64_t start_of(const struct dump *d)
 {
 	struct timespec now, up;
+	double boot;
 
 	if (d->core)
-		return (double)core_time(d->core) / NSEC_PER_SEC;
+		return (uint64_t)core_time(d->core);
 	clock_gettime(CLOCK_REALTIME, &now);
 	clock_gettime(CLOCK_BOOTTIME, &up);
-	return (double)(now.tv_sec - up.tv_sec) + (double)(now.tv_nsec - up.tv_nsec) / 1e9 +
-	       (double)d->process.start_time / (double)sysconf(_SC_CLK_TCK);
+	boot = (double)(now.tv_sec - up.tv_sec) + (double)(now.tv_nsec - up.tv_nsec) / 1e9;
+	return (uint64_t)((boot + (double)d->process.start_time / (double)sysconf(_SC_CLK_TCK)) *
+			  NSEC_PER_SEC);
 }
 
 /* A relative path counts from where the process is now: where it was when it started is not known.
@@ -46,70 +38,51 @@ static char *path_of(const struct dump *d, const char *file)
 	return n < 0 ? NULL : mem_asprintf("%.*s/%s", (int)n, folder, file);
 }
 
-static void source_read(const struct dump *d, const char *file, struct source *s)
+/* A line without the blanks around it; NULL: there is nothing else, or no such line. */
+static const char *bare_line(struct dump *d, const struct source *s, uint32_t line)
 {
-	cleanup_free char *path = path_of(d, file);
-	struct stat st;
+	size_t n = 0;
+	const char *at = source_line(s, line, &n);
 
-	s->path = file;
-	s->text.len = 0;
-	/* "<string>", "<frozen importlib._bootstrap>" */
-	if (!path || *file == '<')
-		return;
-	cleanup_close int fd = process_open_path(d->core ? 0 : d->pid, path, true);
-
-	if (fd < 0 || fstat(fd, &st) || io_read_fd(fd, MAX_SOURCE, &s->text) < 0) {
-		s->text.len = 0;
-		return;
+	while (n && (*at == ' ' || *at == '\t')) {
+		at++;
+		n--;
 	}
-	/* Clock ticks are coarse. */
-	s->changed = (double)st.st_mtim.tv_sec > start_of(d) + 1;
+	while (n && (at[n - 1] == ' ' || at[n - 1] == '\t' || at[n - 1] == '\r'))
+		n--;
+	return n ? arena_strndup(&d->arena, at, n) : NULL;
 }
 
-static const char *line_of(struct dump *d, const struct source *s, uint32_t line)
+static void read_source(struct dump *d, struct dump_frame *f, struct sources *all)
 {
-	const char *at = (const char *)s->text.data, *end = at + s->text.len, *stop;
+	cleanup_free char *path = path_of(d, f->file);
+	const struct source *s;
 
-	for (uint32_t i = 1; at < end && i < line; i++) {
-		at = memchr(at, '\n', (size_t)(end - at));
-		if (!at)
-			return NULL;
-		at++;
-	}
-	if (!at || at >= end || !line)
-		return NULL;
-	stop = memchr(at, '\n', (size_t)(end - at));
-	stop = stop ? stop : end;
-	while (at < stop && (*at == ' ' || *at == '\t'))
-		at++;
-	while (stop > at && (stop[-1] == ' ' || stop[-1] == '\t' || stop[-1] == '\r'))
-		stop--;
-	return at < stop ? arena_strndup(&d->arena, at, (size_t)(stop - at)) : NULL;
+	if (!path)
+		return;
+	s = sources_get(all, f->file, path);
+	f->source = bare_line(d, s, f->line);
+	f->changed = f->source && s->changed;
 }
 
-static void read_sources(struct dump *d, struct dump_stack *stack, struct source *s)
+static void read_sources(struct dump *d, struct dump_stack *stack, struct sources *all)
 {
-	for (size_t i = 0; i < stack->frames.len; i++) {
-		struct dump_frame *f = &stack->frames.data[i];
-
-		if (!f->file)
-			continue;
-		if (!s->path || strcmp(s->path, f->file))
-			source_read(d, f->file, s);
-		f->source = line_of(d, s, f->line);
-		f->changed = f->source && s->changed;
-	}
+	for (size_t i = 0; i < stack->frames.len; i++)
+		if (stack->frames.data[i].file)
+			read_source(d, &stack->frames.data[i], all);
 }
 
 void dump_read_sources(struct dump *d)
 {
-	struct source s = {};
+	cleanup(sources_fini) struct sources all = {
+		.pid = d->core ? 0 : d->pid,
+		.start_ns = start_of(d),
+	};
 
 	for (size_t i = 0; i < d->threads.len; i++)
-		read_sources(d, &d->threads.data[i].stack, &s);
+		read_sources(d, &d->threads.data[i].stack, &all);
 	for (size_t i = 0; i < d->tasks.len; i++)
-		read_sources(d, &d->tasks.data[i].stack, &s);
+		read_sources(d, &d->tasks.data[i].stack, &all);
 	for (size_t i = 0; i < d->greenlets.len; i++)
-		read_sources(d, &d->greenlets.data[i].stack, &s);
-	buf_fini(&s.text);
+		read_sources(d, &d->greenlets.data[i].stack, &all);
 }

@@ -2,6 +2,7 @@
  * Names and sources are data to it, in a script of JSON, where `<`, `>` and `&` are escaped. */
 #include "base/embed.h"
 #include "memory/report/report_priv.h"
+#include "process/sources.h"
 
 /* The page, with @TITLE@ and @DATA@ in it: web/src/memory_page.tsx. */
 extern const struct embed_file memory_page_files[];

@@ -4,7 +4,6 @@
 
 #include "base/json.h"
 #include "memory/report/report.h"
-#include "memory/report/source.h"
 
 #define MIB 1048576.0
 

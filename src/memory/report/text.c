@@ -1,6 +1,7 @@
 /* The tables that people know: a row a line of source. */
 #include "base/utf8.h"
 #include "memory/report/report_priv.h"
+#include "process/sources.h"
 
 enum { MAX_PRECISION = 9 };
 enum column { LINE, USAGE, INCREMENT, OWN, PEAK, OCCURRENCES, COLUMNS };

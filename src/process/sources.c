@@ -1,10 +1,10 @@
-#include "memory/report/source.h"
+#include "process/sources.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
+#include "process/process.h"
 
 enum {
 	MAX_SOURCE = 16 << 20,
@@ -39,18 +39,17 @@ static void find_lines(struct source *s)
 	}
 }
 
-static void source_read(struct source *s, const char *path, uint64_t start_ns, size_t max)
+static void source_read(const struct sources *all, struct source *s, const char *path, size_t max)
 {
-	/* A pipe in the place of a source must not be waited for. */
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	cleanup_close int fd = process_open_path(all->pid, path, true);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+	if (fd < 0 || fstat(fd, &st)) {
 		s->missing = "its source cannot be read";
 		return;
 	}
 	/* Clock ticks are coarse: a script that was written right before it ran did not change. */
-	s->changed = (uint64_t)st.st_mtim.tv_sec > start_ns / NSEC_PER_SEC + 1;
+	s->changed = (uint64_t)st.st_mtim.tv_sec > all->start_ns / NSEC_PER_SEC + 1;
 	if (io_read_fd(fd, max, &s->text) < 0) {
 		s->text.len = 0;
 		s->missing = "its source is too large to be shown";
@@ -73,7 +72,7 @@ const struct source *sources_get(struct sources *s, const char *file, const char
 	if (*name == '<' || *file == '<')
 		new->missing = "code without a source file";
 	else
-		source_read(new, name, s->start_ns,
+		source_read(s, new, name,
 			    MIN((size_t)MAX_SOURCE,
 				(size_t)MAX_SOURCES - MIN(held, (size_t)MAX_SOURCES)));
 	find_lines(new);

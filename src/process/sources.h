@@ -1,9 +1,11 @@
-/* memory/report/source.h - the source files that a report shows, each read once.
+/* process/sources.h - the source files of what ran in a process, each read once.
  *
  * Memory: belongs to the table. Threads: one at a time. Invariant: files are read whole or not at
  * all, up to a bound. */
-#ifndef GLIM_MEMORY_SOURCE_H
-#define GLIM_MEMORY_SOURCE_H
+#ifndef GLIM_PROCESS_SOURCES_H
+#define GLIM_PROCESS_SOURCES_H
+
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/strtab.h"
@@ -18,6 +20,7 @@ struct sources {
 	struct strtab paths;
 	VEC(struct source *) list; /* source i is of path i + 1 */
 	uint64_t start_ns;	   /* CLOCK_REALTIME: files that are younger have changed */
+	pid_t pid;		   /* in whose root they are; 0: in ours */
 };
 
 void sources_fini(struct sources *s);
