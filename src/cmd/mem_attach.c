@@ -163,22 +163,33 @@ static void watch(struct attached *a, int ended)
 
 /* ---- what is shown ---- */
 
-static bool of_the_user(const char *file)
+/* What follows the folder of Python's own modules; NULL where the file is elsewhere. */
+static const char *below_library(const char *file)
 {
-	return !wanted_is_installed(file) && fnmatch("*/lib/python[23].*/*", file, 0) &&
-	       fnmatch("*/lib64/python[23].*/*", file, 0);
+	static const char *const folders[] = {"/lib/python", "/lib64/python"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		const char *at = strstr(file, folders[i]), *end;
+
+		at += at ? strlen(folders[i]) : 0;
+		end = at && (*at == '2' || *at == '3') && at[1] == '.' ? strchr(at, '/') : NULL;
+		if (end)
+			return end + 1;
+	}
+	return NULL;
 }
 
 static bool wanted(void *arg, const char *file, const char *function)
 {
 	const struct attached *a = arg;
 	const option_values *only = a->o->only;
+	const char *below = below_library(file);
+	bool starts = wanted_starts_programs(file, below);
 
 	for (size_t i = 0; i < only->len; i++)
-		if (wanted_fits(only->data[i], file, '/') ||
-		    wanted_fits(only->data[i], function, '.'))
+		if (wanted_by_pattern(only->data[i], file, function, starts))
 			return true;
-	return !only->len && of_the_user(file);
+	return !only->len && !wanted_is_installed(file) && !below;
 }
 
 static void remark(struct memory_run *run, struct memory_process *p, const char *what,

@@ -101,27 +101,12 @@ static bool of_the_user(const char *file)
 	return !wanted_is_installed(file) && !below_library(file);
 }
 
-/* The code that starts a program and its modules, which has a main, too. */
-static bool starts_programs(const char *file)
-{
-	static const char *const files[] = {"site.py", "runpy.py", "importlib/"};
-	const char *below = below_library(file);
-
-	if (!strncmp(file, "<frozen ", strlen("<frozen ")))
-		return true;
-	for (size_t i = 0; below && i < sizeof(files) / sizeof(*files); i++)
-		if (!strncmp(below, files[i], strlen(files[i])))
-			return true;
-	return false;
-}
-
 static bool is_asked_for(const char *file, const char *name)
 {
-	bool starts = starts_programs(file), frozen = starts && *file == '<';
+	bool starts = wanted_starts_programs(file, below_library(file));
 
 	for (const char *p = config.only; p < config.only + config.only_bytes; p += strlen(p) + 1)
-		if (((!frozen || *p == '<') && wanted_fits(p, file, '/')) ||
-		    (!starts && wanted_fits(p, name, '.')))
+		if (wanted_by_pattern(p, file, name, starts))
 			return true;
 	return false;
 }
