@@ -3,6 +3,7 @@
 void awaited_fini(struct awaited *a)
 {
 	free(a->sample);
+	free(a->pages);
 }
 
 /* A copy with room for so many entries more. */
@@ -43,7 +44,9 @@ const struct probe_sample *awaited_add(struct awaited *a, const struct probe_sam
 
 	if (!s->step.number)
 		return s;
-	n = target_awaiters(t, &s->step, now_ns, &awaiters);
+	if (!a->pages)
+		a->pages = mem_calloc(1, sizeof(*a->pages));
+	n = target_awaiters(t, &s->step, a->pages, now_ns, &awaiters);
 	if (n >= 0 && awaiters->depth <= s->entries - s->native_entries &&
 	    s->entries + awaiters->count <= UNWIND_MAX_ENTRIES) {
 		at = s->entries - awaiters->depth;

@@ -12,7 +12,8 @@
 struct awaited {
 	struct probe_sample *sample; /* the last that was handed out */
 	size_t room;
-	uint64_t gone; /* samples whose step was over, or in which no task was found */
+	struct memory_pages *pages; /* NULL: no task was sampled yet */
+	uint64_t gone;		    /* samples whose step was over, or in which no task was found */
 };
 
 void awaited_fini(struct awaited *a);

@@ -290,8 +290,8 @@ static struct target_tasks *make_tasks(const struct target *t)
 	return tasks;
 }
 
-int target_awaiters(struct target *t, const struct python_step *step, int64_t now_ns,
-		    const struct python_awaiters **ret)
+int target_awaiters(struct target *t, const struct python_step *step, struct memory_pages *pages,
+		    int64_t now_ns, const struct python_awaiters **ret)
 {
 	if (!t->has_python || !t->readable || t->gone)
 		return -ESTALE;
@@ -301,7 +301,7 @@ int target_awaiters(struct target *t, const struct python_step *step, int64_t no
 		return -ENOTSUP;
 	*ret = &t->tasks->awaiters;
 	return python_awaiters_of_step(&t->tasks->awaiters, &t->tasks->objects,
-				       &t->python.process.layout, step, now_ns);
+				       &t->python.process.layout, step, pages, now_ns);
 }
 
 static const struct code_entry *find_code(const struct target *t, uint64_t address, uint32_t check)

@@ -92,8 +92,8 @@ const char *target_thread_name(struct target *t, uint64_t id, pid_t tid, int64_t
 			       int64_t now_ns);
 /* What awaits the task that was sampled in a step; see python_awaiters_of_step. -ESTALE: nothing
  * can be read of it, too. */
-int target_awaiters(struct target *t, const struct python_step *step, int64_t now_ns,
-		    const struct python_awaiters **ret);
+int target_awaiters(struct target *t, const struct python_step *step, struct memory_pages *pages,
+		    int64_t now_ns, const struct python_awaiters **ret);
 /* The code object's text, read at the first call. The result says in failed whether there is one;
  * it lives until the next call. */
 const struct code_entry *target_code(struct targets *all, struct target *t, uint64_t address,

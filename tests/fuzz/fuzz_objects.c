@@ -68,10 +68,11 @@ static void read_awaiters(const struct python_objects *o)
 	const struct python_awaiters_thread thread = {BASE, BASE, BASE};
 	struct python_step step = {.thread = BASE};
 	struct python_awaiters awaiters = {};
+	static struct memory_pages pages;
 
 	python_awaiters_read(&awaiters, o, l, &thread, 1);
 	if (!memory_read(o->memory, BASE + l->thread_context, &step.contexts, 16))
-		python_awaiters_of_step(&awaiters, o, l, &step, 1);
+		python_awaiters_of_step(&awaiters, o, l, &step, &pages, 1);
 	python_awaiters_fini(&awaiters);
 }
 

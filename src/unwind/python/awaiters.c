@@ -192,12 +192,10 @@ static uint32_t count_callers(const struct python_objects *o, const struct pytho
 	return n;
 }
 
-/* Everything is read while the step lasts, or not believed. A task that ends lets go of those that
- * await it within its step, after it says that it is done: it is asked for that last. */
+/* Read by pages, while the step lasts, as is_now tells afterwards. */
 static int read_step(struct python_awaiters *a, const struct python_objects *o,
 		     const struct python_layout *l, const struct python_step *step, int64_t now_ns)
 {
-	struct python_task task;
 	uint64_t interpreter, code;
 
 	if (memory_word(o->memory, step->thread + THREAD_INTERPRETER, &interpreter))
@@ -209,25 +207,36 @@ static int read_step(struct python_awaiters *a, const struct python_objects *o,
 		return -ESTALE;
 	read_task(a, o, l, a->task);
 	a->depth = a->below ? count_callers(o, l, a->below) : 0;
-	if (!a->depth || memory_word(o->memory, a->below + l->frame_code, &code) ||
-	    python_task_read(o, a->task, &task))
+	if (!a->depth || memory_word(o->memory, a->below + l->frame_code, &code))
 		return -ESTALE;
 	a->code = code & ~(uint64_t)l->code_tags;
-	return is_now(o, l, step) ? 0 : -ESTALE;
+	return 0;
 }
 
 int python_awaiters_of_step(struct python_awaiters *a, const struct python_objects *o,
 			    const struct python_layout *l, const struct python_step *step,
-			    int64_t now_ns)
+			    struct memory_pages *pages, int64_t now_ns)
 {
-	int r;
+	struct python_objects by_pages = *o;
+	struct python_task task;
+	int r = -ESTALE;
 
 	if (!l->thread_context || step->contexts >= max_count || step->number >= max_count)
 		return -ENOTSUP;
 	if (!memcmp(step, &a->step, sizeof(*step)))
 		return (int)a->count;
-	r = is_now(o, l, step) ? read_step(a, o, l, step, now_ns) : -ESTALE;
-	/* What was read of another step, or in vain, says nothing of this one. */
-	a->step = r ? (struct python_step){} : *step;
-	return r ? r : (int)a->count;
+	a->step = (struct python_step){};
+	if (is_now(o, l, step)) {
+		memory_pages_start(pages, o->memory);
+		by_pages.memory = &pages->memory;
+		r = read_step(a, &by_pages, l, step, now_ns);
+	}
+	/* A task that ends lets go of those that await it within its step, after it says that it is
+	 * done: it is asked for that last. */
+	if (!r && (python_task_read(o, a->task, &task) || !is_now(o, l, step)))
+		r = -ESTALE;
+	if (r)
+		return r;
+	a->step = *step;
+	return (int)a->count;
 }

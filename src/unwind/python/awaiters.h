@@ -10,6 +10,7 @@
 #define GLIM_UNWIND_PYTHON_AWAITERS_H
 
 #include "base/vec.h"
+#include "process/memory_pages.h"
 #include "unwind/python/coroutine.h"
 
 enum { PYTHON_AWAITER_FRAMES = 256, PYTHON_AWAITER_LOOPS = 64 };
@@ -44,10 +45,10 @@ uint32_t python_awaiters_read(struct python_awaiters *a, const struct python_obj
 /* Those of a step, which must still last, or be the last that was asked for. Returns how many
  * frames there are; they belong behind that of a->code which is the a->depth-th from the root.
  * -ESTALE: it is over, or its task is not known; -ENOENT: there is no asyncio; -ENOTSUP: no layout
- * is known. */
+ * is known. pages: room to read in. */
 int python_awaiters_of_step(struct python_awaiters *a, const struct python_objects *o,
 			    const struct python_layout *l, const struct python_step *step,
-			    int64_t now_ns);
+			    struct memory_pages *pages, int64_t now_ns);
 /* Put them behind the entry before `at`, in front of bytes that go on there; there is room. Nobody
  * called them: they belong to the call of the interpreter's loop that runs the coroutine, and its
  * end comes behind them. */

@@ -60,8 +60,10 @@ static struct python_step step_now(const struct seen *s)
 
 static int ask(struct seen *s, const struct python_step *step)
 {
+	static struct memory_pages pages;
+
 	return python_awaiters_of_step(&s->awaiters, &s->objects, &s->python.process.layout, step,
-				       clock_mono_ns());
+				       &pages, clock_mono_ns());
 }
 
 static void check_names(const struct seen *s, const struct python_awaiters *a, const char *names)
