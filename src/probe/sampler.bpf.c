@@ -229,6 +229,34 @@ static __always_inline struct scratch *scratch_get(void)
 	return bpf_map_lookup_elem(&scratches, &cpu);
 }
 
+/* Does the kernel let programs look into a task by plain loads (since 5.15, with all that is used
+ * here)? Each read is a call where it does not. */
+static __always_inline bool tasks_are_typed(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id___probe,
+					  BPF_FUNC_task_pt_regs___probe) &&
+	       bpf_core_enum_value_exists(enum bpf_func_id___probe,
+					  BPF_FUNC_get_current_task_btf___probe);
+}
+
+/* Of a task that current_task() led to. */
+#define TASK_READ(task, field) (tasks_are_typed() ? (task)->field : BPF_CORE_READ((task), field))
+
+static __always_inline struct task_struct *current_task(void)
+{
+	if (tasks_are_typed())
+		return (struct task_struct *)bpf_get_current_task_btf();
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+static __always_inline void task_comm(char *ret, const struct task_struct *task)
+{
+	if (tasks_are_typed())
+		__builtin_memcpy(ret, task->comm, PROBE_COMM);
+	else
+		BPF_CORE_READ_INTO((char(*)[PROBE_COMM])ret, task, comm);
+}
+
 /* The number of a task in the reader's pid namespace; 0 where it cannot be seen from there. */
 static __always_inline uint32_t task_number(struct task_struct *task)
 {
@@ -396,10 +424,8 @@ static __always_inline long saved_registers(struct task_struct *task, struct use
 {
 	const void *regs;
 
-	if (bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_task_pt_regs___probe) &&
-	    bpf_core_enum_value_exists(enum bpf_func_id___probe,
-				       BPF_FUNC_get_current_task_btf___probe))
-		regs = (const void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+	if (tasks_are_typed())
+		regs = (const void *)bpf_task_pt_regs((void *)task);
 	else
 		regs = (const char *)BPF_CORE_READ(task, stack) + KERNEL_STACK_SIZE - sizeof(*ret);
 	return bpf_probe_read_kernel(ret, sizeof(*ret), regs);
@@ -409,15 +435,15 @@ static __always_inline long saved_registers(struct task_struct *task, struct use
 static __always_inline void identify(struct probe_sample *out, struct task_struct *task,
 				     uint32_t pid)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct task_struct *leader = TASK_READ(task, group_leader);
 
 	out->time_ns = bpf_ktime_get_ns();
 	out->pid = pid;
 	out->tid = config.pid_namespace ? task_number(task) : (uint32_t)bpf_get_current_pid_tgid();
 	out->cpu = bpf_get_smp_processor_id();
-	out->process_start = BPF_CORE_READ(leader, start_boottime);
-	bpf_get_current_comm(out->thread_comm, sizeof(out->thread_comm));
-	BPF_CORE_READ_INTO(&out->process_comm, leader, comm);
+	out->process_start = TASK_READ(leader, start_boottime);
+	task_comm(out->thread_comm, task);
+	task_comm(out->process_comm, leader);
 }
 
 /* Registers as DWARF numbers them, into the record and the walk. */
@@ -453,7 +479,7 @@ static __always_inline bool user_state(struct perf_context *ctx, struct scratch 
 	struct probe_sample *out = &s->sample;
 	struct user_registers regs;
 
-	if (!BPF_CORE_READ(task, mm) || (BPF_CORE_READ(task, flags) & TASK_IS_KERNEL_THREAD)) {
+	if (!TASK_READ(task, mm) || (TASK_READ(task, flags) & TASK_IS_KERNEL_THREAD)) {
 		out->flags |= PROBE_KERNEL_THREAD;
 		return false;
 	}
@@ -478,7 +504,7 @@ static __always_inline bool user_state(struct perf_context *ctx, struct scratch 
 		return false;
 	}
 	take_registers(s, &regs);
-	s->walk.thread_base = BPF_CORE_READ(task, thread.fsbase);
+	s->walk.thread_base = TASK_READ(task, thread.fsbase);
 	s->copied.thread_base = out->thread_base = s->walk.thread_base;
 	return true;
 }
@@ -574,7 +600,7 @@ int sample(struct perf_context *ctx)
 	}
 	s->busy = 1;
 	scratch_reset(s);
-	task = (struct task_struct *)bpf_get_current_task();
+	task = current_task();
 	s->in_kernel = (ctx->regs.cs & 3) == 0;
 	identify(&s->sample, task, pid);
 	if (user_state(ctx, s, task)) {
