@@ -84,6 +84,16 @@ static bool is_coroutine(const struct python_objects *o, uint64_t address)
 		!strcmp(object.name, "async_generator_asend"));
 }
 
+/* Is an object so large by its type? Those that are written in Python are small, and what lies
+ * behind them is another object. */
+static bool has_bytes(const struct python_objects *o, uint64_t address, uint64_t bytes)
+{
+	uint64_t type, size;
+
+	return !memory_word(o->memory, address + o->layout->object_type, &type) &&
+	       !memory_word(o->memory, type + o->layout->type_basicsize, &size) && size >= bytes;
+}
+
 /* A task of C. ret_name: the object. */
 static int read_c_task(const struct python_objects *o, const struct task_layout *l,
 		       struct python_task *t, uint64_t *ret_name, bool *ret_done)
@@ -144,9 +154,8 @@ static int read_task(const struct python_objects *o, uint64_t address, struct py
 	if (!l)
 		return -ENOTSUP;
 	*ret = (struct python_task){.address = address};
-	if (!read_c_task(o, l, ret, ret_name, ret_done))
-		return 0;
-	*ret = (struct python_task){.address = address};
+	if (has_bytes(o, address, l->name + sizeof(uint64_t)))
+		return read_c_task(o, l, ret, ret_name, ret_done);
 	return read_python_task(o, ret, ret_name, ret_done);
 }
 
@@ -258,9 +267,9 @@ static void read_callbacks(const struct python_objects *o, uint64_t future, stru
 	uint64_t list, first;
 
 	c->n = 0;
-	/* Those that are written in Python have an attribute for it. */
-	if (!python_attribute(o, future, "_callbacks", &list)) {
-		add_callbacks(o, list, c);
+	if (!has_bytes(o, future, FUTURE_CALLBACKS + sizeof(uint64_t))) {
+		if (!python_attribute(o, future, "_callbacks", &list))
+			add_callbacks(o, list, c);
 		return;
 	}
 	if (!memory_word(o->memory, future + FUTURE_CALLBACK, &first) && first)

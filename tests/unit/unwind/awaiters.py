@@ -37,7 +37,29 @@ async def main():
     stop()
 
 
-loop = Loop()
-loop.run_until_complete(main())
-loop.close()
+def run():
+    loop = Loop()
+    loop.run_until_complete(main())
+    loop.close()
+
+
+class Holder:
+    """As large as a task of Python's own, before it in memory, with a coroutine in its field."""
+
+    __slots__ = ("coroutine",)
+
+    def __init__(self, coroutine):
+        self.coroutine = coroutine
+
+
+run()
+tasks = asyncio.tasks
+if hasattr(tasks, "_py_enter_task"):
+    tasks.Task = asyncio.Task = tasks._PyTask
+    tasks._enter_task, tasks._leave_task = tasks._py_enter_task, tasks._py_leave_task
+    never = middle()
+    holders = [Holder(never) for _ in range(20000)]
+    del holders[::7]
+    run()
+    never.close()
 stop("over")

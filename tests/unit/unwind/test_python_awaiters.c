@@ -66,24 +66,29 @@ static int ask(struct seen *s, const struct python_step *step)
 				       &pages, clock_mono_ns());
 }
 
-static void check_names(const struct seen *s, const struct python_awaiters *a, const char *names)
+/* Their names, without those of futures that are written in Python. */
+static void put_names(const struct seen *s, const struct python_awaiters *a, struct buf *out)
 {
-	cleanup_free char *copy = mem_strdup(names);
-	uint32_t n = 0;
+	for (uint32_t i = 0; i < a->count; i++) {
+		cleanup(python_code_fini) struct python_code code = {};
+		const struct unwind_entry *e = &a->frames[i].entry;
 
-	for (char *name = strtok(copy, " \n"); name; name = strtok(NULL, " \n")) {
-		struct python_code code;
-		const struct unwind_entry *e = &a->frames[n].entry;
-
-		assert_true(n++ < a->count);
 		assert_int_equal(python_code_read(&s->memory, s->python.version,
 						  &s->python.process.layout, e->address,
 						  e->tag >> 8, &code),
 				 0);
-		assert_string_equal(code.name, name);
-		python_code_fini(&code);
+		if (!strstr(code.name, "__await__"))
+			buf_printf(out, "%s%s", out->len ? " " : "", code.name);
 	}
-	assert_int_equal(n, a->count);
+	buf_puts(out, "\n");
+}
+
+static void check_names(const struct seen *s, const struct python_awaiters *a, const char *names)
+{
+	cleanup_buf struct buf found = {};
+
+	put_names(s, a, &found);
+	assert_string_equal(buf_cstr(&found), names);
 }
 
 static void compare_now(struct seen *s, const char *names)
@@ -144,7 +149,7 @@ static void run(const char *python)
 			compare(&s, line);
 		assert_int_equal(write(c.in, "\n", 1), 1);
 	}
-	assert_int_equal(stops, 5);
+	assert_string_equal(line, "over\n");
 	python_awaiters_fini(&s.awaiters);
 	stop(&c);
 }
