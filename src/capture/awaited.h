@@ -1,8 +1,9 @@
 /* capture/awaited.h - samples of the kernel's engine with the frames of what awaits their task.
  *
  * They are read from the process a moment after the sample, and believed while the step that was
- * sampled lasts (unwind/python/awaiters.h); the kernel wakes the reader for such samples. Memory:
- * a sample that is handed out lives until the next call. Threads: one at a time. */
+ * sampled lasts (unwind/python/awaiters.h); the kernel wakes the reader for such samples. It takes
+ * a twentieth of a CPU at most. Memory: a sample that is handed out lives until the next call.
+ * Threads: one at a time. */
 #ifndef GLIM_CAPTURE_AWAITED_H
 #define GLIM_CAPTURE_AWAITED_H
 
@@ -13,7 +14,10 @@ struct awaited {
 	struct probe_sample *sample; /* the last that was handed out */
 	size_t room;
 	struct memory_pages *pages; /* NULL: no task was sampled yet */
-	uint64_t gone;		    /* samples whose step was over, or in which no task was found */
+	int64_t paid_ns;	    /* until when its share of time is used up */
+	/* Samples whose step was over, in which no task was found, or that have too many; or for
+	 * which there was no time. */
+	uint64_t gone;
 };
 
 void awaited_fini(struct awaited *a);

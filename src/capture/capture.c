@@ -630,7 +630,7 @@ void capture_stats(struct capture *c, struct capture_stats *ret)
 	memcpy(ret->outcomes, c->outcomes, sizeof(ret->outcomes));
 	memcpy(ret->remarks, c->remarks, sizeof(ret->remarks));
 	ret->remarks[REMARK_LABELS_GONE] = c->window.labels.lost;
-	ret->remarks[REMARK_AWAITERS_GONE] = c->awaited.gone;
+	ret->remarks[REMARK_AWAITERS_CUT] = c->awaited.gone;
 	ret->remarks[REMARK_MAPPINGS_LOST] = c->news.lost + c->newborns.dropped;
 	ret->names_read = c->targets.names_read;
 	ret->names_took_ns = c->targets.names_took_ns;

@@ -64,7 +64,7 @@ const char *outcome_text(unsigned int outcome);
 	X(DERIVED, "frames found by following instructions")                                       \
 	X(NATIVE_CUT, "native frames around Python are not all known")                             \
 	X(LABELS_GONE, "labels of the goroutine were gone")                                        \
-	X(AWAITERS_GONE, "who awaits the asyncio task was not known any more")                     \
+	X(AWAITERS_CUT, "what awaits the asyncio task is not all known")                           \
 	X(MAPPINGS_LOST, "news of mappings were lost (not samples)")
 enum remark {
 #define X(name, text) REMARK_##name,

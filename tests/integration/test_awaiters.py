@@ -12,7 +12,7 @@ from test_record_python import PYTHONS, TARGETS, record_and_count
 
 KINDS = [p for p in PYTHONS if re.search(r"/3\.(8|11|12|13)\.", p)]
 LINE = re.compile(r"(.*) (\d+)")
-GONE = re.compile(r"who awaits the asyncio task was not known any more: ([\d,]+)")
+GONE = re.compile(r"what awaits the asyncio task is not all known: ([\d,]+)")
 
 
 class Watched:

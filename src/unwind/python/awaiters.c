@@ -5,7 +5,8 @@
 enum {
 	MAX_AWAITERS = 64, /* tasks that await each other */
 	MAX_RUNNING = PYTHON_AWAITER_LOOPS,
-	MAX_CALLERS = 512, /* frames from a task to the root of its thread */
+	MAX_CALLERS = 512,  /* frames from a task to the root of its thread */
+	MAX_READ = 1 << 17, /* of a process for one step: some ten milliseconds */
 	/* CPython 3.8 to 3.13, Include/cpython/pystate.h: PyThreadState.interp */
 	THREAD_INTERPRETER = 16,
 };
@@ -123,13 +124,16 @@ static void read_task(struct python_awaiters *a, const struct python_objects *o,
 
 	a->count = 0;
 	a->below = 0;
+	a->cut = false;
 	if (python_task_read(o, address, &task) ||
 	    python_coroutine_frame(o, task.coroutine, &a->below))
 		return;
-	for (int i = 0; i < MAX_AWAITERS; i++) {
+	for (int i = 1; !a->cut; i++) {
 		address = python_task_awaiter(o, address);
-		if (!address || !add_frames(a, o, l, address))
+		if (!address)
 			return;
+		a->cut = !add_frames(a, o, l, address) || i == MAX_AWAITERS ||
+			 a->count == PYTHON_AWAITER_FRAMES;
 	}
 }
 
@@ -227,13 +231,13 @@ int python_awaiters_of_step(struct python_awaiters *a, const struct python_objec
 		return (int)a->count;
 	a->step = (struct python_step){};
 	if (is_now(o, l, step)) {
-		memory_pages_start(pages, o->memory);
+		memory_pages_start(pages, o->memory, MAX_READ);
 		by_pages.memory = &pages->memory;
 		r = read_step(a, &by_pages, l, step, now_ns);
 	}
 	/* A task that ends lets go of those that await it within its step, after it says that it is
 	 * done: it is asked for that last. */
-	if (!r && (python_task_read(o, a->task, &task) || !is_now(o, l, step)))
+	if (!r && (!pages->left || python_task_read(o, a->task, &task) || !is_now(o, l, step)))
 		r = -ESTALE;
 	if (r)
 		return r;

@@ -29,6 +29,7 @@ struct python_awaiters {
 	struct python_step step; /* that all this was read in; of a step only: */
 	uint32_t depth;		 /* frames from below to the root of the thread */
 	uint64_t code;		 /* of below */
+	bool cut;		 /* some are not here: too many, or not read */
 	uint32_t count;
 	struct python_coroutine_frame frames[PYTHON_AWAITER_FRAMES]; /* innermost first */
 };
@@ -44,8 +45,8 @@ uint32_t python_awaiters_read(struct python_awaiters *a, const struct python_obj
 			      int64_t now_ns);
 /* Those of a step, which must still last, or be the last that was asked for. Returns how many
  * frames there are; they belong behind that of a->code which is the a->depth-th from the root.
- * -ESTALE: it is over, or its task is not known; -ENOENT: there is no asyncio; -ENOTSUP: no layout
- * is known. pages: room to read in. */
+ * -ESTALE: it is over, or its task is not known, or has no end; -ENOENT: there is no asyncio;
+ * -ENOTSUP: no layout is known. pages: room to read in. */
 int python_awaiters_of_step(struct python_awaiters *a, const struct python_objects *o,
 			    const struct python_layout *l, const struct python_step *step,
 			    struct memory_pages *pages, int64_t now_ns);

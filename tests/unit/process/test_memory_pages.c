@@ -8,7 +8,7 @@
 #include "process/memory_pages.h"
 
 /* So many pages are there, from this address on; the byte at each place tells where it is. */
-enum { BASE = 0x10000, THERE = 300 };
+enum { BASE = 0x10000, THERE = 300, LEFT = 1 << 20 };
 static uint64_t reads;
 static uint8_t more; /* that the memory has by now */
 
@@ -38,7 +38,7 @@ static int setup(void **state)
 {
 	(void)state;
 	reads = more = 0;
-	memory_pages_start(&pages, &made);
+	memory_pages_start(&pages, &made, LEFT);
 	return 0;
 }
 
@@ -82,7 +82,7 @@ static void test_another_moment(void **state)
 	(void)state;
 	expect(BASE, 8);
 	more = 1;
-	memory_pages_start(&pages, &made);
+	memory_pages_start(&pages, &made, LEFT);
 	expect(BASE, 8);
 	assert_int_equal(reads, 2);
 }
@@ -101,6 +101,26 @@ static void test_not_there(void **state)
 	expect(BASE + THERE * MEMORY_PAGE - 8, 8);
 }
 
+static void test_enough(void **state)
+{
+	uint8_t bytes[8];
+	uint64_t n = 0;
+
+	(void)state;
+	memory_pages_start(&pages, &made, 20 * MEMORY_PAGE_COST);
+	while (!memory_read(&pages.memory, BASE + n * MEMORY_PAGE, bytes, 8))
+		n++;
+	assert_int_equal(n, 18);
+	assert_int_equal(pages.left, 0);
+	assert_int_equal(memory_read(&pages.memory, BASE, bytes, 8), -E2BIG);
+	/* Of what is here, too. */
+	memory_pages_start(&pages, &made, 100);
+	for (n = 0; !memory_read(&pages.memory, BASE, bytes, 8); n++)
+		;
+	assert_int_equal(n, 100 - MEMORY_PAGE_COST - 1);
+	assert_int_equal(reads, 18 + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +128,7 @@ int main(void)
 		cmocka_unit_test_setup(test_many_pages, setup),
 		cmocka_unit_test_setup(test_another_moment, setup),
 		cmocka_unit_test_setup(test_not_there, setup),
+		cmocka_unit_test_setup(test_enough, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,8 +32,16 @@ async def by_task():
     await middle()
 
 
+async def deep(n):
+    if n:
+        await asyncio.get_event_loop().create_task(deep(n - 1))
+    else:
+        stop(*["deep"] * 64)
+
+
 async def main():
     await asyncio.gather(by_task())
+    await deep(70)
     stop()
 
 
