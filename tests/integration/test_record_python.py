@@ -282,10 +282,11 @@ def test_what_threads_are_called_and_do(glim, run, tmp_path, python):
     for idle in "MainThread", "sleeper":
         assert seen[idle]["idle"] >= 0.9 * seen[idle]["all"]
         assert not seen[idle]["held"] and not seen[idle]["collector"]
-    # These two take turns: one has the lock, the other waits for it, or wakes up just now.
+    # These two take turns: one has the lock, the other waits for it, or wakes up just now, which takes its time where
+    # it waits for a CPU, too. Both are sampled one after the other: rarely both are seen to have it.
     held = seen["spinner-\xe4"]["held"] + seen["collector"]["held"]
     waiting = seen["spinner-\xe4"]["waiting"] + seen["collector"]["waiting"]
-    assert held > 0.7 * seen["spinner-\xe4"]["all"]
+    assert 0.3 * seen["spinner-\xe4"]["all"] < held < 1.5 * seen["spinner-\xe4"]["all"]
     assert waiting > 0.03 * seen["spinner-\xe4"]["all"]
     assert not seen["spinner-\xe4"]["collector"]
     assert seen["collector"]["collector"] > 0.3 * seen["collector"]["held"] > 5
