@@ -54,9 +54,8 @@ int table_store_set_cache(struct table_store *s, const char *folder, uint64_t ma
 			  struct err *e);
 
 /* Publish the mappings of a process as they are in p, for the first time or again. What differs is
- * another run, with a number of its own. -ENOSPC: the
- * array of mappings is full; the process is not known then. -ESRCH: it is gone; what is known of it
- * stays until it is forgotten. */
+ * another run, with a number of its own. -ENOSPC: the array of mappings is full; the process is not
+ * known then. -ESRCH: it is gone; what is known of it stays until it is forgotten. */
 int table_store_process(struct table_store *s, const struct process *p, int64_t now_ns);
 /* The child has the mappings of its parent: it shares the run. Nothing happens where the parent is
  * not known. */

@@ -10,8 +10,8 @@
  *	TABLE_RULES()			the array of struct unwind_rule
  *	TABLE_RECENT			how many rules are remembered, a power of two; else it is 1
  * All but the first and the last give NULL where there is none. The arrays have the sizes of the
- *ABI, so that 16-bit indexes need no check. All state is in struct table_walk, which lives in a
- *map: the verifier of some kernels follows every value of what is in registers or on the stack.
+ * ABI, so that 16-bit indexes need no check. All state is in struct table_walk, which lives in a
+ * map: the verifier of some kernels follows every value of what is in registers or on the stack.
  *
  * The searches have no branches a verifier would have to follow both ways of. */
 #ifndef GLIM_UNWIND_TABLE_WALK_H
