@@ -113,7 +113,8 @@ struct dump {
 	VEC(struct dump_thread) threads;
 	VEC(struct dump_deadlock) deadlocks;
 	VEC(struct dump_task) tasks;
-	bool tasks_cut; /* there are more */
+	bool tasks_cut;	    /* there are more */
+	bool tasks_unknown; /* of an asyncio that is not known */
 	VEC(struct dump_greenlet) greenlets;
 	bool greenlets_cut;	/* there are more */
 	bool greenlets_unknown; /* of a version of greenlet that is not known */

@@ -217,6 +217,7 @@ void dump_put_json(const struct dump *d, struct buf *out)
 	for (size_t i = 0; i < d->tasks.len; i++)
 		put_task(&j, d, &d->tasks.data[i]);
 	json_array_end(&j);
+	json_member_bool(&j, "tasks_unknown", d->tasks_unknown);
 	json_key(&j, "greenlets");
 	json_array_begin(&j);
 	for (size_t i = 0; i < d->greenlets.len; i++)

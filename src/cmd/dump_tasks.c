@@ -43,8 +43,10 @@ static const char *waits_for(struct dump *d, const struct python_tasks *all,
 void dump_read_tasks(struct dump *d, uint64_t interpreter)
 {
 	cleanup(python_tasks_fini) struct python_tasks all = {};
+	int r = python_tasks_read(&all, &d->objects, &d->python.process.layout, interpreter);
 
-	if (python_tasks_read(&all, &d->objects, interpreter))
+	d->tasks_unknown |= r == -ENOTSUP;
+	if (r < 0)
 		return;
 	d->tasks_cut |= all.cut;
 	for (size_t i = 0; i < all.all.len; i++) {

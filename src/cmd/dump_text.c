@@ -306,4 +306,6 @@ void dump_put_text(const struct dump *d, struct buf *out)
 		put_task(d, &d->tasks.data[i], out);
 	if (d->tasks_cut)
 		buf_puts(out, "\n(and more tasks)\n");
+	if (d->tasks_unknown)
+		buf_puts(out, "\n(and tasks of an asyncio that glim does not know)\n");
 }

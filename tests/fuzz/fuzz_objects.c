@@ -90,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	name_code(&in.memory, data[0]);
-	if (python_objects_init(&o, &in.memory, 0x03080000U + (data[0] % 6 << 16)))
+	if (python_objects_init(&o, &in.memory, 0x03080000U + (data[0] % 8 << 16)))
 		return 0;
 	for (uint64_t at = 0; at < 256; at += 8) {
 		cleanup_buf struct buf out = {};
@@ -104,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					MAX_FRAMES, &value);
 	}
 	read_awaiters(&o);
-	python_tasks_read(&tasks, &o, BASE);
+	python_tasks_read(&tasks, &o, python_layout_of(o.version, false), BASE);
 	python_tasks_fini(&tasks);
 	read_names(&in.memory, data[0] % 7 ? o.version : 0x02070000);
 	return 0;

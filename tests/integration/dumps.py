@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Process
+from conftest import ROOT, Process
 
 
 def run(glim, *options, **more):
@@ -26,6 +26,11 @@ def interpreters():
         if 8 <= int(path.parts[-3].split(".")[1]) <= 13:
             found.append(str(path))
     return found
+
+
+def fetched():
+    """Those of ./dev pythons that are later than all others."""
+    return [str(p) for p in sorted((ROOT / "build-pythons").glob("*-3.1[45]/python"))]
 
 
 @pytest.fixture(params=interpreters(), ids=lambda p: "-".join(Path(p).parts[-3:-2] + (Path(p).name,)))

@@ -1,9 +1,11 @@
 """glim dump: tasks of asyncio, of C and of Python, and which awaits which."""
 
+from pathlib import Path
+
 import pytest
 
 from conftest import ROOT
-from dumps import dump, python, target  # noqa: F401
+from dumps import dump, fetched, interpreters, target  # noqa: F401
 
 TARGET = ROOT / "tests" / "targets" / "dump_tasks.py"
 
@@ -41,7 +43,12 @@ TASKS = {
 }
 
 
-@pytest.mark.parametrize("kind", [[], ["python"]], ids=["c", "python"])
+@pytest.fixture(params=interpreters() + fetched(), ids=lambda p: "-".join(p.split("/")[-3:]))
+def python(request):
+    return request.param
+
+
+@pytest.mark.parametrize("kind", [[], ["python"], ["mixed"]], ids=["c", "python", "mixed"])
 def test_tasks(glim, target, kind):  # noqa: F811
     p = target(TARGET, *kind)
     d = dump(glim, p.pid)
@@ -74,3 +81,10 @@ def test_text(glim, target):  # noqa: F811
     assert "in a circle of tasks that await each other" in text
     locals_text = dump(glim, p.pid, "--locals", text=True)
     assert "            text: 'in a task'\n" in locals_text
+
+
+@pytest.mark.parametrize("python", sorted(map(str, Path.home().glob(".pyenv/versions/3.7.*/bin/python3"))))
+def test_unknown(glim, target):  # noqa: F811
+    p = target("-c", "import asyncio, time; print('ready', flush=True); time.sleep(3600)")
+    assert dump(glim, p.pid)["tasks_unknown"]
+    assert "\n(and tasks of an asyncio that glim does not know)\n" in dump(glim, p.pid, text=True)

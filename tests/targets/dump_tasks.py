@@ -90,5 +90,7 @@ async def main():
 if len(sys.argv) > 1:  # tasks of Python's own
     asyncio.tasks.Task = asyncio.Task = asyncio.tasks._PyTask
     asyncio.tasks._enter_task, asyncio.tasks._leave_task = asyncio.tasks._py_enter_task, asyncio.tasks._py_leave_task
+    asyncio.tasks.current_task = getattr(asyncio.tasks, "_py_current_task", asyncio.tasks.current_task)
+if "python" in sys.argv:  # in a table of its own
     asyncio.tasks._register_task = asyncio.tasks._py_register_task
 asyncio.run(main())

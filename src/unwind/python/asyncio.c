@@ -9,6 +9,7 @@ enum {
 	MAX_CELLS = 32,
 	MAX_BETWEEN = 4, /* futures between a task and the one that awaits it */
 	MAX_LOOKED_AT = 256,
+	MAX_THREADS = 4096,
 	TASK_PENDING = 0,
 	WEAKREF_OBJECT = 16, /* Include/cpython/weakrefobject.h: wr_object */
 	/* Modules/_asynciomodule.c: FutureObj_HEAD, the same in all versions */
@@ -23,8 +24,8 @@ enum {
 };
 
 /* Modules/_asynciomodule.c: struct TaskObj; Include/cpython/funcobject.h: func_closure. Of a
- * thread state, Include/cpython/pystate.h: dict, in which the loop is that runs; from 3.13 on
- * Include/internal/pycore_tstate.h: asyncio_running_loop. */
+ * thread state, Include/cpython/pystate.h: dict, in which the loop is that runs; in 3.13
+ * Include/internal/pycore_tstate.h: asyncio_running_loop; later ones tell (task_lists.h). */
 static const struct task_layout {
 	uint32_t minor;
 	uint16_t state, waiter, coroutine, name, closure, thread_dict, thread_loop;
@@ -32,6 +33,7 @@ static const struct task_layout {
 	{0x0308, 72, 104, 112, 120, 48, 152, 0}, {0x0309, 80, 144, 152, 160, 48, 152, 0},
 	{0x030a, 88, 152, 160, 168, 72, 152, 0}, {0x030b, 88, 128, 136, 144, 72, 128, 0},
 	{0x030c, 88, 128, 136, 144, 72, 112, 0}, {0x030d, 96, 112, 120, 128, 72, 0, 304},
+	{0x030e, 104, 120, 128, 136, 72, 0, 0},	 {0x030f, 104, 120, 128, 136, 72, 0, 0},
 };
 
 static const struct task_layout *layout_of(uint32_t version)
@@ -220,22 +222,65 @@ static void add_tables(struct python_tasks *all, const struct python_objects *o,
 		add_set(all, o, at, false);
 }
 
-/* _current_tasks: {loop: task} */
-static void mark_running(struct python_tasks *all, const struct python_objects *o, uint64_t module)
+static void mark_running(struct python_tasks *all, const struct python_objects *o, uint64_t task)
+{
+	struct python_task *t;
+
+	add_task(all, o, task);
+	t = find_task(all, task);
+	if (t)
+		t->running = true;
+}
+
+/* _current_tasks: {loop: task}; from 3.14 on only where Python's own functions are in use. */
+static void mark_current(struct python_tasks *all, const struct python_objects *o, uint64_t module)
 {
 	struct python_dict d;
 	uint64_t at, loop, task;
 
 	if (python_dict_find(o, module, "_current_tasks", &at) || python_dict_open(o, at, &d))
 		return;
-	while (python_dict_next(o, &d, &loop, &task) > 0) {
-		struct python_task *t;
+	while (python_dict_next(o, &d, &loop, &task) > 0)
+		mark_running(all, o, task);
+}
 
-		add_task(all, o, task);
-		t = find_task(all, task);
-		if (t)
-			t->running = true;
+/* ---- lists of tasks ---- */
+
+/* All that a list has, of those that may still be looked at. room: for these. */
+static void add_list(struct python_tasks *all, const struct python_objects *o, uint64_t head,
+		     uint64_t *room, size_t *left)
+{
+	bool cut;
+	int n = python_task_list(o, head, room, *left, &cut);
+
+	all->cut |= cut;
+	*left -= (size_t)n;
+	for (int i = 0; i < n; i++)
+		add_task(all, o, room[i]);
+}
+
+/* Lists of threads come first: what they leave behind goes to the interpreter's. */
+static void add_lists(struct python_tasks *all, const struct python_objects *o,
+		      const struct python_layout *l, uint64_t interpreter,
+		      const struct python_task_lists *lists)
+{
+	cleanup_free uint64_t *room = mem_calloc(MAX_TASKS, sizeof(*room));
+	size_t left = MAX_TASKS;
+	uint64_t thread, at;
+	int threads = 0;
+	int r = memory_word(o->memory, interpreter + l->interpreter_threads, &thread);
+
+	for (; !r && thread && threads < MAX_THREADS; threads++) {
+		add_list(all, o, thread + lists->of_thread, room, &left);
+		if (!memory_word(o->memory, thread + lists->running_task, &at) && at)
+			mark_running(all, o, at);
+		r = memory_word(o->memory, thread + l->thread_next, &thread);
 	}
+	all->cut |= r || threads == MAX_THREADS;
+	add_list(all, o, interpreter + lists->of_interpreter, room, &left);
+	if (!python_attribute(o, lists->others, "data", &at))
+		add_set(all, o, at, true);
+	add_set(all, o, lists->eager, false);
 }
 
 /* ---- who awaits whom ---- */
@@ -376,17 +421,23 @@ uint64_t python_task_awaiter(const struct python_objects *o, uint64_t task)
 }
 
 int python_tasks_read(struct python_tasks *all, const struct python_objects *o,
-		      uint64_t interpreter)
+		      const struct python_layout *l, uint64_t interpreter)
 {
+	struct python_task_lists lists;
 	size_t first = all->all.len;
 	uint64_t module;
-	int r = layout_of(o->version) ? python_module_dict(o, interpreter, "asyncio.tasks", &module)
-				      : -ENOTSUP;
+	int r = python_module_dict(o, interpreter, "asyncio.tasks", &module);
 
+	if (!r && !layout_of(o->version))
+		r = -ENOTSUP;
+	if (!r)
+		r = python_task_lists_find(o, interpreter, &lists);
 	if (r < 0)
 		return r;
 	add_tables(all, o, module);
-	mark_running(all, o, module);
+	mark_current(all, o, module);
+	if (lists.known)
+		add_lists(all, o, l, interpreter, &lists);
 	for (size_t i = first; i < all->all.len; i++)
 		all->all.data[i].awaited_by = python_task_awaiter(o, all->all.data[i].address);
 	return 0;
@@ -403,17 +454,17 @@ uint64_t python_loop_thread(const struct python_objects *o, uint64_t loop)
 	return (uint64_t)id;
 }
 
-uint64_t python_running_loop(const struct python_objects *o, uint64_t thread_state)
+uint64_t python_running_loop(const struct python_objects *o, const struct python_task_lists *lists,
+			     uint64_t thread_state)
 {
 	const struct task_layout *l = layout_of(o->version);
+	uint16_t field = lists->known ? lists->running_loop : l ? l->thread_loop : 0;
 	struct python_object object;
 	uint64_t at;
 
-	if (!l)
-		return 0;
-	if (l->thread_loop)
-		return memory_word(o->memory, thread_state + l->thread_loop, &at) ? 0 : at;
-	if (memory_word(o->memory, thread_state + l->thread_dict, &at) ||
+	if (field)
+		return memory_word(o->memory, thread_state + field, &at) ? 0 : at;
+	if (!l || !l->thread_dict || memory_word(o->memory, thread_state + l->thread_dict, &at) ||
 	    python_dict_find(o, at, "__asyncio_running_event_loop__", &at) ||
 	    python_object_read(o, at, &object))
 		return 0;

@@ -7,7 +7,8 @@
 
 #include "base/hash.h"
 #include "base/vec.h"
-#include "unwind/python/object.h"
+#include "unwind/python/task_lists.h"
+#include "unwind/unwind_abi.h"
 
 struct python_task {
 	uint64_t address, loop, coroutine;
@@ -22,8 +23,9 @@ struct python_tasks {
 	bool cut;		     /* there are more than a bound */
 };
 void python_tasks_fini(struct python_tasks *t);
-/* Add those of an interpreter. -ENOENT: it has no asyncio. */
-int python_tasks_read(struct python_tasks *t, const struct python_objects *o, uint64_t interpreter);
+/* Add those of an interpreter. -ENOENT: it has no asyncio; -ENOTSUP: one that we do not know. */
+int python_tasks_read(struct python_tasks *t, const struct python_objects *o,
+		      const struct python_layout *l, uint64_t interpreter);
 /* One task, without its name and who awaits it. -ENOENT: it is done; -EINVAL: it is none. */
 int python_task_read(const struct python_objects *o, uint64_t address, struct python_task *ret);
 /* The address of the task that waits for this one: by await, gather(), wait(), wait_for(),
@@ -33,6 +35,7 @@ uint64_t python_task_awaiter(const struct python_objects *o, uint64_t task);
 uint64_t python_loop_thread(const struct python_objects *o, uint64_t loop);
 /* The event loop that a thread runs, by the address of its state; 0: not known. If none runs, it
  * may be what is no loop (None). */
-uint64_t python_running_loop(const struct python_objects *o, uint64_t thread_state);
+uint64_t python_running_loop(const struct python_objects *o, const struct python_task_lists *lists,
+			     uint64_t thread_state);
 
 #endif

@@ -7,7 +7,7 @@ enum {
 	MAX_RUNNING = PYTHON_AWAITER_LOOPS,
 	MAX_CALLERS = 512,  /* frames from a task to the root of its thread */
 	MAX_READ = 1 << 17, /* of a process for one step: some ten milliseconds */
-	/* CPython 3.8 to 3.13, Include/cpython/pystate.h: PyThreadState.interp */
+	/* CPython 3.8 to 3.15, Include/cpython/pystate.h: PyThreadState.interp */
 	THREAD_INTERPRETER = 16,
 };
 /* Not reached by counting in ten years; but most pointers are above it, should the layout of a
@@ -36,7 +36,8 @@ static bool find_table(struct python_awaiters *a, const struct python_objects *o
 	a->table_ns = now_ns;
 	a->wait_ns = same ? MIN(a->wait_ns * 2, last_wait_ns) : first_wait_ns;
 	if (python_module_dict(o, interpreter, "asyncio.tasks", &module) ||
-	    python_dict_find(o, module, "_current_tasks", &a->current))
+	    python_dict_find(o, module, "_current_tasks", &a->current) ||
+	    python_task_lists_find(o, interpreter, &a->lists))
 		a->current = 0;
 	return a->current;
 }
@@ -54,13 +55,26 @@ static uint64_t thread_of(struct python_awaiters *a, const struct python_objects
 	return new.thread;
 }
 
+/* The task that the state of a thread names, from 3.14 on; 0: none. */
+static uint64_t task_of_state(const struct python_awaiters *a, const struct python_objects *o,
+			      uint64_t state)
+{
+	uint64_t task;
+
+	return !a->lists.known || memory_word(o->memory, state + a->lists.running_task, &task)
+		       ? 0
+		       : task;
+}
+
 /* The task that runs in a thread; 0: none. */
 static uint64_t running_task(struct python_awaiters *a, const struct python_objects *o,
 			     const struct python_awaiters_thread *t, int64_t now_ns)
 {
 	struct python_dict d;
-	uint64_t loop, task;
+	uint64_t loop, task = task_of_state(a, o, t->state);
 
+	if (task)
+		return task;
 	if (now_ns - a->loops_ns >= loops_believed_ns) {
 		vec_clear(&a->loops);
 		a->loops_ns = now_ns;
@@ -71,7 +85,7 @@ static uint64_t running_task(struct python_awaiters *a, const struct python_obje
 		uint64_t thread = thread_of(a, o, loop);
 
 		/* Some do not tell, as that of uvloop. */
-		if (thread ? thread == t->id : python_running_loop(o, t->state) == loop)
+		if (thread ? thread == t->id : python_running_loop(o, &a->lists, t->state) == loop)
 			return task;
 	}
 	return 0;
@@ -206,7 +220,9 @@ static int read_step(struct python_awaiters *a, const struct python_objects *o,
 		return -ESTALE;
 	if (!find_table(a, o, interpreter, now_ns))
 		return -ENOENT;
-	a->task = task_of_loop(a, o, python_running_loop(o, step->thread));
+	a->task = task_of_state(a, o, step->thread);
+	if (!a->task)
+		a->task = task_of_loop(a, o, python_running_loop(o, &a->lists, step->thread));
 	if (!a->task)
 		return -ESTALE;
 	read_task(a, o, l, a->task);

@@ -12,6 +12,7 @@
 #include "base/vec.h"
 #include "process/memory_pages.h"
 #include "unwind/python/coroutine.h"
+#include "unwind/python/task_lists.h"
 
 enum { PYTHON_AWAITER_FRAMES = 256, PYTHON_AWAITER_LOOPS = 64 };
 
@@ -20,7 +21,8 @@ struct python_loop {
 };
 struct python_awaiters {
 	uint64_t interpreter, current; /* its table {loop: running task}; 0: no asyncio */
-	int64_t table_ns, wait_ns;     /* when it was looked for, and for how long not again */
+	struct python_task_lists lists;
+	int64_t table_ns, wait_ns; /* when it was looked for, and for how long not again */
 	VEC(struct python_loop) loops;
 	int64_t loops_ns; /* when they were looked at */
 	uint64_t task;	  /* that the frames are of */

@@ -11,14 +11,17 @@ static const struct generator_layout {
 	uint32_t minor;
 	uint16_t frame;
 	bool inside;
-	uint16_t stack_top; /* 3.8: a pointer; 3.10: a number, above values; 3.11: above locals */
+	uint16_t stack_top; /* 3.10: a number, above values; 3.11: above locals; or: */
+	bool pointer;	    /* to 3.9, and from 3.14 on */
 	uint16_t values;
 	uint16_t state; /* gi_frame_state, from 3.11 on */
 	int8_t created; /* Include/internal/pycore_frame.h: FRAME_CREATED */
+	uint8_t above;	/* what is awaited: 3.15, Python/codegen.c: PUSH_NULL before SEND */
 } layouts[] = {
-	{0x0308, 16, false, 72, 0, 0, 0},  {0x0309, 16, false, 72, 0, 0, 0},
-	{0x030a, 16, false, 80, 64, 0, 0}, {0x030b, 80, true, 64, 0, 75, -2},
-	{0x030c, 72, true, 64, 0, 67, -2}, {0x030d, 72, true, 64, 0, 67, -3},
+	{0x0308, 16, false, 72, true, 0, 0, 0, 0},   {0x0309, 16, false, 72, true, 0, 0, 0, 0},
+	{0x030a, 16, false, 80, false, 64, 0, 0, 0}, {0x030b, 80, true, 64, false, 0, 75, -2, 0},
+	{0x030c, 72, true, 64, false, 0, 67, -2, 0}, {0x030d, 72, true, 64, false, 0, 67, -3, 0},
+	{0x030e, 72, true, 64, true, 0, 67, -3, 0},  {0x030f, 72, true, 64, true, 0, 67, 0, 1},
 };
 
 static const struct generator_layout *layout_of(uint32_t version)
@@ -39,9 +42,12 @@ static int stack_top(const struct python_objects *o, const struct generator_layo
 	int r;
 
 	*ret = 0;
-	if (!g->inside && !g->values) {
+	if (g->pointer) {
 		r = memory_word(o->memory, frame + g->stack_top, &at);
-		return r < 0 || !at ? r : memory_word(o->memory, at - 8, ret);
+		if (!r && at)
+			r = memory_word(o->memory, at - 8 - 8 * g->above, ret);
+		*ret &= ~(uint64_t)o->layout->local_tags;
+		return r;
 	}
 	r = memory_read(o->memory, frame + g->stack_top, &n, sizeof(n));
 	if (r < 0 || n <= 0)

@@ -277,8 +277,8 @@ int python_text_attribute(const struct python_objects *o, uint64_t object, const
 	return r;
 }
 
-int python_module_dict(const struct python_objects *o, uint64_t interpreter, const char *module,
-		       uint64_t *ret)
+int python_module(const struct python_objects *o, uint64_t interpreter, const char *module,
+		  uint64_t *ret)
 {
 	struct python_object self;
 	uint64_t modules, found;
@@ -294,5 +294,16 @@ int python_module_dict(const struct python_objects *o, uint64_t interpreter, con
 		r = python_object_read(o, found, &self);
 	if (!r && self.kind != PYTHON_MODULE)
 		r = -EINVAL;
+	if (!r)
+		*ret = found;
+	return r;
+}
+
+int python_module_dict(const struct python_objects *o, uint64_t interpreter, const char *module,
+		       uint64_t *ret)
+{
+	uint64_t found;
+	int r = python_module(o, interpreter, module, &found);
+
 	return r < 0 ? r : memory_word(o->memory, found + o->layout->module_dict, ret);
 }

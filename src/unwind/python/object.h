@@ -93,7 +93,10 @@ int python_attribute(const struct python_objects *o, uint64_t object, const char
 /* Append the first max characters of an attribute that is a str; -EINVAL: it is none. */
 int python_text_attribute(const struct python_objects *o, uint64_t object, const char *name,
 			  size_t max, struct buf *out);
-/* The namespace of an imported module, a dict. */
+/* An imported module. -ENOENT: nobody imported it. */
+int python_module(const struct python_objects *o, uint64_t interpreter, const char *module,
+		  uint64_t *ret);
+/* Its namespace, a dict. */
 int python_module_dict(const struct python_objects *o, uint64_t interpreter, const char *module,
 		       uint64_t *ret);
 

@@ -50,10 +50,10 @@ static const struct {
 	  .attribute_style = PYTHON_INLINE_VALUES}},
 	{0x030e,
 	 {FROM_312, FROM_314, .type_keys = 880, .interpreter_modules = 7688, .values_first = 8,
-	  .attribute_style = PYTHON_INLINE_VALUES}},
+	  .module_state = 32, .attribute_style = PYTHON_INLINE_VALUES}},
 	{0x030f,
 	 {FROM_312, FROM_314, .type_keys = 888, .interpreter_modules = 7592, .values_first = 8,
-	  .attribute_style = PYTHON_INLINE_VALUES}},
+	  .module_state = 24, .attribute_style = PYTHON_INLINE_VALUES}},
 };
 
 const struct python_object_layout *python_object_layout_of(uint32_t version_hex)

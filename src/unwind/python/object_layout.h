@@ -35,8 +35,8 @@ struct python_object_layout {
 	uint16_t dict_used, dict_keys, dict_values;
 	uint16_t dict_mask, dict_table; /* 2.7: Include/dictobject.h */
 	uint16_t keys_size, keys_entries, keys_indices;
-	uint16_t values_first; /* in an object's values */
-	uint16_t module_dict;  /* Objects/moduleobject.c */
+	uint16_t values_first;		    /* in an object's values */
+	uint16_t module_dict, module_state; /* Objects/moduleobject.c; from 3.14 on md_state */
 	uint16_t cell_value, exception_args;
 	uint16_t function_name, method_function; /* __qualname__; Include/cpython/funcobject.h */
 	uint16_t interpreter_modules;		 /* sys.modules; Include/internal/pycore_interp.h */
