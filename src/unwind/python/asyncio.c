@@ -454,16 +454,29 @@ uint64_t python_loop_thread(const struct python_objects *o, uint64_t loop)
 	return (uint64_t)id;
 }
 
+/* Later releases of 3.13 have one word more before it, datastack_cached_chunk, which points at no
+ * object. */
+static uint64_t loop_of_313(const struct python_objects *o, uint64_t field)
+{
+	struct python_object object;
+	uint64_t words[2];
+
+	if (memory_read(o->memory, field, words, sizeof(words)))
+		return 0;
+	return python_object_read(o, words[0], &object) ? words[1] : words[0];
+}
+
 uint64_t python_running_loop(const struct python_objects *o, const struct python_task_lists *lists,
 			     uint64_t thread_state)
 {
 	const struct task_layout *l = layout_of(o->version);
-	uint16_t field = lists->known ? lists->running_loop : l ? l->thread_loop : 0;
 	struct python_object object;
 	uint64_t at;
 
-	if (field)
-		return memory_word(o->memory, thread_state + field, &at) ? 0 : at;
+	if (lists->known)
+		return memory_word(o->memory, thread_state + lists->running_loop, &at) ? 0 : at;
+	if (l && l->thread_loop)
+		return loop_of_313(o, thread_state + l->thread_loop);
 	if (!l || !l->thread_dict || memory_word(o->memory, thread_state + l->thread_dict, &at) ||
 	    python_dict_find(o, at, "__asyncio_running_event_loop__", &at) ||
 	    python_object_read(o, at, &object))
