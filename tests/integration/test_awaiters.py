@@ -8,9 +8,10 @@ import re
 import subprocess
 from collections import Counter
 
+from dumps import fetched
 from test_record_python import PYTHONS, TARGETS, record_and_count
 
-KINDS = [p for p in PYTHONS if re.search(r"/3\.(8|11|12|13)\.", p)]
+KINDS = [p for p in PYTHONS if re.search(r"/3\.(8|11|12|13)\.", p)] + fetched()
 LINE = re.compile(r"(.*) (\d+)")
 GONE = re.compile(r"what awaits the asyncio task is not all known: ([\d,]+)")
 
@@ -18,15 +19,14 @@ GONE = re.compile(r"what awaits the asyncio task is not all known: ([\d,]+)")
 class Watched:
     """The same program in every interpreter, each under a name of its own; and what recordings said of them."""
 
-    def __init__(self, glim, run, tmp_path, *argv):
+    def __init__(self, glim, run, program):
         assert len(KINDS) >= 4
         self.glim, self.gone, self.stacks, self.programs = glim, 0, {}, []
-        for python in KINDS:
-            # Of so many bytes the kernel keeps the name of a process whole.
-            link = tmp_path / f"{python.split('/')[-3][:6]}-{os.getpid() % 4096:03x}{len(argv[0].name) % 10}"
-            link.symlink_to(python)
-            self.programs.append(run([link, "-B", *map(str, argv)]))
-            self.stacks[link.name] = Counter()
+        for i, python in enumerate(KINDS):
+            # It takes this name itself: some are started by a script or a loader.
+            name = f"awaits{i}-{os.getpid() % 4096:03x}{len(program.name) % 10}"
+            self.programs.append(run([python, "-B", program, name]))
+            self.stacks[name] = Counter()
         for p in self.programs:
             p.wait_line("^ready$")
 
@@ -72,9 +72,9 @@ def count(stacks, of):
     return sum(n for s, n in stacks.items() if of(s))
 
 
-def test_every_way_to_await(glim, run, tmp_path):
+def test_every_way_to_await(glim, run):
     """Frames of the tasks that await the one that runs, where the event loop called it: as the reader shows them."""
-    watched = Watched(glim, run, tmp_path, TARGETS / "awaits.py")
+    watched = Watched(glim, run, TARGETS / "awaits.py")
     whole = ["main", "by_wait", "by_gather", "by_task", "by_await", "work"]
 
     def awaiters(stack):
@@ -100,9 +100,9 @@ def test_every_way_to_await(glim, run, tmp_path):
         assert read == outer(stacks), p.argv
 
 
-def test_no_awaiter_that_is_not_true(glim, run, tmp_path):
+def test_no_awaiter_that_is_not_true(glim, run):
     """Steps end while their samples are on the way, and memory is used again by tasks that others await."""
-    watched = Watched(glim, run, tmp_path, TARGETS / "awaits_quick.py")
+    watched = Watched(glim, run, TARGETS / "awaits_quick.py")
     seen = Counter()
 
     def judge(stack):

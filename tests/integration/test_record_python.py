@@ -15,6 +15,8 @@ from pathlib import Path
 import pprof
 import pytest
 
+from dumps import fetched
+
 TARGETS = Path(__file__).resolve().parents[1] / "targets"
 PYTHONS = sorted(
     p
@@ -96,7 +98,7 @@ def test_shares(glim, run):
         assert sum(n for s, n in stacks if name in names(s)) / total == pytest.approx(share, abs=0.1)
 
 
-@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("python", PYTHONS + fetched())
 def test_what_awaits_a_task(glim, run, python):
     p = start(run, "awaits.py", python)
     stacks = record_periods(glim, p.pid, 200, "-d", 2, "-F", 300)
