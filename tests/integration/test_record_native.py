@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dumps import fetched
 from test_record_python import NOBODY, TARGETS, names, start
 
 # Root that may trace, as in a container, but may not load programs into the kernel.
@@ -95,7 +96,7 @@ def test_native_and_python_frames_alternate(glim, run, python):
     assert all_of_it.stops >= all_of_it.samples and min(all_of_it.each) > 0
 
 
-@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("python", PYTHONS + fetched())
 def test_what_awaits_a_task(glim, run, python):
     """Above the coroutine that runs, where C code of the event loop called it."""
     p = start(run, "awaits.py", python)
