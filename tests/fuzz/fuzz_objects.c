@@ -10,7 +10,7 @@
 #include "unwind/python/thread_names.h"
 
 /* What the process has: the input, at this address. */
-enum { BASE = 0x10000, MAX_FRAMES = 64 };
+enum { BASE = 0x10000, MAX_FRAMES = 64, MAX_LIST = 64 };
 struct input {
 	struct memory memory;
 	const uint8_t *data;
@@ -84,7 +84,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.characters = 64, .elements = 20, .depth = 4, .bytes = 2000};
 	static struct python_coroutine_frame frames[MAX_FRAMES];
 	struct python_tasks tasks = {};
+	uint64_t list[MAX_LIST];
 	struct python_objects o;
+	bool cut;
 	struct input in = {{.read = input_read, .owner = &in}, data + 1, size - 1};
 
 	if (size < 2)
@@ -104,6 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					MAX_FRAMES, &value);
 	}
 	read_awaiters(&o);
+	CHECK(python_task_list(&o, BASE, list, MAX_LIST, &cut) <= MAX_LIST);
 	python_tasks_read(&tasks, &o, python_layout_of(o.version, false), BASE);
 	python_tasks_fini(&tasks);
 	read_names(&in.memory, data[0] % 7 ? o.version : 0x02070000);

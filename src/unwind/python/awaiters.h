@@ -20,9 +20,9 @@ struct python_loop {
 	uint64_t address, thread;
 };
 struct python_awaiters {
-	uint64_t interpreter, current; /* its table {loop: running task}; 0: no asyncio */
-	struct python_task_lists lists;
-	int64_t table_ns, wait_ns; /* when it was looked for, and for how long not again */
+	uint64_t interpreter, current;	/* its table {loop: running task}; 0: no asyncio */
+	struct python_task_lists lists; /* from 3.14 on: where states name tasks */
+	int64_t table_ns, wait_ns;	/* when it was looked for, and for how long not again */
 	VEC(struct python_loop) loops;
 	int64_t loops_ns; /* when they were looked at */
 	uint64_t task;	  /* that the frames are of */
