@@ -9,17 +9,17 @@ static _Thread_local const struct replay *current;
 /* What was copied; of the live process only code, which is asked for 4 bytes at a time. */
 static int read_copied(void *dst, size_t size, uint64_t address)
 {
-	const uint8_t *bytes = current->bytes;
+	size_t before = 0;
 
 	for (uint32_t i = 0; i < current->nregions; i++) {
 		const struct unwind_region *r = &current->regions[i];
 		uint64_t at = address - r->address;
 
 		if (at <= r->bytes && r->bytes - at >= size) {
-			memcpy(dst, bytes + at, size);
+			memcpy(dst, current->bytes + before + at, size);
 			return 0;
 		}
-		bytes += r->bytes;
+		before += r->bytes;
 	}
 	if (current->memory)
 		return memory_read(current->memory, address, dst, size);
