@@ -81,8 +81,7 @@ static inline bool tables_process(pid_t pid, struct unwind_process *ret)
 {
 	const uint64_t *i = map64_get(&tables.processes, (uint64_t)pid);
 
-	if (i)
-		*ret = tables.published.data[*i];
+	*ret = i ? tables.published.data[*i] : (struct unwind_process){};
 	return i;
 }
 
