@@ -8,8 +8,7 @@ void interpreters_init(struct interpreters *i, pid_t pid, const struct memory *m
 		       const struct python *py)
 {
 	*i = (struct interpreters){.memory = *m, .python = *py};
-	i->has_objects = !py->process.layout.free_threaded &&
-			 !python_text_objects_init(&i->objects, &i->memory, py->version, false);
+	i->has_objects = !python_objects_of(&i->objects, &i->memory, py);
 	named_threads_init(&i->names, pid, m, py);
 }
 

@@ -16,8 +16,7 @@ void named_threads_init(struct named_threads *n, pid_t pid, const struct memory 
 			const struct python *py)
 {
 	*n = (struct named_threads){.pid = pid, .memory = *m, .python = *py};
-	n->has_objects = !py->process.layout.free_threaded &&
-			 !python_text_objects_init(&n->objects, &n->memory, py->version, false);
+	n->has_objects = !python_objects_of(&n->objects, &n->memory, py);
 }
 
 static void forget(struct named_threads *n)

@@ -284,9 +284,7 @@ static struct target_tasks *make_tasks(const struct target *t)
 	struct target_tasks *tasks = mem_calloc(1, sizeof(*tasks));
 
 	tasks->memory = memory_of_process(process_tid(&t->process));
-	tasks->has_objects = !t->python.process.layout.free_threaded &&
-			     !python_text_objects_init(&tasks->objects, &tasks->memory,
-						       t->python.version, false);
+	tasks->has_objects = !python_objects_of(&tasks->objects, &tasks->memory, &t->python);
 	return tasks;
 }
 

@@ -116,8 +116,7 @@ static int find_python(struct dump *d, struct err *e)
 		return err_set(e, -ENOTSUP,
 			       "it runs Python %u.%u, which this version of glim does not know",
 			       d->python.version >> 24, d->python.version >> 16 & 0xff);
-	d->has_names = !d->python.process.layout.free_threaded &&
-		       !python_text_objects_init(&d->objects, &d->memory, d->python.version, false);
+	d->has_names = !python_objects_of(&d->objects, &d->memory, &d->python);
 	d->has_objects = d->has_names && python_object_layout_of(d->python.version);
 	if (d->options.locals && !d->has_objects)
 		return err_set(e, -ENOTSUP,

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/utf8.h"
+#include "unwind/unwind.h"
 
 enum {
 	MAX_TEXT = 4096, /* characters of a str that are copied at most; bytes of bytes */
@@ -33,6 +34,13 @@ int python_text_objects_init(struct python_objects *o, const struct memory *m, u
 			     bool free_threaded)
 {
 	return objects_init(o, m, version, python_text_object_layout_of(version, free_threaded));
+}
+
+int python_objects_of(struct python_objects *o, const struct memory *m, const struct python *py)
+{
+	return py->process.layout.free_threaded
+		       ? -ENOTSUP
+		       : python_text_objects_init(o, m, py->version, false);
 }
 
 /* Text of C that ends within max bytes; the pages behind it need not be there. */

@@ -10,6 +10,7 @@
 #include "process/memory.h"
 #include "unwind/python/object_layout.h"
 
+struct python; /* unwind/unwind.h */
 struct python_objects {
 	const struct memory *memory;
 	const struct python_object_layout *layout;
@@ -20,6 +21,9 @@ int python_objects_init(struct python_objects *o, const struct memory *m, uint32
 /* The same for what python_text_object_layout_of knows. */
 int python_text_objects_init(struct python_objects *o, const struct memory *m, uint32_t version,
 			     bool free_threaded);
+/* The same for an interpreter with a GIL: those of builds without one are laid out otherwise, but
+ * for text. */
+int python_objects_of(struct python_objects *o, const struct memory *m, const struct python *py);
 
 enum python_kind {
 	PYTHON_OTHER, /* told by its type's name only */

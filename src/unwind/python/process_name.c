@@ -33,9 +33,7 @@ int python_process_name(const struct memory *m, const struct python *py, struct 
 	uint64_t interpreter;
 	int r;
 
-	if (p->layout.free_threaded)
-		return -ENOTSUP;
-	r = python_text_objects_init(&o, m, py->version, false);
+	r = python_objects_of(&o, m, py);
 	if (!r)
 		r = memory_read(m, p->interpreters, &interpreter, sizeof(interpreter));
 	/* The first interpreter stands last. */
