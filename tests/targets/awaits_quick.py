@@ -41,9 +41,8 @@ for n in NUMBERS:
 
 async def work(n):
     spin, loose = globals()[f"spin_{n}"], globals()[f"loose_{n}"]
-    for _ in range(random.randrange(3)):
+    if random.randrange(3):
         loose(random.choice(LONGEST) * random.random())
-        break
     for _ in range(1 + random.randrange(3)):
         await asyncio.sleep(0)
         spin(random.choice(LONGEST) * random.random())
