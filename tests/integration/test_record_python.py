@@ -260,18 +260,14 @@ time.sleep(1000)
 """
 
 
-@pytest.mark.parametrize("python", PYTHONS)
-def test_what_threads_are_called_and_do(glim, run, tmp_path, python):
-    script, out = tmp_path / "threads.py", tmp_path / "out.pb.gz"
-    script.write_text(THREADS)
-    p = run([python, script])
-    p.wait_line("ready")
+def record_threads(glim, pid, out):
+    """By thread: samples, of these with each label and with the collector's frame."""
     r = subprocess.run(
-        [glim, "record", "-p", str(p.pid), "-d", "2", "--mode", "wall", "-o", out],
+        [glim, "record", "-p", str(pid), "-d", "2", "--mode", "wall", "-o", out],
         capture_output=True, text=True, timeout=120,
     )
     assert r.returncode == 0, r.stderr
-    seen = {}  # by thread: samples, of these with each label and with the collector's frame
+    seen = {}
     for s in pprof.samples(gzip.decompress(out.read_bytes())):
         labels = dict(s.labels)
         c = seen.setdefault(labels["thread"], Counter())
@@ -279,16 +275,34 @@ def test_what_threads_are_called_and_do(glim, run, tmp_path, python):
         c[labels["state"]] += s.values[0]
         c[labels.get("gil")] += s.values[0]
         c["collector"] += s.values[0] * ("<garbage collector>" in s.functions)
+    return seen
+
+
+def holding(seen):
+    """Of the samples of one of the two that take turns, how many see either with the lock."""
+    return (seen["spinner-\xe4"]["held"] + seen["collector"]["held"]) / seen["spinner-\xe4"]["all"]
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_what_threads_are_called_and_do(glim, run, tmp_path, python):
+    script, out = tmp_path / "threads.py", tmp_path / "out.pb.gz"
+    script.write_text(THREADS)
+    p = run([python, script])
+    p.wait_line("ready")
+    # Nobody has the lock while its next holder waits for a CPU, which is half of the time on a full machine.
+    for _ in range(5):
+        seen = record_threads(glim, p.pid, out)
+        if holding(seen) > 0.7:
+            break
     assert set(seen) == {"MainThread", "spinner-\xe4", "sleeper", "collector"}
     assert min(c["all"] for c in seen.values()) > 20
     for idle in "MainThread", "sleeper":
         assert seen[idle]["idle"] >= 0.9 * seen[idle]["all"]
         assert not seen[idle]["held"] and not seen[idle]["collector"]
-    # These two take turns: one has the lock, the other waits for it, or wakes up just now, which takes its time where
-    # it waits for a CPU, too. Both are sampled one after the other: rarely both are seen to have it.
-    held = seen["spinner-\xe4"]["held"] + seen["collector"]["held"]
+    # These two take turns: one has the lock, the other waits for it, or wakes up just now. Both are sampled one after
+    # the other: rarely both are seen to have it.
     waiting = seen["spinner-\xe4"]["waiting"] + seen["collector"]["waiting"]
-    assert 0.3 * seen["spinner-\xe4"]["all"] < held < 1.5 * seen["spinner-\xe4"]["all"]
+    assert 0.7 < holding(seen) < 1.5
     assert waiting > 0.03 * seen["spinner-\xe4"]["all"]
     assert not seen["spinner-\xe4"]["collector"]
     assert seen["collector"]["collector"] > 0.3 * seen["collector"]["held"] > 5
